@@ -1,0 +1,89 @@
+"""FetusMap: the 3D pose of a fetus from one ultrasound volume.
+
+The public face is small and is loaded piece by piece, so that `import fetusmap` costs next to
+nothing and heavy libraries come in when they are needed.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from fetusmap._version import __version__
+
+if TYPE_CHECKING:
+    from fetusmap.anatomy import (
+        Pose,
+        Skeleton,
+        crown_rump_length,
+        gestational_age,
+        joint_angles_deg,
+        load_skeleton,
+        reference_pose,
+        trunk_flexion_deg,
+    )
+    from fetusmap.dataset import Dataset, load_dataset, write_dataset
+    from fetusmap.errors import BadInput, FetusmapError, UnreadableFile
+    from fetusmap.geometry import Grid, align_rigid, align_similarity
+    from fetusmap.io import load_pose, load_volume, save_pose, save_volume
+    from fetusmap.report import draw_pose, draw_volume
+    from fetusmap.volume import Volume, resample
+
+_HOME = {
+    **dict.fromkeys(
+        (
+            "Pose", "Skeleton", "crown_rump_length", "gestational_age", "joint_angles_deg",
+            "load_skeleton", "reference_pose", "trunk_flexion_deg",
+        ),
+        "fetusmap.anatomy",
+    ),
+    **dict.fromkeys(("Dataset", "load_dataset", "write_dataset"), "fetusmap.dataset"),
+    **dict.fromkeys(("BadInput", "FetusmapError", "UnreadableFile"), "fetusmap.errors"),
+    **dict.fromkeys(("Grid", "align_rigid", "align_similarity"), "fetusmap.geometry"),
+    **dict.fromkeys(("load_pose", "load_volume", "save_pose", "save_volume"), "fetusmap.io"),
+    **dict.fromkeys(("draw_pose", "draw_volume"), "fetusmap.report"),
+    **dict.fromkeys(("Volume", "resample"), "fetusmap.volume"),
+}  # fmt: skip
+
+__all__ = [
+    "BadInput",
+    "Dataset",
+    "FetusmapError",
+    "Grid",
+    "Pose",
+    "Skeleton",
+    "UnreadableFile",
+    "Volume",
+    "__version__",
+    "align_rigid",
+    "align_similarity",
+    "crown_rump_length",
+    "draw_pose",
+    "draw_volume",
+    "gestational_age",
+    "joint_angles_deg",
+    "load_dataset",
+    "load_pose",
+    "load_skeleton",
+    "load_volume",
+    "reference_pose",
+    "resample",
+    "save_pose",
+    "save_volume",
+    "trunk_flexion_deg",
+    "write_dataset",
+]
+
+
+def __getattr__(name: str) -> Any:
+    try:
+        home = _HOME[name]
+    except KeyError:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+    value = getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

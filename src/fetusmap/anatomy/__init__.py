@@ -1,0 +1,53 @@
+"""Skeletons, poses, and what can be measured on them."""
+
+from fetusmap.anatomy.growth import (
+    CHARTS,
+    DATING,
+    GestationalAge,
+    centile,
+    crown_rump_length_at,
+    gestational_age,
+)
+from fetusmap.anatomy.measure import (
+    CrownRumpLength,
+    body_axes,
+    crown_rump_length,
+    implausibilities,
+    joint_angles_deg,
+    trunk_flexion_deg,
+    trunk_length_mm,
+)
+from fetusmap.anatomy.pose import Pose, PosedLandmark, reference_pose
+from fetusmap.anatomy.skeleton import (
+    JointAngle,
+    Segment,
+    Skeleton,
+    load_skeleton,
+    plain_from_skeleton,
+    skeleton_from_plain,
+)
+
+__all__ = [
+    "CHARTS",
+    "DATING",
+    "CrownRumpLength",
+    "GestationalAge",
+    "JointAngle",
+    "Pose",
+    "PosedLandmark",
+    "Segment",
+    "Skeleton",
+    "body_axes",
+    "centile",
+    "crown_rump_length",
+    "crown_rump_length_at",
+    "gestational_age",
+    "implausibilities",
+    "joint_angles_deg",
+    "load_skeleton",
+    "plain_from_skeleton",
+    "reference_pose",
+    "skeleton_from_plain",
+    "trunk_flexion_deg",
+    "trunk_length_mm",
+]

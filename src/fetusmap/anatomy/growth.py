@@ -1,0 +1,172 @@
+"""Growth charts of the first trimester: age from length, length from age, centiles.
+
+Each chart is data with its source and the range it was made for; outside of that range it refuses.
+Ages are days since the last menstrual period. Nothing here is a medical device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+import numpy as np
+from scipy.special import ndtr
+
+from fetusmap.errors import BadInput, OutOfRange
+
+DatingChart = Literal["robinson-fleming", "intergrowth-21st"]
+ChartT = TypeVar("ChartT")
+
+
+@dataclass(frozen=True)
+class GestationalAge:
+    """An age with one standard deviation, days."""
+
+    days: float
+    sd_days: float
+
+    @property
+    def weeks(self) -> float:
+        """Age in weeks."""
+        return self.days / 7
+
+    def __str__(self) -> str:
+        """Completed weeks + days, such as "12+3"."""
+        whole = int(self.days)
+        return f"{whole // 7}+{whole % 7}"
+
+
+@dataclass(frozen=True)
+class Dating:
+    """How a chart turns a crown-rump length into an age."""
+
+    source: str
+    crl_mm: tuple[float, float]
+    days: Callable[[float], float]
+    sd_days: Callable[[float], float]
+
+
+@dataclass(frozen=True)
+class GrowthChart:
+    """Mean and standard deviation of a normally distributed size against age."""
+
+    quantity: str
+    source: str
+    days: tuple[float, float]
+    mean_mm: Callable[[float], float]
+    sd_mm: Callable[[float], float]
+
+
+DATING: dict[str, Dating] = {
+    "robinson-fleming": Dating(
+        source=(
+            "Robinson HP, Fleming JEE. A critical evaluation of sonar crown-rump length "
+            "measurements. BJOG 1975;82:702-710; range as recommended by Loughna P et al., "
+            "Ultrasound 2009;17:161-167"
+        ),
+        crl_mm=(5.0, 84.0),
+        days=lambda crl: 8.052 * np.sqrt(1.037 * crl) + 23.73,
+        # The authors give 4.7 days as the 95 % limit of a single measurement.
+        sd_days=lambda _: 4.7 / 1.96,
+    ),
+    "intergrowth-21st": Dating(
+        source="Papageorghiou AT et al. Ultrasound Obstet Gynecol 2014;44:641-648",
+        crl_mm=(15.0, 95.0),
+        days=lambda crl: 40.9041 + 3.21585 * np.sqrt(crl) + 0.348956 * crl,
+        sd_days=lambda crl: 2.39102 + 0.0193474 * crl,
+    ),
+}
+
+CHARTS: dict[str, GrowthChart] = {
+    "crown_rump_length": GrowthChart(
+        quantity="crown-rump length",
+        source="Papageorghiou AT et al. Ultrasound Obstet Gynecol 2014;44:641-648",
+        days=(58.0, 105.0),
+        mean_mm=lambda d: -50.6562 + 0.815118 * d + 0.00535302 * d**2,
+        sd_mm=lambda d: -2.21626 + 0.0984894 * d,
+    ),
+    "femur_shaft": GrowthChart(
+        quantity="length of the ossified femur shaft (not the distance hip to knee)",
+        source="Papageorghiou AT et al. Lancet 2014;384:869-879",
+        days=(98.0, 280.0),
+        mean_mm=lambda d: -39.9616 + 4.32298 * (d / 7) - 0.0380156 * (d / 7) ** 2,
+        sd_mm=lambda d: np.exp(0.605843 - 42.0014 / (d / 7) ** 2 + 0.00000917972 * (d / 7) ** 3),
+    ),
+}
+
+
+def gestational_age(crl_mm: float, chart: DatingChart = "robinson-fleming") -> GestationalAge:
+    """Age from a crown-rump length.
+
+    Raises:
+        OutOfRange: a length outside the chart's range.
+        BadInput: no such chart.
+    """
+    dating = _lookup(DATING, chart)
+    _check_range("crown-rump length", crl_mm, dating.crl_mm, "mm", chart)
+    return GestationalAge(float(dating.days(crl_mm)), float(dating.sd_days(crl_mm)))
+
+
+def crown_rump_length_at(days: float, chart: DatingChart = "robinson-fleming") -> float:
+    """Mean crown-rump length, mm, at an age.
+
+    Robinson and Fleming gave one curve, so theirs is the inverse of its dating; INTERGROWTH-21st
+    fitted size on age separately.
+
+    Raises:
+        OutOfRange: an age outside the chart's range.
+        BadInput: no such chart.
+    """
+    dating = _lookup(DATING, chart)
+    if chart == "intergrowth-21st":
+        growth = CHARTS["crown_rump_length"]
+        _check_range("gestational age", days, growth.days, "days", chart)
+        return float(growth.mean_mm(days))
+    low, high = (float(dating.days(crl)) for crl in dating.crl_mm)
+    _check_range("gestational age", days, (low, high), "days", chart)
+    return float(((days - 23.73) / 8.052) ** 2 / 1.037)
+
+
+def centile(quantity: str, length_mm: float, days: float) -> float:
+    """Centile, 0 to 100, of a measured length at an age.
+
+    Args:
+        quantity: a key of CHARTS, such as "crown_rump_length". Joint-to-joint distances have no
+            chart: they are not the bone lengths that charts are made of.
+        length_mm: the measurement.
+        days: gestational age in days.
+
+    Raises:
+        OutOfRange: an age outside the chart's range, or a length that is not positive.
+        BadInput: no chart for this quantity.
+    """
+    chart = _lookup(CHARTS, quantity)
+    _check_range("gestational age", days, chart.days, "days", quantity)
+    _check_range(chart.quantity, length_mm, (0.1, 1000.0), "mm", quantity)
+    return float(100 * ndtr((length_mm - chart.mean_mm(days)) / chart.sd_mm(days)))
+
+
+def _lookup(charts: dict[str, ChartT], name: str) -> ChartT:
+    try:
+        return charts[name]
+    except KeyError:
+        raise BadInput(
+            f"chart {name!r}",
+            expected=f"one of {', '.join(charts)}",
+            found="a quantity without a chart",
+            remedy="measure what the chart measures; joint-to-joint distances have none",
+        ) from None
+
+
+def _check_range(
+    what: str, value: float, limits: tuple[float, float], unit: str, chart: str
+) -> None:
+    low, high = limits
+    if not low <= value <= high:
+        raise OutOfRange(
+            what,
+            expected=f"{low:.1f} to {high:.1f} {unit}, the range of {chart}",
+            found=f"{value:.1f} {unit}",
+            remedy="use a chart that was made for this range",
+        )

@@ -1,0 +1,166 @@
+"""Measurements on a pose: lengths, joint angles, trunk flexion, crown-rump length, plausibility.
+
+All of them take a pose in any frame of millimetres, give NaN where a landmark is absent, and do not
+change when the pose is moved or turned. Distances run from joint to joint, which is not a clinical
+bone length (that is the ossified shaft).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fetusmap.anatomy.pose import Pose
+from fetusmap.types import FloatArray, RotationMatrix
+
+CROWN_RUMP_PATH_FRACTION = 0.745
+"""Head centre to sacrum along neck and spine, as a part of the crown-rump length: 0.255 + 0.235 +
+0.255. A guess from first-trimester proportions, to be replaced when paired data exist."""
+
+CROWN_RUMP_SHAPE_CV = 0.026
+"""Coefficient of variation of that path between fetuses of one crown-rump length, when each of its
+three segments varies independently by 4.5 %: 0.045 * sqrt(0.255^2 + 0.235^2 + 0.255^2) / 0.745."""
+
+CROWN_RUMP_MODEL_CV = 0.05
+"""How far off the guessed fraction itself may be."""
+
+
+@dataclass(frozen=True)
+class CrownRumpLength:
+    """An estimate of the crown-rump length in neutral position, with one standard deviation."""
+
+    length_mm: float
+    sd_mm: float
+
+
+def joint_angles_deg(pose: Pose) -> dict[str, float]:
+    """Each joint angle of the skeleton, degrees in [0, 180]; NaN where a landmark is absent."""
+
+    def direction(pair: tuple[str, str]) -> FloatArray:
+        return pose[pair[1]].position_mm - pose[pair[0]].position_mm
+
+    return {
+        angle.name: float(np.degrees(_angle(direction(angle.first), direction(angle.second))))
+        for angle in pose.skeleton.angles
+    }
+
+
+def trunk_length_mm(pose: Pose) -> float:
+    """Distance sacrum to neck, mm; NaN without them."""
+    if pose.skeleton.trunk is None:
+        return float("nan")
+    sacrum, _, neck = pose.skeleton.trunk
+    return float(np.linalg.norm(pose[neck].position_mm - pose[sacrum].position_mm))
+
+
+def body_axes(pose: Pose) -> RotationMatrix:
+    """(3, 3) unit columns right, ventral, cranial of the body in the world; determinant +1.
+
+    Cranial runs from sacrum to neck. Right is the mean of the left-to-right directions of the
+    lateral pairs that are present, made perpendicular to it. Ventral = cranial x right.
+    NaN when the trunk or all lateral pairs are missing, or when they are parallel.
+    """
+    skeleton = pose.skeleton
+    axes = np.full((3, 3), np.nan)
+    if skeleton.trunk is None:
+        return axes
+    across = [pose[r].position_mm - pose[left].position_mm for left, r in skeleton.lateral_pairs]
+    across = [step for step in across if np.isfinite(step).all()]
+    cranial = pose[skeleton.trunk[2]].position_mm - pose[skeleton.trunk[0]].position_mm
+    length = np.linalg.norm(cranial)
+    if not across or not np.isfinite(length) or length == 0:
+        return axes
+    cranial = cranial / length
+    right = np.sum(across, axis=0)
+    right = right - cranial * (cranial @ right)
+    width = np.linalg.norm(right)
+    if width <= 1e-6 * length:
+        return axes
+    right = right / width
+    return np.column_stack([right, np.cross(cranial, right), cranial])
+
+
+def trunk_flexion_deg(pose: Pose) -> float:
+    """Bend of the trunk at the spine landmark, degrees: 0 straight, positive towards the belly.
+
+    The angle from (sacrum to spine) to (spine to neck) after both are projected on the sagittal
+    plane of `body_axes`; bending to the side does not count. NaN without trunk or body axes.
+    """
+    axes = body_axes(pose)
+    if pose.skeleton.trunk is None or not np.isfinite(axes).all():
+        return float("nan")
+    sacrum, spine, neck = (pose[name].position_mm for name in pose.skeleton.trunk)
+    lower, upper = (spine - sacrum) @ axes, (neck - spine) @ axes
+    bend = np.arctan2(upper[1], upper[2]) - np.arctan2(lower[1], lower[2])
+    return float(np.degrees((bend + np.pi) % (2 * np.pi) - np.pi))
+
+
+def crown_rump_length(pose: Pose, position_sd_mm: float = 0.0) -> CrownRumpLength:
+    """Estimate the crown-rump length from the path head, neck, spine, sacrum.
+
+    Definition: the length of that path (which flexion does not shorten, so it stands for the
+    neutral position that the clinical measurement asks for) over CROWN_RUMP_PATH_FRACTION. The
+    landmarks stop at the head's centre and at the sacrum, so crown and rump are extrapolated.
+
+    Uncertainty: root sum of squares of the variation between fetuses (CROWN_RUMP_SHAPE_CV), of the
+    guessed fraction (CROWN_RUMP_MODEL_CV), and of independent landmark errors with standard
+    deviation `position_sd_mm` per axis, carried to first order through the path.
+    """
+    names = pose.skeleton.crown_rump_path
+    if names is None:
+        return CrownRumpLength(float("nan"), float("nan"))
+    steps = np.diff(np.array([pose[name].position_mm for name in names]), axis=0)
+    lengths = np.linalg.norm(steps, axis=1)
+    units = steps / np.where(lengths > 0, lengths, np.nan)[:, None]
+    # Moving a landmark changes the path along the difference of the unit steps that meet there.
+    gradient = np.diff(np.vstack([np.zeros(3), units, np.zeros(3)]), axis=0)
+    length = float(lengths.sum() / CROWN_RUMP_PATH_FRACTION)
+    noise = position_sd_mm * float(np.linalg.norm(gradient)) / CROWN_RUMP_PATH_FRACTION
+    shape = float(np.hypot(CROWN_RUMP_SHAPE_CV, CROWN_RUMP_MODEL_CV)) * length
+    return CrownRumpLength(length, float(np.hypot(shape, noise)))
+
+
+def implausibilities(
+    pose: Pose, max_asymmetry: float = 0.35, max_proportion: float = 1.8
+) -> tuple[str, ...]:
+    """Reasons to doubt a pose, in words; empty when there is none.
+
+    Args:
+        pose: in any frame of millimetres.
+        max_asymmetry: a left and a right segment may differ by this part of their mean.
+        max_proportion: a segment, over the trunk, may be this many times longer or shorter than
+            in the skeleton's reference pose.
+    """
+    skeleton = pose.skeleton
+    lengths = pose.lengths_mm()
+    reasons = [
+        f"{name} is absent"
+        for name, there in zip(skeleton.landmarks, pose.present, strict=True)
+        if not there
+    ]
+    mirror = dict(skeleton.mirror_pairs)
+    by_ends = {frozenset((s.start, s.end)): s.name for s in skeleton.segments}
+    for segment in skeleton.segments:
+        other = by_ends.get(frozenset(mirror.get(e, e) for e in (segment.start, segment.end)))
+        if other is None or other == segment.name:
+            continue
+        pair = lengths[segment.name], lengths[other]
+        if 2 * abs(pair[0] - pair[1]) > max_asymmetry * sum(pair):
+            reasons.append(f"{segment.name} {pair[0]:.1f} mm but {other} {pair[1]:.1f} mm")
+    if skeleton.reference is not None:
+        reference = Pose(skeleton, skeleton.reference)
+        scale = trunk_length_mm(pose) / trunk_length_mm(reference)
+        for name, expected in reference.lengths_mm().items():
+            ratio = lengths[name] / (expected * scale)
+            if ratio > max_proportion or ratio < 1 / max_proportion:
+                reasons.append(f"{name} is {ratio:.2f} times its usual length for this trunk")
+    return tuple(reasons)
+
+
+def _angle(first: FloatArray, second: FloatArray) -> float:
+    """Angle between two vectors; exact near 0 and 180 degrees too. NaN for a vector of length 0."""
+    sine, cosine = np.linalg.norm(np.cross(first, second)), first @ second
+    if sine == 0 and cosine == 0:
+        return float("nan")
+    return float(np.arctan2(sine, cosine))

@@ -1,0 +1,313 @@
+"""A skeleton is data: landmarks, segments, mirror pairs, and what can be measured on them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from fetusmap.documents import Document, parse_document, read_json
+from fetusmap.errors import BadInput
+from fetusmap.types import FloatArray, IntArray
+
+Side = Literal["left", "right", "midline"]
+Pair = tuple[str, str]
+
+BUILT_IN = {"fetus-16": Path(__file__).with_name("fetus-16.json")}
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Two landmarks that are drawn as a bone and whose distance is measured."""
+
+    name: str
+    start: str
+    end: str
+
+
+@dataclass(frozen=True)
+class JointAngle:
+    """The angle between two directions, each from one landmark to another, 0 to 180 degrees."""
+
+    name: str
+    first: Pair
+    second: Pair
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """Which landmarks a pose has and how they belong together. See `load_skeleton`.
+
+    Attributes:
+        name: identifies the skeleton in every file.
+        landmarks: names, in the order of all arrays.
+        segments: named pairs of landmarks.
+        mirror_pairs: (left, right) landmarks that a reflection exchanges.
+        angles: joint angles that `joint_angles_deg` measures.
+        trunk: (sacrum, spine, neck) or None; what trunk length and flexion rest on.
+        crown_rump_path: landmarks from head to sacrum, or None.
+        lateral_pairs: (left, right) landmarks that tell the body's left-right axis.
+        registration_subset: landmarks that the paper trusts for rigid registration.
+        paper_index: landmark name to its number in the paper's tables, where it has one.
+        reference_positions: N points, an example pose of crown-rump length 1 in the body's frame
+            (x right, y ventral, z cranial, origin sacrum), or None. For drawings and examples.
+        colors: "left", "right", "midline" to "#rrggbb".
+        description: where the skeleton comes from.
+    """
+
+    name: str
+    landmarks: tuple[str, ...]
+    segments: tuple[Segment, ...]
+    mirror_pairs: tuple[Pair, ...]
+    angles: tuple[JointAngle, ...] = ()
+    trunk: tuple[str, str, str] | None = None
+    crown_rump_path: tuple[str, ...] | None = None
+    lateral_pairs: tuple[Pair, ...] = ()
+    registration_subset: tuple[str, ...] = ()
+    paper_index: Mapping[str, int] = field(default_factory=dict)
+    reference_positions: tuple[tuple[float, float, float], ...] | None = None
+    colors: Mapping[Side, str] = field(default_factory=dict)
+    description: str = ""
+
+    def __len__(self) -> int:
+        """Number of landmarks."""
+        return len(self.landmarks)
+
+    def __eq__(self, other: object) -> bool:
+        """Skeletons are one when name, landmarks, segments and mirror pairs agree."""
+        if not isinstance(other, Skeleton):
+            return NotImplemented
+        return self._identity == other._identity
+
+    def __hash__(self) -> int:
+        """Hash of what makes the skeleton's identity."""
+        return hash(self._identity)
+
+    @property
+    def _identity(self) -> tuple[Any, ...]:
+        return self.name, self.landmarks, self.segments, self.mirror_pairs
+
+    @cached_property
+    def _index(self) -> dict[str, int]:
+        return {name: index for index, name in enumerate(self.landmarks)}
+
+    def index(self, landmark: str) -> int:
+        """Row of a landmark in every array.
+
+        Raises:
+            BadInput: the skeleton has no such landmark.
+        """
+        try:
+            return self._index[landmark]
+        except KeyError:
+            raise BadInput(
+                f"landmark {landmark!r}",
+                expected=f"a landmark of {self.name}",
+                found="an unknown name",
+                remedy=f"use one of: {', '.join(self.landmarks)}",
+            ) from None
+
+    def indices(self, landmarks: tuple[str, ...]) -> IntArray:
+        """Rows of several landmarks."""
+        return np.array([self.index(name) for name in landmarks], dtype=np.int64)
+
+    @cached_property
+    def mirror_index(self) -> IntArray:
+        """(N,) row of each landmark's mirror partner; midline landmarks keep their own."""
+        order = np.arange(len(self.landmarks))
+        for left, right in self.mirror_pairs:
+            order[[self.index(left), self.index(right)]] = self.index(right), self.index(left)
+        return order
+
+    @cached_property
+    def segment_index(self) -> IntArray:
+        """(S, 2) rows of the start and end of each segment."""
+        rows = [(self.index(s.start), self.index(s.end)) for s in self.segments]
+        return np.array(rows, dtype=np.int64).reshape(len(self.segments), 2)
+
+    def side(self, landmark: str) -> Side:
+        """Which side of the body a landmark is on."""
+        for left, right in self.mirror_pairs:
+            if landmark == left:
+                return "left"
+            if landmark == right:
+                return "right"
+        self.index(landmark)
+        return "midline"
+
+    def segment_side(self, segment: Segment) -> Side:
+        """Side of a segment: that of its lateral landmarks, when they agree."""
+        lateral = {self.side(segment.start), self.side(segment.end)} - {"midline"}
+        return lateral.pop() if len(lateral) == 1 else "midline"
+
+    def color(self, side: Side) -> str:
+        """Colour of a side as "#rrggbb"."""
+        return self.colors.get(side, "#808080")
+
+    @property
+    def reference(self) -> FloatArray | None:
+        """(N, 3) the example pose, in units of the crown-rump length, or None."""
+        if self.reference_positions is None:
+            return None
+        return np.array(self.reference_positions, dtype=np.float64)
+
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+NamePair = tuple[Name, Name]
+
+
+class LandmarkEntry(Document):
+    """One landmark of a skeleton file."""
+
+    name: Name
+    paper_index: int | None = None
+    reference_position: tuple[float, float, float] | None = None
+
+
+class SegmentEntry(Document):
+    """One segment of a skeleton file."""
+
+    name: Name
+    start: Name
+    end: Name
+
+
+class AngleEntry(Document):
+    """One joint angle of a skeleton file."""
+
+    name: Name
+    first: NamePair
+    second: NamePair
+    meaning: str = ""
+
+
+Color = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
+
+
+class SkeletonDocument(Document):
+    """A skeleton file: the built-in `fetus-16`, or the landmarks of your own study."""
+
+    format: Literal["fetusmap-skeleton"]
+    version: Literal[1]
+    name: Name
+    description: str = ""
+    landmarks: Annotated[tuple[LandmarkEntry, ...], Field(min_length=1, max_length=1000)]
+    mirror_pairs: tuple[NamePair, ...] = ()
+    segments: tuple[SegmentEntry, ...] = ()
+    angles: tuple[AngleEntry, ...] = ()
+    trunk: tuple[Name, Name, Name] | None = None
+    crown_rump_path: tuple[Name, ...] | None = None
+    lateral_pairs: tuple[NamePair, ...] = ()
+    registration_subset: tuple[Name, ...] = ()
+    colors: dict[Side, Color] = Field(
+        default={"left": "#3b8bd9", "right": "#f28e2b", "midline": "#f2f2f2"}
+    )
+
+    @model_validator(mode="after")
+    def _check_names(self) -> SkeletonDocument:
+        names = [entry.name for entry in self.landmarks]
+        for kind, entries in (
+            ("landmark", names),
+            ("segment", [s.name for s in self.segments]),
+            ("angle", [a.name for a in self.angles]),
+            ("landmark in mirror_pairs", [n for pair in self.mirror_pairs for n in pair]),
+        ):
+            repeated = sorted({n for n in entries if entries.count(n) > 1})
+            if repeated:
+                raise ValueError(f"{kind} {repeated[0]!r} appears more than once")
+        used = [n for pair in (*self.mirror_pairs, *self.lateral_pairs) for n in pair]
+        used += [n for s in self.segments for n in (s.start, s.end)]
+        used += [n for a in self.angles for n in (*a.first, *a.second)]
+        used += [*(self.trunk or ()), *(self.crown_rump_path or ()), *self.registration_subset]
+        unknown = sorted(set(used) - set(names))
+        if unknown:
+            raise ValueError(f"{unknown[0]!r} is used but is not among the landmarks")
+        return self
+
+
+def load_skeleton(source: str | Path = "fetus-16") -> Skeleton:
+    """The skeleton of a built-in name, or of a JSON file of your own.
+
+    Args:
+        source: "fetus-16", or the path of a skeleton file (see the docs page on skeletons).
+
+    Raises:
+        BadInput: no built-in of that name and no valid skeleton file.
+    """
+    if str(source) in BUILT_IN:
+        return _built_in(str(source))
+    path = Path(source)
+    if path.suffix != ".json":
+        raise BadInput(
+            f"skeleton {str(source)!r}",
+            expected=f"a built-in name ({', '.join(BUILT_IN)}) or a .json file",
+            found="neither",
+            remedy="write your landmarks into a JSON file and give its path",
+        )
+    return skeleton_from_plain(read_json(path), path)
+
+
+def skeleton_from_plain(data: object, subject: object = "skeleton") -> Skeleton:
+    """Build a skeleton from the plain data of a skeleton file."""
+    document = parse_document(SkeletonDocument, data, subject)
+    positions = [entry.reference_position for entry in document.landmarks]
+    whole = tuple(p for p in positions if p is not None)
+    return Skeleton(
+        name=document.name,
+        landmarks=tuple(entry.name for entry in document.landmarks),
+        segments=tuple(Segment(s.name, s.start, s.end) for s in document.segments),
+        mirror_pairs=document.mirror_pairs,
+        angles=tuple(JointAngle(a.name, a.first, a.second, a.meaning) for a in document.angles),
+        trunk=document.trunk,
+        crown_rump_path=document.crown_rump_path,
+        lateral_pairs=document.lateral_pairs,
+        registration_subset=document.registration_subset,
+        paper_index=MappingProxyType(
+            {e.name: e.paper_index for e in document.landmarks if e.paper_index is not None}
+        ),
+        reference_positions=whole if len(whole) == len(positions) else None,
+        colors=MappingProxyType(dict(document.colors)),
+        description=document.description,
+    )
+
+
+def plain_from_skeleton(skeleton: Skeleton) -> dict[str, Any]:
+    """The plain data of a skeleton file, ready for JSON."""
+    reference = skeleton.reference_positions or (None,) * len(skeleton)
+    return SkeletonDocument(
+        format="fetusmap-skeleton",
+        version=1,
+        name=skeleton.name,
+        description=skeleton.description,
+        landmarks=tuple(
+            LandmarkEntry(
+                name=name, paper_index=skeleton.paper_index.get(name), reference_position=position
+            )
+            for name, position in zip(skeleton.landmarks, reference, strict=True)
+        ),
+        mirror_pairs=skeleton.mirror_pairs,
+        segments=tuple(
+            SegmentEntry(name=s.name, start=s.start, end=s.end) for s in skeleton.segments
+        ),
+        angles=tuple(
+            AngleEntry(name=a.name, first=a.first, second=a.second, meaning=a.meaning)
+            for a in skeleton.angles
+        ),
+        trunk=skeleton.trunk,
+        crown_rump_path=skeleton.crown_rump_path,
+        lateral_pairs=skeleton.lateral_pairs,
+        registration_subset=skeleton.registration_subset,
+        colors={side: skeleton.color(side) for side in ("left", "right", "midline")},
+    ).model_dump(mode="json", exclude_none=True)
+
+
+@cache
+def _built_in(name: str) -> Skeleton:
+    return skeleton_from_plain(read_json(BUILT_IN[name]), name)

@@ -1,0 +1,81 @@
+"""Strict JSON documents: bounded reading, no unknown keys, errors of one line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from fetusmap.errors import BadInput, UnreadableFile
+
+MAX_JSON_BYTES = 16 * 1024 * 1024
+"""A pose takes 4 kB and a cohort's table of landmarks a few MB; more is not one of our files."""
+
+
+class Document(BaseModel):
+    """Base of the models of our own JSON files: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+DocumentT = TypeVar("DocumentT", bound=BaseModel)
+
+
+def read_json(path: Path, max_bytes: int = MAX_JSON_BYTES) -> Any:
+    """Read a JSON file of bounded size.
+
+    Raises:
+        UnreadableFile: missing, forbidden, no regular file, too large, or not JSON.
+    """
+    remedy = "give a JSON file"
+    try:
+        if not path.is_file():
+            found = "a folder" if path.is_dir() else "no such file"
+            raise UnreadableFile(path, expected="a JSON file", found=found, remedy=remedy)
+        with path.open("rb") as file:
+            content = file.read(max_bytes + 1)
+    except OSError as error:
+        found = error.strerror or type(error).__name__
+        raise UnreadableFile(
+            path,
+            expected="a readable file",
+            found=found,
+            remedy="check the path and its permissions",
+        ) from error
+    if len(content) > max_bytes:
+        raise UnreadableFile(
+            path,
+            expected=f"at most {max_bytes} bytes of JSON",
+            found="more",
+            remedy="check that this is the right file",
+        )
+    try:
+        return json.loads(content.decode("utf-8-sig"), parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise UnreadableFile(path, expected="JSON", found=f"{error}", remedy=remedy) from error
+
+
+def parse_document(model: type[DocumentT], data: object, subject: object) -> DocumentT:
+    """Check plain data against a model.
+
+    Raises:
+        BadInput: the first thing that does not fit, in one line.
+    """
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the document"
+        more = error.error_count() - 1
+        raise BadInput(
+            subject,
+            expected=f"a valid {model.__name__.removesuffix('Document').lower()}",
+            found=f"{place}: {first['msg']}" + (f" (and {more} more)" if more else ""),
+            remedy="mend the file, or write it again with FetusMap",
+        ) from error
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name}, which JSON does not have (an absent landmark has position null)")

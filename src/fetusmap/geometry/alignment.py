@@ -1,0 +1,301 @@
+"""Rigid and similarity alignment of point sets, batched over many sources at once.
+
+The library of poses is searched by aligning every atlas to one prediction, so a batch of 100,000
+sources must cost a fraction of a second. All sums over landmarks are one matrix product, and the
+rotation follows in closed form from the largest root of a quartic (FOAM, Markley 1993), which is
+arithmetic on whole arrays instead of 100,000 small decompositions. The few sources for which that
+formula would lose digits go through a singular value decomposition.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from fetusmap.errors import BadInput, DegenerateAlignment
+from fetusmap.geometry.affine import affine_from
+from fetusmap.types import (
+    Affine,
+    ArrayLike,
+    BoolArray,
+    FloatArray,
+    IntArray,
+    Points3,
+    RotationMatrix,
+)
+
+BLOCK = 2048
+"""Sources per block, so that its arrays stay inside a core's second-level cache (1 MiB measured:
+1,024 to 8,192 are alike, 16,384 takes twice the time)."""
+
+WELL_CONDITIONED = 1e-2
+"""Below this conditioning the closed form starts to lose digits and the SVD takes over."""
+
+AMBIGUOUS = 1e-7
+"""Below this conditioning the best rotation is not unique within rounding."""
+
+
+@dataclass(frozen=True, eq=False)
+class Alignment:
+    """Maps `target_from_source`, one per source: x -> scale * rotation @ x + translation.
+
+    Attributes:
+        rotation: (..., 3, 3), determinant +1.
+        translation: (..., 3) mm.
+        scale: (...) positive; exactly 1 for a rigid alignment.
+        residuals_mm: (..., N) distance of each mapped landmark from its target, NaN where the
+            source or the target has none. Landmarks of weight 0 have a residual too.
+    """
+
+    rotation: RotationMatrix
+    translation: FloatArray
+    scale: FloatArray
+    residuals_mm: FloatArray
+
+    def apply(self, points: ArrayLike) -> Points3:
+        """Carry (..., M, 3) points of each source into the target's frame."""
+        points = np.asarray(points, dtype=np.float64)
+        turned = points @ np.swapaxes(self.rotation, -2, -1)
+        return np.asarray(self.scale[..., None, None] * turned + self.translation[..., None, :])
+
+    @property
+    def target_from_source(self) -> Affine:
+        """The (4, 4) map of a single alignment (no leading axes)."""
+        return affine_from(self.scale * self.rotation, self.translation)
+
+
+def align_rigid(
+    sources: ArrayLike, target: ArrayLike, weights: ArrayLike | None = None
+) -> Alignment:
+    """Find the rotation and translation that carry each source onto the target.
+
+    Weighted least squares after Kabsch (1976); reflections are excluded, so a left-handed atlas
+    never fits a right-handed fetus.
+
+    Args:
+        sources: (..., N, 3) points, mm. Rows with NaN take no part in their own source.
+        target: (N, 3) points to reach, mm. Rows with NaN take no part.
+        weights: (N,) non-negative; 0 leaves a landmark out of the fit. None weighs all alike.
+
+    Returns:
+        One map per source, with residuals of all landmarks.
+
+    Raises:
+        DegenerateAlignment: fewer than three usable landmarks, or landmarks that leave the
+            rotation undetermined (collinear, or a mirror image with an axis of symmetry).
+        BadInput: shapes that do not fit together, or a weight that is negative or not finite.
+    """
+    return _align(sources, target, weights, with_scale=False)
+
+
+def align_similarity(
+    sources: ArrayLike, target: ArrayLike, weights: ArrayLike | None = None
+) -> Alignment:
+    """Find the rotation, translation and scale that carry each source onto the target.
+
+    As `align_rigid`, with the least-squares scale of Umeyama (1991, eq. 42).
+    """
+    return _align(sources, target, weights, with_scale=True)
+
+
+def _align(
+    sources: ArrayLike, target: ArrayLike, weights: ArrayLike | None, *, with_scale: bool
+) -> Alignment:
+    sources = np.asarray(sources, dtype=np.float64)
+    target = np.asarray(target, dtype=np.float64)
+    weights = _check_shapes(sources, target, weights)
+    present = np.isfinite(target).all(axis=-1)
+    used = np.where(present, weights, 0.0)
+    _check_enough(present & (used > 0))
+
+    leading = sources.shape[:-2]
+    flat = np.ascontiguousarray(sources).reshape(-1, *sources.shape[-2:])
+    count, landmarks = flat.shape[:2]
+    result = Alignment(
+        rotation=np.empty((count, 3, 3)),
+        translation=np.empty((count, 3)),
+        scale=np.ones(count),
+        residuals_mm=np.empty((count, landmarks)),
+    )
+    for start in range(0, count, BLOCK):
+        _align_block(flat, target, used, with_scale, result, slice(start, start + BLOCK))
+    return Alignment(
+        rotation=result.rotation.reshape(*leading, 3, 3),
+        translation=result.translation.reshape(*leading, 3),
+        scale=result.scale.reshape(leading),
+        residuals_mm=result.residuals_mm.reshape(*leading, landmarks),
+    )
+
+
+def _align_block(
+    sources: Points3,
+    target: Points3,
+    weights: FloatArray,
+    with_scale: bool,
+    result: Alignment,
+    block: slice,
+) -> None:
+    """Align one block of (A, N, 3) sources and write its maps and residuals into `result`.
+
+    Inside a block the sources are the last axis of every array, so that each operation runs over
+    contiguous memory: (3, N, A) points, (3, 3, A) rotations.
+    """
+    points = np.ascontiguousarray(sources[block].transpose(2, 1, 0))
+    known = None if np.isfinite(points.sum()) else np.asarray(np.isfinite(points).all(axis=0))
+    if known is not None:
+        points = np.where(known, points, 0.0)
+    weighed = weights[:, None] > 0
+    centre = weights @ np.where(weighed, target, 0.0) / weights.sum()
+    centred = np.where(weighed, target - centre, 0.0)
+
+    moments = _weighted_moments(points, known, centred, weights)
+    rotation = _best_rotations(moments.cross, block.start)
+    scale = _best_scales(points, known, weights, moments, rotation) if with_scale else None
+    scaled = rotation if scale is None else scale * rotation
+    translation = moments.target_mean - np.einsum("qpa,pa->qa", scaled, moments.source_mean)
+    translation += centre[:, None]
+
+    difference = np.einsum("qpa,pna->qna", scaled, points)
+    difference += translation[:, None, :] - target.T[:, :, None]
+    distance = np.sqrt(np.einsum("qna,qna->na", difference, difference))
+    result.rotation[block] = rotation.transpose(2, 0, 1)
+    result.translation[block] = translation.T
+    result.residuals_mm[block] = (
+        distance if known is None else np.where(known, distance, np.nan)
+    ).T
+    if scale is not None:
+        result.scale[block] = scale
+
+
+class _Moments(NamedTuple):
+    """Weighted sums over the landmarks that each source and the target share."""
+
+    source_mean: FloatArray  # (3, A)
+    target_mean: FloatArray  # (3, A), of the centred target
+    cross: FloatArray  # (3, 3, A) covariance [target, source]
+
+
+def _weighted_moments(
+    points: Points3, known: BoolArray | None, centred: Points3, weights: FloatArray
+) -> _Moments:
+    """All sums over landmarks of all sources as one matrix product."""
+    landmarks, count = points.shape[1:]
+    basis = weights[:, None] * np.c_[np.ones(landmarks), centred]
+    sums = basis.T @ points  # (3, 4, A): for each source axis the mass, then the target axes
+    if known is None:
+        total = np.full(count, weights.sum())
+        target_mean = np.zeros((3, count))
+    else:
+        masses = basis.T @ known
+        total = np.where(masses[0] > 0, masses[0], 1.0)
+        target_mean = masses[1:] / total
+    source_sum = sums[:, 0]
+    cross = sums[:, 1:].swapaxes(0, 1) - target_mean[:, None] * source_sum[None]
+    return _Moments(source_sum / total, target_mean, np.ascontiguousarray(cross))
+
+
+def _best_rotations(cross: FloatArray, first: int) -> RotationMatrix:
+    """(3, 3, A) rotations R that maximise the sum of R * cross.
+
+    For B = cross of unit norm, the largest eigenvalue of Davenport's matrix is the largest root
+    of (x^2 - 1)^2 = 8 x det(B) + 4 |cof(B)|^2, and with kappa = (x^2 - 1) / 2
+    R = ((kappa + 1) B + x cof(B) - B B^T B) / (kappa x - det B)   (Markley 1993, eq. 12 and 17).
+    The denominator is (a + b)(b + c)(c + a) for signed singular values a >= b >= |c|: it is zero
+    exactly when the best rotation is not unique.
+    """
+    norm = np.sqrt(np.einsum("qpa,qpa->a", cross, cross))
+    b = cross / np.where(norm > 0, norm, 1.0)
+    cofactor = np.stack([np.cross(b[(q + 1) % 3], b[(q + 2) % 3], axis=0) for q in range(3)])
+    determinant = np.einsum("pa,pa->a", b[0], cofactor[0])
+    square = np.einsum("qpa,qpa->a", cofactor, cofactor)
+    root = _largest_root(determinant, square)
+    kappa = 0.5 * (root * root - 1)
+    conditioning = kappa * root - determinant
+    gram = np.einsum("qra,pra->qpa", b, b)
+    rotation = (kappa + 1) * b + root * cofactor - np.einsum("qra,rpa->qpa", gram, b)
+    rotation /= np.where(conditioning > 0, conditioning, 1.0)
+
+    doubtful = np.flatnonzero(~(conditioning > WELL_CONDITIONED))
+    if doubtful.size:
+        exact = _rotations_by_svd(cross[..., doubtful].transpose(2, 0, 1), first + doubtful)
+        rotation[..., doubtful] = exact.transpose(1, 2, 0)
+    return np.asarray(rotation)
+
+
+def _largest_root(determinant: FloatArray, square: FloatArray) -> FloatArray:
+    """Largest root of (x^2 - 1)^2 - 8 x determinant - 4 square, elementwise.
+
+    Newton's method from above: beyond its largest root the quartic is convex, so every step comes
+    closer and none overshoots. The root lies in [1/sqrt(3), sqrt(3)] for any unit matrix.
+    """
+    root = np.full_like(determinant, np.sqrt(3.0))
+    for _ in range(60):
+        excess = root * root - 1
+        value = excess * excess - 8 * determinant * root - 4 * square
+        slope = 4 * root * excess - 8 * determinant
+        step = value / np.where(slope > 1e-12, slope, np.inf)
+        root -= step
+        if np.abs(step).max(initial=0.0) < 1e-14:
+            break
+    return root
+
+
+def _rotations_by_svd(cross: FloatArray, positions: IntArray) -> RotationMatrix:
+    """The same rotations, (A, 3, 3), by Kabsch's decomposition: slower, exact where unique."""
+    u, sigma, vt = np.linalg.svd(cross)
+    handedness = np.sign(np.linalg.det(u @ vt))
+    ambiguous = sigma[:, 1] + handedness * sigma[:, 2] <= AMBIGUOUS * sigma[:, 0]
+    if ambiguous.any():
+        raise DegenerateAlignment(
+            f"alignment of source {positions[np.argmax(ambiguous)]}",
+            expected="landmarks that determine one best rotation",
+            found="collinear, coinciding or ambiguously mirrored landmarks",
+            remedy="leave this source out or use more landmarks",
+        )
+    u[:, :, 2] *= handedness[:, None]
+    return np.asarray(u @ vt)
+
+
+def _best_scales(
+    points: Points3,
+    known: BoolArray | None,
+    weights: FloatArray,
+    moments: _Moments,
+    rotation: RotationMatrix,
+) -> FloatArray:
+    """(A,) scale = trace(R^T cross) / weighted variance of the source (Umeyama 1991, eq. 42)."""
+    spread = points - moments.source_mean[:, None]
+    mass = weights[:, None] if known is None else weights[:, None] * known
+    variance = np.einsum("na,pna,pna->a", np.broadcast_to(mass, spread.shape[1:]), spread, spread)
+    return np.asarray(np.einsum("qpa,qpa->a", rotation, moments.cross) / variance)
+
+
+def _check_shapes(sources: Points3, target: Points3, weights: ArrayLike | None) -> FloatArray:
+    remedy = "give (..., N, 3) sources, an (N, 3) target and N weights"
+    if target.ndim != 2 or target.shape[1] != 3 or sources.shape[-2:] != target.shape:
+        found = f"sources {sources.shape} and target {target.shape}"
+        raise BadInput("alignment", expected="matching landmarks", found=found, remedy=remedy)
+    if weights is None:
+        return np.ones(len(target))
+    weights = np.asarray(weights, dtype=np.float64)
+    if weights.shape != (len(target),) or not np.isfinite(weights).all() or (weights < 0).any():
+        found = f"shape {weights.shape}, values {np.array2string(weights, threshold=8)}"
+        raise BadInput(
+            "alignment weights",
+            expected=f"{len(target)} finite numbers of 0 or more",
+            found=found,
+            remedy=remedy,
+        )
+    return weights
+
+
+def _check_enough(used: BoolArray) -> None:
+    if used.sum() < 3:
+        raise DegenerateAlignment(
+            "alignment",
+            expected="at least 3 landmarks with a position and a weight",
+            found=f"{int(used.sum())}",
+            remedy="use more landmarks",
+        )

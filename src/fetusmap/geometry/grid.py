@@ -1,0 +1,275 @@
+"""A `Grid` says where the voxels of an array are: a shape and one affine map."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from fetusmap.errors import BadInput
+from fetusmap.geometry.affine import (
+    affine_from,
+    apply_affine,
+    check_affine,
+    direction_of,
+    invert_affine,
+    is_reflection,
+    orientation_of,
+    shear_of,
+    spacing_of,
+)
+from fetusmap.types import Affine, ArrayLike, BoolArray, FloatArray, Points3, Shape3
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """Where the voxels of an (I, J, K) array are in the world.
+
+    `affine @ (i, j, k, 1)` is the world point (LPS, mm) of the centre of voxel [i, j, k]. A voxel
+    fills half a step to each side of its centre, so a grid fills the box from index -0.5 to
+    shape - 0.5. Every method that changes a grid returns a new one, and none of them moves the
+    world: a landmark in millimetres stays where it is.
+
+    Attributes:
+        shape: (I, J, K), each at least 1.
+        affine: (4, 4) world_from_index, read-only.
+
+    Raises:
+        BadInput: a shape that is not three positive integers, or an affine that cannot be inverted.
+    """
+
+    shape: Shape3
+    affine: Affine
+
+    def __post_init__(self) -> None:
+        shape = tuple(self.shape)
+        if len(shape) != 3 or any(int(n) != n or n < 1 for n in shape):
+            raise BadInput(
+                "grid shape",
+                expected="three positive integers",
+                found=f"{self.shape}",
+                remedy="give (I, J, K)",
+            )
+        affine = check_affine(self.affine, "grid affine")
+        affine.flags.writeable = False
+        object.__setattr__(self, "shape", tuple(int(n) for n in shape))
+        object.__setattr__(self, "affine", affine)
+
+    @classmethod
+    def from_spacing(
+        cls,
+        shape: Sequence[int],
+        spacing_mm: ArrayLike = (1.0, 1.0, 1.0),
+        origin_mm: ArrayLike = (0.0, 0.0, 0.0),
+        direction: ArrayLike | None = None,
+    ) -> Grid:
+        """Build a grid from spacing (3,) or one number, the first voxel's centre, and unit columns.
+
+        Args:
+            shape: (I, J, K).
+            spacing_mm: distance between neighbouring voxels along each index axis.
+            origin_mm: (3,) world point of voxel [0, 0, 0].
+            direction: (3, 3), column a points where index a grows; None for the world axes.
+        """
+        spacing = np.broadcast_to(np.asarray(spacing_mm, dtype=np.float64), 3)
+        columns = np.eye(3) if direction is None else np.asarray(direction, dtype=np.float64)
+        return cls((shape[0], shape[1], shape[2]), affine_from(columns * spacing, origin_mm))
+
+    @cached_property
+    def index_from_world(self) -> Affine:
+        """(4, 4) inverse of `affine`."""
+        return invert_affine(self.affine)
+
+    @property
+    def spacing_mm(self) -> FloatArray:
+        """(3,) distance between neighbouring voxels along each index axis."""
+        return spacing_of(self.affine)
+
+    @property
+    def direction(self) -> FloatArray:
+        """(3, 3) unit columns: where each index grows, in LPS."""
+        return direction_of(self.affine)
+
+    @property
+    def origin_mm(self) -> FloatArray:
+        """(3,) world point of the centre of voxel [0, 0, 0]."""
+        return self.affine[:3, 3].copy()
+
+    @property
+    def center_mm(self) -> FloatArray:
+        """(3,) world point of the middle of the box."""
+        return self.to_world((np.array(self.shape) - 1) / 2)
+
+    @property
+    def extent_mm(self) -> FloatArray:
+        """(3,) edge lengths of the box, from voxel edge to voxel edge."""
+        return self.spacing_mm * self.shape
+
+    @property
+    def voxel_count(self) -> int:
+        """I * J * K."""
+        return int(np.prod(self.shape, dtype=np.int64))
+
+    @property
+    def orientation(self) -> str:
+        """Three letters: the anatomical direction in which each index grows, such as "LPS"."""
+        return orientation_of(self.affine)
+
+    @property
+    def is_left_handed(self) -> bool:
+        """True when the index axes form a left hand: such an array shows the mirrored body."""
+        return is_reflection(self.affine)
+
+    @property
+    def shear(self) -> float:
+        """Largest |cosine| between two index axes; 0 for a box with right angles."""
+        return shear_of(self.affine)
+
+    def to_world(self, indices: ArrayLike) -> Points3:
+        """(..., 3) fractional indices to (..., 3) world points, mm."""
+        return apply_affine(self.affine, indices)
+
+    def to_index(self, points_mm: ArrayLike) -> FloatArray:
+        """(..., 3) world points, mm, to (..., 3) fractional indices."""
+        return apply_affine(self.index_from_world, points_mm)
+
+    def contains(self, points_mm: ArrayLike, margin_mm: float = 0.0) -> BoolArray:
+        """(...) whether each (..., 3) world point lies in the box, at least `margin_mm` deep.
+
+        A negative margin accepts points that lie outside by that much. NaN is never inside.
+        """
+        index = self.to_index(points_mm)
+        # One millimetre along the normal of a face is this many steps of its index.
+        margin = margin_mm * np.linalg.norm(self.index_from_world[:3, :3], axis=1)
+        inside = (index >= margin - 0.5) & (index <= np.array(self.shape) - 0.5 - margin)
+        return np.asarray(inside.all(axis=-1))
+
+    def corners_mm(self) -> Points3:
+        """(8, 3) world points of the corners of the box."""
+        ends = [(-0.5, n - 0.5) for n in self.shape]
+        return self.to_world(np.stack(np.meshgrid(*ends, indexing="ij"), axis=-1).reshape(8, 3))
+
+    def bounds_mm(self) -> tuple[FloatArray, FloatArray]:
+        """Lowest and highest (3,) world coordinates of the box."""
+        corners = self.corners_mm()
+        return corners.min(axis=0), corners.max(axis=0)
+
+    def centers_mm(self) -> Points3:
+        """(I, J, K, 3) world points of all voxel centres."""
+        axes = [np.arange(n, dtype=np.float64) for n in self.shape]
+        return self.to_world(np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1))
+
+    def crop(self, start: Sequence[int], stop: Sequence[int]) -> Grid:
+        """The grid of `array[start[0]:stop[0], start[1]:stop[1], start[2]:stop[2]]`.
+
+        Raises:
+            BadInput: an empty range, or one that leaves the grid (see `pad`).
+        """
+        if any(not 0 <= a < b <= n for a, b, n in zip(start, stop, self.shape, strict=True)):
+            raise BadInput(
+                "crop",
+                expected=f"ranges inside shape {self.shape}",
+                found=f"{tuple(start)} to {tuple(stop)}",
+                remedy="crop inside the grid, or pad it first",
+            )
+        return self._subgrid(tuple(b - a for a, b in zip(start, stop, strict=True)), start)
+
+    def pad(self, before: Sequence[int], after: Sequence[int]) -> Grid:
+        """The grid of an array padded with `before` and `after` voxels on each axis."""
+        if min(*before, *after) < 0:
+            raise BadInput(
+                "pad",
+                expected="numbers of 0 or more",
+                found=f"{tuple(before)} and {tuple(after)}",
+                remedy="use crop to take voxels away",
+            )
+        shape = tuple(a + n + b for a, n, b in zip(before, self.shape, after, strict=True))
+        return self._subgrid(shape, [-a for a in before])
+
+    def stride(self, step: Sequence[int]) -> Grid:
+        """The grid of `array[::step[0], ::step[1], ::step[2]]`; node [0, 0, 0] stays."""
+        if min(step) < 1:
+            raise BadInput(
+                "stride",
+                expected="steps of 1 or more",
+                found=f"{tuple(step)}",
+                remedy="use flip to reverse an axis",
+            )
+        shape = tuple(-(-n // s) for n, s in zip(self.shape, step, strict=True))
+        return self._subgrid(shape, (0, 0, 0), step)
+
+    def flip(self, axis: int) -> Grid:
+        """The grid of `numpy.flip(array, axis)`.
+
+        The voxels keep their world points, so this is no mirror image of the body and no labels
+        are exchanged. A mirror image is made by `Pose.mirror` and a flip of the array alone.
+        """
+        start, step = [0, 0, 0], [1, 1, 1]
+        start[axis], step[axis] = self.shape[axis] - 1, -1
+        return self._subgrid(self.shape, start, step)
+
+    def permute(self, order: Sequence[int]) -> Grid:
+        """The grid of `numpy.transpose(array, order)`."""
+        if sorted(order) != [0, 1, 2]:
+            raise BadInput(
+                "permute",
+                expected="an order of the axes 0, 1, 2",
+                found=f"{tuple(order)}",
+                remedy="name each axis once",
+            )
+        columns = self.affine[:3, :3][:, list(order)]
+        shape = (self.shape[order[0]], self.shape[order[1]], self.shape[order[2]])
+        return Grid(shape, affine_from(columns, self.affine[:3, 3]))
+
+    def respace(self, spacing_mm: ArrayLike) -> Grid:
+        """Same box, other spacing: exact spacing, shape rounded, middle kept.
+
+        The rounded shape cannot fill the old box exactly; what is missing or too much (less than
+        half a new voxel at each end) is shared by both ends, so nothing shifts.
+
+        Args:
+            spacing_mm: (3,) or one number, mm.
+        """
+        spacing = np.broadcast_to(np.asarray(spacing_mm, dtype=np.float64), 3)
+        if not (np.isfinite(spacing) & (spacing > 0)).all():
+            raise BadInput(
+                "spacing",
+                expected="positive millimetres",
+                found=f"{spacing.tolist()}",
+                remedy="give one number or three",
+            )
+        counts = np.maximum(1, np.round(self.extent_mm / spacing)).astype(int)
+        linear = self.direction * spacing
+        origin = self.center_mm - linear @ ((counts - 1) / 2)
+        return Grid((int(counts[0]), int(counts[1]), int(counts[2])), affine_from(linear, origin))
+
+    def scale(self, factor: float) -> Grid:
+        """Same box with `factor` times as many voxels per axis: 0.4 is the paper's R4 input."""
+        return self.respace(self.spacing_mm / factor)
+
+    def is_close(self, other: Grid, tolerance_mm: float = 1e-6) -> bool:
+        """True when both have one shape and no corner lies further apart than the tolerance."""
+        if self.shape != other.shape:
+            return False
+        apart = np.linalg.norm(self.corners_mm() - other.corners_mm(), axis=1)
+        return bool(apart.max() <= tolerance_mm)
+
+    def __eq__(self, other: object) -> bool:
+        """Exactly equal shape and affine."""
+        if not isinstance(other, Grid):
+            return NotImplemented
+        return self.shape == other.shape and np.array_equal(self.affine, other.affine)
+
+    def __hash__(self) -> int:
+        """Hash of shape and affine."""
+        return hash((self.shape, self.affine.tobytes()))
+
+    def _subgrid(
+        self, shape: Sequence[int], start: Sequence[int], step: Sequence[int] = (1, 1, 1)
+    ) -> Grid:
+        """The grid whose voxel [0, 0, 0] is `start` and whose axes go `step` voxels at a time."""
+        linear = self.affine[:3, :3] * np.asarray(step, dtype=np.float64)
+        origin = self.to_world(np.asarray(start, dtype=np.float64))
+        return Grid((shape[0], shape[1], shape[2]), affine_from(linear, origin))

@@ -1,0 +1,134 @@
+"""Rotations of three-dimensional space: vectors, quaternions, Euler angles, uniform draws.
+
+All functions are batched over leading axes. Rotation matrices act on column vectors, angles are
+radians unless the name says degrees, quaternions are (w, x, y, z) with unit norm.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fetusmap.errors import BadInput
+from fetusmap.types import ArrayLike, FloatArray, RotationMatrix
+
+AXIS_INDEX = {"x": 0, "y": 1, "z": 2}
+
+
+def rotation_from_vector(vector: ArrayLike) -> RotationMatrix:
+    """Exponential map: (..., 3) axis times angle to (..., 3, 3).
+
+    Rodrigues' formula; `sinc` keeps it exact through angle 0.
+    """
+    vector = np.asarray(vector, dtype=np.float64)
+    angle = np.linalg.norm(vector, axis=-1)[..., None, None]
+    cross = cross_matrix(vector)
+    sine_over_angle = np.sinc(angle / np.pi)
+    versine_over_square = 0.5 * np.sinc(angle / (2 * np.pi)) ** 2
+    return np.asarray(np.eye(3) + sine_over_angle * cross + versine_over_square * (cross @ cross))
+
+
+def vector_from_rotation(rotation: ArrayLike) -> FloatArray:
+    """Logarithm map: (..., 3, 3) to (..., 3) axis times angle, with angle in [0, pi].
+
+    Goes through the quaternion, which is well conditioned at 0 and at pi alike.
+    """
+    quaternion = quaternion_from_rotation(rotation)
+    # A quaternion and its negative are the same rotation: take the shorter way round.
+    quaternion = np.where(quaternion[..., :1] < 0, -quaternion, quaternion)
+    sine = np.linalg.norm(quaternion[..., 1:], axis=-1, keepdims=True)
+    angle = 2 * np.arctan2(sine, quaternion[..., :1])
+    small = sine < 1e-12
+    factor = np.where(small, 2.0, angle / np.where(small, 1.0, sine))
+    return np.asarray(quaternion[..., 1:] * factor)
+
+
+def rotation_about(axis: ArrayLike, angle_rad: ArrayLike) -> RotationMatrix:
+    """Rotate about (..., 3) `axis` (any length but zero) by (...) `angle_rad`."""
+    axis = np.asarray(axis, dtype=np.float64)
+    unit = axis / np.linalg.norm(axis, axis=-1, keepdims=True)
+    return rotation_from_vector(unit * np.asarray(angle_rad)[..., None])
+
+
+def rotation_from_euler(angles_deg: ArrayLike, axes: str, *, moving: bool = True) -> RotationMatrix:
+    """Chain rotations about named coordinate axes.
+
+    Args:
+        angles_deg: (..., n) one angle per letter of `axes`, degrees.
+        axes: letters of "xyz" in the order in which the rotations are done, such as "zyx".
+        moving: True turns about the axes that move along (intrinsic, product left to right);
+            False about the fixed axes (extrinsic, product right to left).
+
+    Returns:
+        (..., 3, 3) rotation matrices.
+
+    Raises:
+        BadInput: a letter that is no axis, or a number of angles that differs from it.
+    """
+    angles = np.radians(np.asarray(angles_deg, dtype=np.float64))
+    if not axes or set(axes) - set(AXIS_INDEX) or angles.shape[-1:] != (len(axes),):
+        raise BadInput(
+            "Euler angles",
+            expected="one angle per letter, letters of 'xyz'",
+            found=f"axes {axes!r} with angles of shape {angles.shape}",
+            remedy="name the axes in the order of the angles, such as 'zyx'",
+        )
+    rotation: RotationMatrix = np.eye(3)
+    for letter, angle in zip(axes, np.moveaxis(angles, -1, 0), strict=True):
+        turn = rotation_about(np.eye(3)[AXIS_INDEX[letter]], angle)
+        rotation = rotation @ turn if moving else turn @ rotation
+    return rotation
+
+
+def random_rotations(rng: np.random.Generator, count: int) -> RotationMatrix:
+    """Draw (count, 3, 3) rotations, uniform over all orientations.
+
+    A normalised 4D Gaussian is uniform on the sphere of quaternions (Shoemake 1992).
+    """
+    quaternions = rng.standard_normal((count, 4))
+    quaternions /= np.linalg.norm(quaternions, axis=1, keepdims=True)
+    return rotation_from_quaternion(quaternions)
+
+
+def rotation_from_quaternion(quaternion: ArrayLike) -> RotationMatrix:
+    """(..., 4) unit quaternions (w, x, y, z) to (..., 3, 3)."""
+    w, x, y, z = np.moveaxis(np.asarray(quaternion, dtype=np.float64), -1, 0)
+    rows = [
+        [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+        [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+        [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
+    ]
+    return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
+
+
+def quaternion_from_rotation(rotation: ArrayLike) -> FloatArray:
+    """(..., 3, 3) to (..., 4) unit quaternions (w, x, y, z); the sign is free.
+
+    The symmetric matrix 4 q q^T is read off the rotation (Shepperd 1978); its column with the
+    largest diagonal entry is the best conditioned multiple of q.
+    """
+    r = np.asarray(rotation, dtype=np.float64)
+    trace = np.trace(r, axis1=-2, axis2=-1)
+    outer = np.empty((*r.shape[:-2], 4, 4))
+    outer[..., 0, 0] = 1 + trace
+    for a, (b, c) in enumerate([(1, 2), (2, 0), (0, 1)]):
+        outer[..., a + 1, a + 1] = 1 + 2 * r[..., a, a] - trace
+        outer[..., 0, a + 1] = outer[..., a + 1, 0] = r[..., c, b] - r[..., b, c]
+        outer[..., b + 1, c + 1] = outer[..., c + 1, b + 1] = r[..., b, c] + r[..., c, b]
+    largest = np.argmax(np.diagonal(outer, axis1=-2, axis2=-1), axis=-1)
+    column = np.take_along_axis(outer, largest[..., None, None], axis=-1)[..., 0]
+    return np.asarray(column / np.linalg.norm(column, axis=-1, keepdims=True))
+
+
+def angle_between_rotations(first: ArrayLike, second: ArrayLike) -> FloatArray:
+    """(...) geodesic angle between (..., 3, 3) rotations, radians in [0, pi]."""
+    first = np.asarray(first, dtype=np.float64)
+    relative = np.swapaxes(first, -2, -1) @ np.asarray(second, dtype=np.float64)
+    return np.asarray(np.linalg.norm(vector_from_rotation(relative), axis=-1))
+
+
+def cross_matrix(vector: ArrayLike) -> FloatArray:
+    """(..., 3, 3) matrix whose product with u is the cross product of (..., 3) `vector` and u."""
+    x, y, z = np.moveaxis(np.asarray(vector, dtype=np.float64), -1, 0)
+    zero = np.zeros_like(x)
+    rows = [[zero, -z, y], [z, zero, -x], [-y, x, zero]]
+    return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)

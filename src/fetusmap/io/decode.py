@@ -1,0 +1,78 @@
+"""Decoding of voxels in a child process, with a memory cap and a time limit."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from threading import Timer
+
+import numpy as np
+
+from fetusmap.errors import UnreadableFile
+from fetusmap.io import decoder
+from fetusmap.io.header import VolumeHeader
+from fetusmap.io.limits import ReadLimits
+from fetusmap.types import VoxelArray
+
+
+def decode_voxels(header: VolumeHeader, path: Path, limits: ReadLimits) -> VoxelArray:
+    """Read, unpack and scale the voxels that a checked header announces.
+
+    Returns:
+        (I, J, K) array in the file's memory order (first index fastest), native byte order; the
+        stored type where nothing scales it, else float32.
+
+    Raises:
+        UnreadableFile: cut short, damaged, longer than announced, too slow, or not finite.
+    """
+    raw = np.empty(header.data_bytes, dtype=np.uint8)
+    _decode_into(raw.data, header, path, limits)
+    stored = raw.view(header.dtype)
+    array: VoxelArray = stored.astype(header.dtype.newbyteorder("="), copy=False)
+    if (header.slope, header.intercept) != (1.0, 0.0):
+        array = (array * header.slope + header.intercept).astype(np.float32)
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        count = int(array.size - np.isfinite(array).sum())
+        raise UnreadableFile(
+            path,
+            expected="finite voxels",
+            found=f"{count} voxels with NaN or infinity",
+            remedy="replace them by the background value",
+        )
+    return array.reshape(header.shape, order="F")
+
+
+def _decode_into(buffer: memoryview, header: VolumeHeader, path: Path, limits: ReadLimits) -> None:
+    """Fill the buffer from a child process; exactly, or not at all."""
+    command = [
+        sys.executable, "-I", "-S", decoder.__file__, str(header.data_path.absolute()),
+        str(header.skip_file), header.compression, str(header.skip_stream), str(len(buffer)),
+        str(limits.decoder_bytes),
+    ]  # fmt: skip
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        timer = Timer(limits.timeout_s, process.kill)
+        timer.start()
+        try:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            filled = process.stdout.readinto(buffer)  # type: ignore[attr-defined]
+            surplus = process.stdout.read(1)
+            complaint = process.stderr.read(2000).decode("utf-8", "replace")
+            code = process.wait()
+        finally:
+            timed_out = not timer.is_alive()
+            timer.cancel()
+            process.kill()
+    if code == 0 and filled == len(buffer) and not surplus:
+        return
+    if timed_out:
+        complaint = f"no end after {limits.timeout_s:g} s"
+    raise UnreadableFile(
+        path,
+        expected=f"{len(buffer)} bytes of undamaged voxels",
+        found=complaint or f"a decoder that stopped with code {code}",
+        remedy="copy or export it again",
+    )

@@ -1,0 +1,142 @@
+"""Files as such: safe to open, whole when written, named without surprises."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import secrets
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from fetusmap.errors import BadInput, UnreadableFile
+
+VOLUME_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
+POSE_SUFFIXES = (".mrk.json", ".json", ".csv")
+
+
+def suffix_of(path: Path, known: tuple[str, ...] = VOLUME_SUFFIXES + POSE_SUFFIXES) -> str:
+    """The suffix that names a format, in lower case, such as ".nii.gz"; "" when it is none."""
+    name = path.name.lower()
+    return next((s for s in known if name.endswith(s) and len(name) > len(s)), "")
+
+
+def case_name(path: Path) -> str:
+    """A case name from a file's stem: letters, digits, dot, dash and underscore only.
+
+    Names never come from tags inside a file, which may hold a patient's name.
+    """
+    suffix = suffix_of(path) or path.suffix
+    stem = path.name[: len(path.name) - len(suffix)]
+    cleaned = re.sub(r"[^A-Za-z0-9_.-]+", "_", stem).strip("._-")
+    return cleaned[:128] or "case"
+
+
+def check_regular_file(path: Path, *, follow_links: bool = False) -> int:
+    """Make sure that `path` is a plain file that can be read, and return its size in bytes.
+
+    Raises:
+        UnreadableFile: missing, a folder, a link (unless they are followed), a device or pipe,
+            empty, or forbidden.
+    """
+    try:
+        status = path.stat() if follow_links else path.lstat()
+    except OSError as error:
+        found = "a link that leads nowhere" if path.is_symlink() else _reason(error)
+        raise UnreadableFile(
+            path, expected="a file", found=found, remedy="check the path"
+        ) from error
+    if stat.S_ISLNK(status.st_mode):
+        raise UnreadableFile(
+            path,
+            expected="a file",
+            found="a symbolic link",
+            remedy="give the file it points to, or allow links with --follow-links",
+        )
+    if not stat.S_ISREG(status.st_mode):
+        found = "a folder" if stat.S_ISDIR(status.st_mode) else "a device, pipe or socket"
+        raise UnreadableFile(path, expected="a file", found=found, remedy="give the file itself")
+    if status.st_size == 0:
+        raise UnreadableFile(
+            path,
+            expected="a file with content",
+            found="an empty file",
+            remedy="copy or export it again",
+        )
+    if not os.access(path, os.R_OK):
+        raise UnreadableFile(
+            path,
+            expected="a readable file",
+            found="permission denied",
+            remedy="ask for read permission",
+        )
+    return status.st_size
+
+
+def read_head(path: Path, count: int) -> bytes:
+    """The first `count` bytes of a file."""
+    try:
+        with path.open("rb") as file:
+            return file.read(count)
+    except OSError as error:
+        raise UnreadableFile(
+            path, expected="a readable file", found=_reason(error), remedy="check its permissions"
+        ) from error
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def atomic_path(path: Path, *, overwrite: bool = True) -> Iterator[Path]:
+    """A temporary path beside `path` that takes its place when the block ends well.
+
+    Whoever reads `path` sees the old file or the whole new one, never a part; when the block
+    fails, nothing is left behind. The temporary file has the same suffix, because writers choose
+    their format by it.
+
+    Raises:
+        BadInput: the folder does not exist or cannot be written, or the file exists and may not be
+            overwritten.
+    """
+    path = Path(path)
+    suffix = suffix_of(path) or path.suffix
+    temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}.partial{suffix}")
+    if path.is_dir():
+        raise BadInput(path, expected="a file name", found="a folder", remedy="add a file name")
+    if path.exists() and not overwrite:
+        raise BadInput(
+            path,
+            expected="a new file",
+            found="an existing one",
+            remedy="choose another name or allow it with --overwrite",
+        )
+    try:
+        yield temporary
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise BadInput(
+            path,
+            expected="a folder that can be written",
+            found=_reason(error),
+            remedy="check that it exists, its permissions and the free space",
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str, *, overwrite: bool = True) -> None:
+    """Write UTF-8 text atomically."""
+    with atomic_path(path, overwrite=overwrite) as temporary:
+        temporary.write_bytes(text.encode("utf-8"))
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or type(error).__name__).lower()

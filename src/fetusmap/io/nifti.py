@@ -1,0 +1,210 @@
+"""NIfTI-1 and NIfTI-2 headers, single files, plain or gzip.
+
+NIfTI speaks RAS; this is the only module that turns it into LPS. Source: the fields, codes and the
+three ways to give an orientation follow the NIfTI-1 standard (nifti1.h, methods 1 to 3).
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from fetusmap.errors import UnreadableFile
+from fetusmap.geometry import LPS_FROM_RAS, affine_from, rotation_from_quaternion
+from fetusmap.io.files import read_head
+from fetusmap.io.header import VolumeHeader, real_dtype
+from fetusmap.io.limits import ReadLimits
+from fetusmap.types import Affine, FloatArray
+
+DTYPES: dict[int, str | None] = {
+    2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 768: "u4",
+    # The rest is legal, but is no single grey value or too wide to be one.
+    1: None, 32: None, 128: None, 1024: None, 1280: None, 1536: None, 1792: None, 2048: None,
+    2304: None,
+}  # fmt: skip
+DTYPE_NAMES = {1: "bits", 32: "complex numbers", 128: "RGB colours", 1024: "64-bit integers",
+               1280: "64-bit integers", 1536: "128-bit floats", 1792: "complex numbers",
+               2048: "complex numbers", 2304: "RGBA colours"}  # fmt: skip
+ByteOrder = Literal["<", ">"]
+ORDERS: tuple[ByteOrder, ...] = ("<", ">")
+MM_PER_UNIT = {1: 1000.0, 2: 1.0, 3: 0.001}
+UNIT_NAMES = {0: "not given", 1: "metre", 2: "millimetre", 3: "micrometre"}
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Where the fields of one version stand: (struct format, offset)."""
+
+    name: str
+    size: int
+    magic: tuple[bytes, int]
+    dim: tuple[str, int]
+    datatype: int
+    pixdim: tuple[str, int]
+    vox_offset: tuple[str, int]
+    scaling: tuple[str, int]
+    codes: tuple[str, int]
+    quaternion: tuple[str, int]
+    srow: tuple[str, int]
+    units: tuple[str, int]
+
+
+NIFTI1 = _Layout(
+    "NIfTI-1", 348, (b"n+1\0", 344), ("8h", 40), 70, ("8f", 76), ("f", 108), ("2f", 112),
+    ("2h", 252), ("6f", 256), ("12f", 280), ("B", 123),
+)  # fmt: skip
+NIFTI2 = _Layout(
+    "NIfTI-2", 540, (b"n+2\0\r\n\x1a\n", 4), ("8q", 16), 12, ("8d", 104), ("q", 168), ("2d", 176),
+    ("2i", 344), ("6d", 352), ("12d", 400), ("i", 500),
+)  # fmt: skip
+
+
+def read_header(path: Path, limits: ReadLimits) -> VolumeHeader:
+    """Read the header of a `.nii` or `.nii.gz` file.
+
+    Raises:
+        UnreadableFile: not NIfTI, not three-dimensional, or no grey values.
+    """
+    packed = path.name.lower().endswith(".gz")
+    head = _unpack_head(path) if packed else read_head(path, NIFTI2.size)
+    layout, order = _layout_of(path, head)
+
+    def fields(spec: tuple[str, int]) -> tuple[float, ...]:
+        return struct.unpack_from(order + spec[0], head, spec[1])
+
+    shape = _shape(path, [int(n) for n in fields(layout.dim)])
+    code = int(fields(("h", layout.datatype))[0])
+    name = DTYPE_NAMES.get(code, f"unknown data type {code}")
+    dtype = real_dtype(path, DTYPES.get(code), name).newbyteorder(order)
+    unit = int(fields(layout.units)[0]) & 7
+    affine, how, doubt, warnings = _orientation(
+        fields(layout.pixdim), fields(layout.codes), fields(layout.quaternion), fields(layout.srow)
+    )
+    if unit == 0:
+        warnings.append("no unit in the file: taken as millimetres")
+    if affine is not None:
+        affine = LPS_FROM_RAS @ affine
+        affine[:3] *= MM_PER_UNIT.get(unit, 1.0)
+
+    slope, intercept = fields(layout.scaling)
+    if not (np.isfinite(slope) and np.isfinite(intercept)) or slope == 0:
+        slope, intercept = 1.0, 0.0
+    offset = fields(layout.vox_offset)[0]
+    if not layout.size <= offset <= layout.size + limits.max_header_bytes:
+        raise UnreadableFile(
+            path,
+            expected=f"voxels soon after the {layout.size}-byte header",
+            found=f"an offset of {offset:g}",
+            remedy="write the file again",
+        )
+    return VolumeHeader(
+        format=layout.name + (" (gzip)" if packed else ""),
+        shape=shape,
+        dtype=dtype,
+        affine=affine,
+        data_path=path,
+        doubt=doubt,
+        skip_stream=int(offset),
+        compression="gzip" if packed else "none",
+        slope=float(slope),
+        intercept=float(intercept),
+        facts={
+            "orientation": how,
+            "unit": UNIT_NAMES.get(unit, f"unknown code {unit}, taken as millimetre"),
+            "byte order": "big endian" if order == ">" else "little endian",
+            "scaling": f"{slope:g} * stored + {intercept:g}",
+        },
+        warnings=tuple(warnings),
+    )
+
+
+def _unpack_head(path: Path) -> bytes:
+    """The first bytes of a gzip stream; never more, whatever the stream would become."""
+    try:
+        return zlib.decompressobj(31).decompress(read_head(path, 65536), NIFTI2.size)
+    except zlib.error as error:
+        raise UnreadableFile(
+            path,
+            expected="a gzip stream",
+            found=str(error),
+            remedy="rename it to .nii if it is not compressed, or copy it again",
+        ) from error
+
+
+def _layout_of(path: Path, head: bytes) -> tuple[_Layout, ByteOrder]:
+    """Which version the bytes are, and their byte order."""
+    for layout in (NIFTI1, NIFTI2):
+        magic, place = layout.magic
+        for order in ORDERS:
+            sizes = struct.pack(order + "i", layout.size)
+            whole = len(head) >= layout.size
+            if whole and head[:4] == sizes and head[place : place + len(magic)] == magic:
+                return layout, order
+    known = {b"ni1\0": "the header of a .hdr/.img pair", b"\0\0\0\0": "an Analyze 7.5 header"}
+    found = known.get(head[344:348], f"{len(head)} bytes without the NIfTI magic 'n+1' or 'n+2'")
+    raise UnreadableFile(
+        path, expected="a single-file NIfTI", found=found, remedy="convert it to .nii.gz or .nrrd"
+    )
+
+
+def _shape(path: Path, dim: list[int]) -> tuple[int, int, int]:
+    """Three axes, and any number of further axes of length 1."""
+    axes = dim[1 : 1 + dim[0]] if 1 <= dim[0] <= 7 else []
+    if len(axes) < 3 or any(n != 1 for n in axes[3:]) or min(axes) < 1:
+        raise UnreadableFile(
+            path,
+            expected="three axes",
+            found=f"dimensions {axes or dim}",
+            remedy="extract one 3D volume",
+        )
+    return axes[0], axes[1], axes[2]
+
+
+def _orientation(
+    pixdim: tuple[float, ...],
+    codes: tuple[float, ...],
+    quaternion: tuple[float, ...],
+    srow: tuple[float, ...],
+) -> tuple[Affine | None, str, str, list[str]]:
+    """World_from_index in RAS and the file's unit, how it was found, a doubt, and warnings.
+
+    The sform wins over the qform, as in nibabel. Without either the standard gives only a spacing,
+    and programs differ about the direction of the axes: then there is no orientation.
+    """
+    qform_code, sform_code = (int(code) for code in codes)
+    spacing = np.array(pixdim[1:4], dtype=np.float64)
+    qform = _affine_from_qform(spacing, pixdim[0], quaternion) if qform_code > 0 else None
+    if sform_code <= 0:
+        if qform is None:
+            doubt = f"neither qform nor sform, only pixdim {_list(spacing)}"
+            return None, "none", doubt, []
+        return qform, f"qform (code {qform_code})", "", []
+    sform = np.vstack([np.reshape(srow, (3, 4)), [0, 0, 0, 1]]).astype(np.float64)
+    lengths = np.linalg.norm(sform[:3, :3], axis=0)
+    doubt, warnings = "", []
+    if not np.allclose(lengths, spacing, rtol=0.01, atol=0):
+        doubt = f"pixdim {_list(spacing)} but spacing {_list(lengths)} in the sform"
+    if qform is not None and not np.allclose(qform, sform, rtol=0, atol=0.1 * lengths.min()):
+        warnings.append("qform and sform disagree by more than 0.1 voxel: sform used")
+    return sform, f"sform (code {sform_code})", doubt, warnings
+
+
+def _affine_from_qform(spacing: FloatArray, qfac: float, quaternion: tuple[float, ...]) -> Affine:
+    """Method 2 of the standard: rotation from (b, c, d), spacing, and a flip of the third axis."""
+    vector = np.array(quaternion[:3], dtype=np.float64)
+    square = float(vector @ vector)
+    # Rounding may push a half turn just past the unit sphere; more than that is no rotation.
+    w = np.sqrt(max(0.0, 1.0 - square)) if square < 1.0 + 1e-5 else np.nan
+    unit = np.array([w, *vector])
+    rotation = rotation_from_quaternion(unit / np.linalg.norm(unit))
+    flip = np.array([1.0, 1.0, -1.0 if qfac < 0 else 1.0])
+    return affine_from(rotation * spacing * flip, quaternion[3:])
+
+
+def _list(values: FloatArray) -> str:
+    return "(" + ", ".join(f"{v:.4g}" for v in values) + ")"

@@ -1,0 +1,88 @@
+"""Bounded reading of the text headers of NRRD and MetaImage."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from fetusmap.errors import UnreadableFile
+from fetusmap.io.files import read_head
+from fetusmap.io.limits import ReadLimits
+from fetusmap.types import FloatArray
+
+
+def read_lines(
+    path: Path, limits: ReadLimits, is_last: Callable[[str], bool]
+) -> tuple[list[str], int]:
+    """Header lines up to and including the last one, and the byte after it.
+
+    Raises:
+        UnreadableFile: the header does not end within the limit, or is no text.
+    """
+    head = read_head(path, limits.max_header_bytes)
+    lines: list[str] = []
+    start = 0
+    while True:
+        end = head.find(b"\n", start)
+        if end < 0:
+            # A detached header may end with the file instead of a line break.
+            if start < len(head) < limits.max_header_bytes:
+                lines.append(_text(path, head[start:]))
+            elif len(head) >= limits.max_header_bytes:
+                raise UnreadableFile(
+                    path,
+                    expected=f"a header of at most {limits.max_header_bytes} bytes",
+                    found="no end of it",
+                    remedy="write the file again",
+                )
+            return lines, len(head)
+        lines.append(_text(path, head[start:end]))
+        start = end + 1
+        if is_last(lines[-1]):
+            return lines, start
+
+
+def numbers(path: Path, key: str, text: str, count: int) -> FloatArray:
+    """Exactly `count` numbers separated by white space."""
+    try:
+        values = np.array([float(word) for word in text.split()])
+    except ValueError:
+        values = np.empty(0)
+    if len(values) != count:
+        raise UnreadableFile(
+            path,
+            expected=f"{count} numbers in {key!r}",
+            found=repr(text[:80]),
+            remedy="write the file again",
+        )
+    return values
+
+
+def positive_integers(path: Path, key: str, text: str, count: int) -> tuple[int, ...]:
+    """Exactly `count` integers of at least 1."""
+    values = numbers(path, key, text, count)
+    if (
+        not all(v >= 1 and v == int(v) for v in values if np.isfinite(v))
+        or not np.isfinite(values).all()
+    ):
+        raise UnreadableFile(
+            path,
+            expected=f"positive integers in {key!r}",
+            found=repr(text[:80]),
+            remedy="write the file again",
+        )
+    return tuple(int(v) for v in values)
+
+
+def _text(path: Path, line: bytes) -> str:
+    try:
+        return line.rstrip(b"\r").decode("utf-8")
+    except UnicodeDecodeError:
+        raise UnreadableFile(
+            path,
+            expected="a text header",
+            found="bytes that are no text",
+            remedy="check that the file is what its name says",
+        ) from None

@@ -1,0 +1,67 @@
+"""A `Volume`: voxels, where they are, and what is known about them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+
+import numpy as np
+
+from fetusmap.errors import BadInput
+from fetusmap.geometry import Grid
+from fetusmap.types import VoxelArray
+
+
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """An (I, J, K) array of voxels on a `Grid`.
+
+    Attributes:
+        array: (I, J, K) real scalars, indexed [i, j, k] as the grid says, in any memory order.
+        grid: where the voxels are, LPS mm.
+        name: the case name; never taken from patient data.
+        facts: what the file said about itself, for people to read.
+        warnings: what was doubtful, or was overridden, when this volume came to be.
+
+    Raises:
+        BadInput: an array whose shape or kind does not fit.
+    """
+
+    array: VoxelArray
+    grid: Grid
+    name: str = "volume"
+    facts: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.array.shape != self.grid.shape:
+            raise BadInput(
+                "volume",
+                expected=f"an array of the grid's shape {self.grid.shape}",
+                found=f"{self.array.shape}",
+                remedy="index arrays as [i, j, k]",
+            )
+        if self.array.dtype.kind not in "uif":
+            raise BadInput(
+                "volume",
+                expected="real scalar voxels",
+                found=f"{self.array.dtype}",
+                remedy="convert labels or flags to integers, and colours or phases to intensity",
+            )
+        object.__setattr__(self, "facts", MappingProxyType(dict(self.facts)))
+
+    @property
+    def intensity_range(self) -> tuple[float, float]:
+        """Lowest and highest voxel."""
+        return float(self.array.min()), float(self.array.max())
+
+    def crop(self, start: Sequence[int], stop: Sequence[int]) -> Volume:
+        """The part from voxel `start` up to, not including, voxel `stop`; a view of the array."""
+        grid = self.grid.crop(start, stop)
+        part = tuple(slice(a, b) for a, b in zip(start, stop, strict=True))
+        return replace(self, array=self.array[part], grid=grid)
+
+    def astype_float32(self) -> Volume:
+        """The same volume with float32 voxels."""
+        return replace(self, array=np.asarray(self.array, dtype=np.float32))
