@@ -22,7 +22,7 @@ if TYPE_CHECKING:
         reference_pose,
         trunk_flexion_deg,
     )
-    from fetusmap.dataset import Dataset, load_dataset, write_dataset
+    from fetusmap.dataset import Dataset, DatasetWriter, load_dataset
     from fetusmap.errors import BadInput, FetusmapError, UnreadableFile
     from fetusmap.geometry import Grid, align_rigid, align_similarity
     from fetusmap.io import load_pose, load_volume, save_pose, save_volume
@@ -37,7 +37,7 @@ _HOME = {
         ),
         "fetusmap.anatomy",
     ),
-    **dict.fromkeys(("Dataset", "load_dataset", "write_dataset"), "fetusmap.dataset"),
+    **dict.fromkeys(("Dataset", "DatasetWriter", "load_dataset"), "fetusmap.dataset"),
     **dict.fromkeys(("BadInput", "FetusmapError", "UnreadableFile"), "fetusmap.errors"),
     **dict.fromkeys(("Grid", "align_rigid", "align_similarity"), "fetusmap.geometry"),
     **dict.fromkeys(("load_pose", "load_volume", "save_pose", "save_volume"), "fetusmap.io"),
@@ -48,6 +48,7 @@ _HOME = {
 __all__ = [
     "BadInput",
     "Dataset",
+    "DatasetWriter",
     "FetusmapError",
     "Grid",
     "Pose",
@@ -71,7 +72,6 @@ __all__ = [
     "save_pose",
     "save_volume",
     "trunk_flexion_deg",
-    "write_dataset",
 ]
 
 

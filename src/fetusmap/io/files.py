@@ -29,9 +29,13 @@ def case_name(path: Path) -> str:
     Names never come from tags inside a file, which may hold a patient's name.
     """
     suffix = suffix_of(path) or path.suffix
-    stem = path.name[: len(path.name) - len(suffix)]
-    cleaned = re.sub(r"[^A-Za-z0-9_.-]+", "_", stem).strip("._-")
-    return cleaned[:128] or "case"
+    return safe_name(path.name[: len(path.name) - len(suffix)])
+
+
+def safe_name(text: str) -> str:
+    """A name that is safe as a file name everywhere; a safe name stays as it is."""
+    cleaned = re.sub(r"[^A-Za-z0-9_.-]+", "_", text)[:128].strip("._-")
+    return cleaned or "case"
 
 
 def check_regular_file(path: Path, *, follow_links: bool = False) -> int:

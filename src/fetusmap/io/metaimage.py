@@ -77,7 +77,7 @@ def read_header(path: Path, limits: ReadLimits) -> VolumeHeader:
         skip_file=data_start if local else _header_size(path, fields),
         compression="zlib" if packed else "none",
         facts={
-            "orientation": how,
+            "orientation from": how,
             "unit": fields.get("DistanceUnits", "millimetre by definition"),
             "byte order": "big endian" if order == ">" else "little endian",
             "data file": path.name if local else fields[LAST_KEY],

@@ -114,7 +114,7 @@ def read_header(path: Path, limits: ReadLimits) -> VolumeHeader:
         slope=float(slope),
         intercept=float(intercept),
         facts={
-            "orientation": how,
+            "orientation from": how,
             "unit": UNIT_NAMES.get(unit, f"unknown code {unit}, taken as millimetre"),
             "byte order": "big endian" if order == ">" else "little endian",
             "scaling": f"{slope:g} * stored + {intercept:g}",

@@ -32,24 +32,39 @@ def read_nnlandmark(path: Path, grid: Grid, skeleton: Skeleton | None = None) ->
     """Read landmark indices and place them in the world with the volume's grid.
 
     Raises:
-        BadInput: a spacing that contradicts the volume's by more than 1 %, a name that is no
+        BadInput: as `pose_from_indices`.
+    """
+    return pose_from_indices(
+        parse_document(NnLandmarkDocument, read_json(path), path), grid, skeleton, path
+    )
+
+
+def pose_from_indices(
+    document: NnLandmarkDocument,
+    grid: Grid,
+    skeleton: Skeleton | None = None,
+    subject: object = "landmarks",
+) -> Pose:
+    """Place annotated voxel indices in the world.
+
+    Raises:
+        BadInput: a spacing that contradicts the grid's by more than 1 %, a name that is no
             landmark of the skeleton, or no landmark at all.
     """
-    skeleton = skeleton or load_skeleton()
-    document = parse_document(NnLandmarkDocument, read_json(path), path)
     if document.spacing is not None:
         spacing = np.broadcast_to(np.array(document.spacing, dtype=np.float64), 3)
         if not np.allclose(spacing, grid.spacing_mm, rtol=0.01, atol=0):
             raise BadInput(
-                path,
+                subject,
                 expected=f"the volume's spacing {grid.spacing_mm.round(4).tolist()} mm",
                 found=f"{spacing.tolist()} mm in the annotation",
                 remedy="give the true spacing with --spacing X Y Z",
             )
     if not document.landmarks:
-        raise BadInput(path, expected="landmarks", found="none", remedy="annotate the case")
+        raise BadInput(subject, expected="landmarks", found="none", remedy="annotate the case")
     return Pose.from_positions(
-        {name: grid.to_world(index) for name, index in document.landmarks.items()}, skeleton
+        {name: grid.to_world(index) for name, index in document.landmarks.items()},
+        skeleton or load_skeleton(),
     )
 
 

@@ -94,7 +94,7 @@ def read_header(path: Path, limits: ReadLimits) -> VolumeHeader:
         skip_file=skip if ENCODINGS[encoding] == "none" or data_path == path else 0,
         compression=ENCODINGS[encoding],
         facts={
-            "orientation": how,
+            "orientation from": how,
             "unit": fields.get("space units", "not given, taken as millimetre"),
             "byte order": "big endian" if order == ">" else "little endian",
             "data file": data_path.name,

@@ -1,0 +1,1 @@
+"""Measurements behind every statement about speed. Run them all with `make bench`."""

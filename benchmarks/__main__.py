@@ -1,0 +1,35 @@
+"""Run every benchmark and write one JSON file with a manifest."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from benchmarks import alignment, reading, resampling, startup
+from benchmarks.measure import manifest
+
+BENCHMARKS = {
+    "alignment": alignment.run,
+    "resampling": resampling.run,
+    "reading": reading.run,
+    "startup": startup.run,
+}
+
+
+def main() -> None:
+    """Measure, print and write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--output", type=Path, default=Path("benchmarks/results.json"))
+    parser.add_argument("--only", choices=BENCHMARKS, nargs="+", default=list(BENCHMARKS))
+    arguments = parser.parse_args()
+    results: dict[str, object] = {"manifest": manifest()}
+    for name in arguments.only:
+        results[name] = BENCHMARKS[name]()
+        print(name, json.dumps(results[name], indent=2))
+    arguments.output.write_text(json.dumps(results, indent=2) + "\n")
+    print(f"written to {arguments.output}")
+
+
+if __name__ == "__main__":
+    main()

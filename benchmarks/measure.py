@@ -1,0 +1,66 @@
+"""How we time, and on what."""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+import subprocess
+import time
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+
+
+def median_seconds(run: Callable[[], object], repeats: int = 7) -> float:
+    """Median wall time of `repeats` runs, after one that warms up."""
+    run()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def interleaved_seconds(
+    runs: dict[str, Callable[[], object]], repeats: int = 7
+) -> dict[str, float]:
+    """Median wall times of rivals measured in turn, so that a noisy machine is noisy to all."""
+    for run in runs.values():
+        run()
+    times: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(repeats):
+        for name, run in runs.items():
+            start = time.perf_counter()
+            run()
+            times[name].append(time.perf_counter() - start)
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def copy_bandwidth_gb_s() -> float:
+    """Bytes read and written per second by a copy far larger than the caches."""
+    source = np.ones(32 * 1024 * 1024)
+    target = np.empty_like(source)
+    return 2 * source.nbytes / median_seconds(lambda: np.copyto(target, source)) / 1e9
+
+
+def manifest() -> dict[str, object]:
+    """What the numbers were measured on."""
+    packages = ("fetusmap", "numpy", "scipy", "SimpleITK", "nibabel", "torch")
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"],  # noqa: S607
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return {
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "processors": os.cpu_count(),
+        "commit": commit.stdout.strip() or "none",
+        "versions": {name: metadata.version(name) for name in packages},
+    }

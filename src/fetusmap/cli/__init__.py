@@ -1,0 +1,1 @@
+"""The command line: one small file per command; they parse, call and print."""

@@ -1,0 +1,64 @@
+"""How commands print: tables without frames, warnings to the error stream, progress with an ETA."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from fetusmap.errors import one_line
+
+ItemT = TypeVar("ItemT")
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def print_facts(title: str, facts: Mapping[str, str]) -> None:
+    """A heading and aligned `name  value` lines. Text from files is never read as markup."""
+    out.print(Text(one_line(title), style="bold"))
+    width = max((len(name) for name in facts), default=0)
+    for name, value in facts.items():
+        out.print(Text.assemble("  ", (name.ljust(width), "dim"), "  ", one_line(value)))
+
+
+def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """A heading and a table; the first column is text, the others are aligned as numbers."""
+    table = Table(title=Text(title, style="bold"), title_justify="left", box=None, pad_edge=False)
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="left" if number == 0 else "right", header_style="dim")
+    for row in rows:
+        table.add_row(*(Text(one_line(cell)) for cell in row))
+    out.print()
+    out.print(table)
+
+
+def warn(message: str) -> None:
+    """One line to the error stream."""
+    err.print(Text.assemble(("warning: ", "yellow"), one_line(message)))
+
+
+def track(items: Sequence[ItemT], what: str) -> Iterable[ItemT]:
+    """Go through the items with a progress bar on the error stream."""
+    progress = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=err,
+        transient=True,
+    )
+    with progress:
+        yield from progress.track(items, description=what)

@@ -1,0 +1,173 @@
+"""`fetusmap info`: what a file is, its geometry, and what is wrong with it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from fetusmap.anatomy import (
+    Pose,
+    crown_rump_length,
+    gestational_age,
+    implausibilities,
+    joint_angles_deg,
+    load_skeleton,
+    trunk_flexion_deg,
+)
+from fetusmap.cli.console import out, print_facts, print_table, warn
+from fetusmap.dataset import Dataset, load_dataset
+from fetusmap.errors import OutOfRange
+from fetusmap.io import (
+    DEFAULT_LIMITS,
+    POSE_SUFFIXES,
+    load_pose,
+    load_volume,
+    plain_from_pose,
+    suffix_of,
+)
+from fetusmap.io.files import sha256_of
+from fetusmap.volume import Volume
+
+app = typer.Typer(add_completion=False, rich_markup_mode="rich")
+
+
+@app.command(
+    epilog="Examples:\n\n  fetusmap info case.nii.gz\n\n"
+    "  fetusmap info scan.nrrd --spacing 0.5 0.5 0.5\n\n"
+    "  fetusmap info pose.mrk.json --json\n\n  fetusmap info DATASET_FOLDER"
+)
+def info(
+    file: Annotated[Path, typer.Argument(help="A volume, a pose, or a dataset's folder.")],
+    spacing: Annotated[
+        tuple[float, float, float] | None,
+        typer.Option(help="True spacing in mm, where the file's is missing or wrong."),
+    ] = None,
+    skeleton: Annotated[
+        str, typer.Option(help="Skeleton of a pose: a built-in name or a JSON file.")
+    ] = "fetus-16",
+    follow_links: Annotated[
+        bool, typer.Option("--follow-links", help="Read through symbolic links.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
+) -> None:
+    """Say what a file is, its geometry, and what is wrong with it."""
+    if file.is_dir():
+        facts = dataset_facts(load_dataset(file))
+    elif suffix_of(file, POSE_SUFFIXES):
+        pose = load_pose(file, load_skeleton(skeleton))
+        if not as_json:
+            print_pose(file, pose)
+            return
+        facts = {**plain_from_pose(pose), "measurements": measurement_facts(pose)}
+    else:
+        limits = replace(DEFAULT_LIMITS, follow_links=follow_links)
+        facts = volume_facts(load_volume(file, spacing_mm=spacing, limits=limits), file)
+    warnings = facts.pop("warnings", [])
+    if as_json:
+        out.print_json(json.dumps({**facts, "warnings": warnings}))
+        return
+    print_facts(str(file), {name: str(value) for name, value in facts.items()})
+    for warning in warnings:
+        warn(warning)
+
+
+def volume_facts(volume: Volume, file: Path) -> dict[str, Any]:
+    """What `info` says about a volume, ready to print."""
+    grid = volume.grid
+    low, high = volume.intensity_range
+    middle = np.percentile(volume.array[::2, ::2, ::2], [5, 50, 95])
+    handedness = "left" if grid.is_left_handed else "right"
+    empty = float(np.mean(volume.array == low))
+    return {
+        "size": _times(grid.shape, "d") + " voxels",
+        "spacing": _times(grid.spacing_mm, ".6g") + " mm",
+        "extent": _times(grid.extent_mm, ".1f") + " mm",
+        "orientation": f"{grid.orientation} ({_obliqueness(volume)}, {handedness}-handed axes)",
+        "first voxel at": ", ".join(f"{v:.3f}" for v in grid.origin_mm) + " mm (LPS)",
+        "intensity": f"{low:g} to {high:g}; 5/50/95 %: " + "/".join(f"{v:g}" for v in middle),
+        "at the lowest": f"{100 * empty:.0f} % of all voxels",
+        **volume.facts,
+        "file size": f"{file.stat().st_size} bytes",
+        "sha256": sha256_of(file),
+        "warnings": list(volume.warnings),
+    }
+
+
+def dataset_facts(dataset: Dataset) -> dict[str, Any]:
+    """What `info` says about a dataset."""
+    ages = [c.gestational_age_days for c in dataset.cases if c.gestational_age_days is not None]
+    splits = {name: len(cases) for name, cases in dataset.splits.items()}
+    return {
+        "dataset": dataset.name,
+        "licence": dataset.licence,
+        "skeleton": f"{dataset.skeleton.name} ({len(dataset.skeleton)} landmarks)",
+        "cases": f"{len(dataset.cases)} of {len({c.subject for c in dataset.cases})} subjects",
+        "annotated": f"{sum(c.is_annotated for c in dataset.cases)}",
+        "gestational age": f"{min(ages) / 7:.1f} to {max(ages) / 7:.1f} weeks" if ages else "none",
+        "splits": ", ".join(f"{name} {count}" for name, count in splits.items()) or "none",
+    }
+
+
+def measurement_facts(pose: Pose) -> dict[str, Any]:
+    """Lengths, angles and estimates of a pose; None where a landmark is absent."""
+    crl = crown_rump_length(pose)
+    values = {
+        "lengths_mm": pose.lengths_mm(),
+        "angles_deg": {**joint_angles_deg(pose), "trunk_flexion": trunk_flexion_deg(pose)},
+        "crown_rump_length_mm": {"estimate": crl.length_mm, "sd": crl.sd_mm},
+    }
+    return {
+        kind: {name: value if np.isfinite(value) else None for name, value in group.items()}
+        for kind, group in values.items()
+    }
+
+
+def print_pose(file: Path, pose: Pose) -> None:
+    """Print landmarks, measurements and doubts."""
+    crl = crown_rump_length(pose)
+    facts = {
+        "skeleton": f"{pose.skeleton.name} ({int(pose.present.sum())} of {len(pose.skeleton)} "
+        "landmarks present)",
+        "crown-rump estimate": f"{crl.length_mm:.1f} ± {crl.sd_mm:.1f} mm",
+        "gestational age": _age(crl.length_mm),
+    }
+    print_facts(str(file), facts)
+    print_table(
+        "Landmarks, LPS mm",
+        ("name", "x", "y", "z", "confidence"),
+        [(m.name, *(_mm(v) for v in m.position_mm), f"{m.confidence:.2f}") for m in pose],
+    )
+    lengths = [(name, _mm(value)) for name, value in pose.lengths_mm().items()]
+    print_table("Lengths, joint to joint", ("segment", "mm"), lengths)
+    angles = {**joint_angles_deg(pose), "trunk_flexion": trunk_flexion_deg(pose)}
+    print_table("Angles", ("joint", "degrees"), [(n, _mm(v)) for n, v in angles.items()])
+    for reason in implausibilities(pose):
+        warn(reason)
+
+
+def _age(crl_mm: float) -> str:
+    try:
+        age = gestational_age(crl_mm)
+    except OutOfRange:
+        return "outside the range of Robinson-Fleming"
+    return f"{age} weeks from that estimate (Robinson-Fleming)"
+
+
+def _mm(value: float) -> str:
+    return f"{value:.2f}" if np.isfinite(value) else "absent"
+
+
+def _times(values: Any, form: str) -> str:
+    return " x ".join(format(v, form) for v in values)
+
+
+def _obliqueness(volume: Volume) -> str:
+    """Degrees between the index axes and the anatomical axes they are named after."""
+    cosine = np.abs(volume.grid.direction).max(axis=0).min()
+    angle = float(np.degrees(np.arccos(min(1.0, cosine))))
+    return "along the axes" if angle < 0.05 else f"oblique by up to {angle:.1f} degrees"

@@ -1,0 +1,119 @@
+"""The `fetusmap` command: finds the subcommand, prints errors in one line, chooses exit codes.
+
+Exit codes: 0 done; 1 some cases failed and the rest is done; 2 bad usage or unreadable input.
+A subcommand's module is imported when it is called, so that `fetusmap --help` is instant.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from importlib import import_module
+from typing import Annotated, Any
+
+import typer
+import typer.core
+
+from fetusmap._version import __version__
+from fetusmap.errors import FetusmapError, one_line
+
+# Name: (module with a Typer app of one command, line for the overview).
+COMMANDS = {
+    "info": ("fetusmap.cli.info", "Say what a file is, where its voxels are, and what is wrong."),
+    "convert": ("fetusmap.cli.convert", "Convert volumes, poses, and folders of annotated cases."),
+    "doctor": ("fetusmap.cli.doctor", "Check that this installation works."),
+}
+DEBUG = "--debug"
+USAGE_ERROR: Any = typer.BadParameter.__mro__[1]
+
+
+class LazyGroup(typer.core.TyperGroup):
+    """A group whose commands are imported when they are run, not when they are listed."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
+        """Names, in the order of the overview."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command itself; in the overview only its name and line."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, line = COMMANDS[cmd_name]
+        if ctx.meta.get("overview"):
+            return typer.core.TyperCommand(cmd_name, help=line)
+        command = typer.main.get_command(import_module(module).app)
+        command.name = cmd_name
+        return command
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the overview."""
+        ctx.meta["overview"] = True
+        super().format_help(ctx, formatter)
+
+
+app = typer.Typer(
+    cls=LazyGroup,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    epilog="Errors take one line; add --debug anywhere to see the traceback.",
+)
+
+
+def print_version(wanted: bool) -> None:
+    """Print the version and stop."""
+    if wanted:
+        typer.echo(f"fetusmap {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def fetusmap(
+    version: Annotated[
+        bool, typer.Option("--version", callback=print_version, is_eager=True, help="Show it.")
+    ] = False,
+) -> None:
+    """The 3D pose of a fetus from one ultrasound volume. Research software, no medical device."""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a command line and leave with its exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug = DEBUG in words
+    words = [word for word in words if word != DEBUG]
+    sys.exit(run(words, debug=debug))
+
+
+def run(words: list[str], *, debug: bool = False) -> int:
+    """Run a command line and return its exit code; only here are errors turned into text."""
+    try:
+        result = app(words, prog_name="fetusmap", standalone_mode=False)
+    except USAGE_ERROR as error:
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context else "fetusmap"
+        return _complain(f"{error.format_message()} See '{command} --help'.", debug)
+    except FetusmapError as error:
+        return _complain(str(error), debug)
+    except (KeyboardInterrupt, typer.Abort):
+        _complain("stopped; what was finished is kept", debug)
+        return 130
+    except BrokenPipeError:
+        # The reader of our output has left; there is nobody to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except MemoryError:
+        return _complain("not enough memory; close other programs or use a smaller volume", debug)
+    except Exception as error:
+        what = f"{type(error).__name__}: {error}"
+        return _complain(
+            f"internal error, please report it with the output of --debug: {what}", debug
+        )
+    return result if isinstance(result, int) else 0
+
+
+def _complain(message: str, debug: bool) -> int:
+    if debug:
+        traceback.print_exc()
+    print(f"fetusmap: {one_line(message)}", file=sys.stderr)  # noqa: T201
+    return 2

@@ -1,0 +1,210 @@
+"""The dataset layout: a folder of volumes, landmarks, a table of cases, and splits.
+
+dataset.json              name, licence, skeleton, how it was made; written last
+cases.csv                 case, subject, gestational_age_days, any further facts
+splits.json               named, disjoint splits; no subject is in two of them
+volumes/<case>.nii.gz
+landmarks/<case>.json     pose files; a case without one is not annotated
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Literal
+
+from pydantic import Field, JsonValue
+
+from fetusmap.anatomy import Pose, Skeleton, load_skeleton, skeleton_from_plain
+from fetusmap.anatomy.skeleton import SkeletonDocument
+from fetusmap.dataset.splits import check_splits
+from fetusmap.documents import Document, parse_document, read_json
+from fetusmap.errors import UnreadableFile
+from fetusmap.io import DEFAULT_LIMITS, ReadLimits, load_pose, load_volume
+from fetusmap.io.files import safe_name
+from fetusmap.io.tables import read_rows
+from fetusmap.volume import Volume
+
+DATASET_FILE = "dataset.json"
+CASES_FILE = "cases.csv"
+SPLITS_FILE = "splits.json"
+CASE_COLUMNS = ("case", "subject", "gestational_age_days")
+
+
+class DatasetDocument(Document):
+    """What `dataset.json` holds."""
+
+    format: Literal["fetusmap-dataset"]
+    version: Literal[1]
+    name: str
+    licence: str
+    skeleton: str | SkeletonDocument
+    made_by: dict[str, JsonValue] = Field(default_factory=dict)
+
+
+class SplitsDocument(Document):
+    """What `splits.json` holds."""
+
+    format: Literal["fetusmap-splits"]
+    version: Literal[1]
+    splits: dict[str, tuple[Annotated[str, Field(min_length=1)], ...]]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One case of a dataset: what is known about it, and where its files are.
+
+    Attributes:
+        name: unique in the dataset, safe as a file name.
+        subject: who it is; cases of one subject never stand in two splits.
+        folder: the dataset's folder.
+        gestational_age_days: or None.
+        facts: further columns of the table.
+    """
+
+    name: str
+    subject: str
+    folder: Path
+    gestational_age_days: float | None = None
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def volume_path(self) -> Path:
+        """Where the volume is."""
+        return self.folder / "volumes" / f"{self.name}.nii.gz"
+
+    @property
+    def landmarks_path(self) -> Path:
+        """Where the pose is, if the case is annotated."""
+        return self.folder / "landmarks" / f"{self.name}.json"
+
+    @property
+    def is_annotated(self) -> bool:
+        """Whether there is a pose."""
+        return self.landmarks_path.is_file()
+
+    def load_volume(self, limits: ReadLimits = DEFAULT_LIMITS) -> Volume:
+        """Read the volume."""
+        return load_volume(self.volume_path, limits=limits)
+
+    def load_pose(self, skeleton: Skeleton | None = None) -> Pose:
+        """Read the pose."""
+        return load_pose(self.landmarks_path, skeleton)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A finished dataset. See `load_dataset` and `DatasetWriter`."""
+
+    folder: Path
+    name: str
+    licence: str
+    skeleton: Skeleton
+    cases: tuple[Case, ...]
+    splits: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    made_by: Mapping[str, JsonValue] = field(default_factory=dict)
+
+    def split(self, name: str) -> tuple[Case, ...]:
+        """The cases of a named split, in the table's order.
+
+        Raises:
+            UnreadableFile: no such split.
+        """
+        if name not in self.splits:
+            raise UnreadableFile(
+                self.folder,
+                expected=f"a split {name!r}",
+                found=f"splits {', '.join(self.splits) or 'none'}",
+                remedy="name one of them",
+            )
+        chosen = set(self.splits[name])
+        return tuple(case for case in self.cases if case.name in chosen)
+
+    def load_pose(self, case: Case) -> Pose:
+        """Read the pose of a case with the dataset's own skeleton."""
+        return case.load_pose(self.skeleton)
+
+
+def is_dataset(folder: Path) -> bool:
+    """Whether the folder is a finished dataset."""
+    return (folder / DATASET_FILE).is_file()
+
+
+def load_dataset(folder: str | Path) -> Dataset:
+    """Open a dataset: its tables are read and checked, its volumes are not.
+
+    Raises:
+        UnreadableFile: no dataset, an unfinished one, a broken table, or a case without a volume.
+        BadInput: a document that does not fit, or a subject in two splits.
+    """
+    folder = Path(folder)
+    if not is_dataset(folder):
+        unfinished = (folder / "volumes").is_dir()
+        raise UnreadableFile(
+            folder,
+            expected=f"a dataset ({DATASET_FILE})",
+            found="an unfinished dataset" if unfinished else "none",
+            remedy="run what made it again" if unfinished else "give the dataset's folder",
+        )
+    path = folder / DATASET_FILE
+    document = parse_document(DatasetDocument, read_json(path), path)
+    cases = _read_cases(folder)
+    return Dataset(
+        folder=folder,
+        name=document.name,
+        licence=document.licence,
+        skeleton=_skeleton(document.skeleton, path),
+        cases=cases,
+        splits=MappingProxyType(_read_splits(folder, cases)),
+        made_by=MappingProxyType(dict(document.made_by)),
+    )
+
+
+def _skeleton(entry: str | SkeletonDocument, path: Path) -> Skeleton:
+    if isinstance(entry, str):
+        return load_skeleton(entry)
+    return skeleton_from_plain(entry.model_dump(mode="json"), path)
+
+
+def _read_cases(folder: Path) -> tuple[Case, ...]:
+    path = folder / CASES_FILE
+    cases: dict[str, Case] = {}
+    for row in read_rows(path, CASE_COLUMNS[:2]):
+        name, age = row["case"], row.get("gestational_age_days") or ""
+        if not name or name != safe_name(name) or name in cases:
+            raise UnreadableFile(
+                path,
+                expected="each case once, named in letters, digits, '.', '_' and '-'",
+                found=repr(name),
+                remedy="rename the case and its files",
+            )
+        try:
+            days = float(age) if age else None
+        except ValueError:
+            raise UnreadableFile(
+                path,
+                expected=f"a number of days for {name!r}",
+                found=repr(age),
+                remedy="leave the cell empty where the age is not known",
+            ) from None
+        facts = {key: value for key, value in row.items() if key not in CASE_COLUMNS}
+        cases[name] = Case(name, row["subject"] or name, folder, days, MappingProxyType(facts))
+        if not cases[name].volume_path.is_file():
+            raise UnreadableFile(
+                cases[name].volume_path,
+                expected=f"the volume of case {name!r}",
+                found="no such file",
+                remedy=f"restore it, or remove the case from {CASES_FILE}",
+            )
+    return tuple(cases.values())
+
+
+def _read_splits(folder: Path, cases: tuple[Case, ...]) -> dict[str, tuple[str, ...]]:
+    path = folder / SPLITS_FILE
+    if not path.is_file():
+        return {}
+    splits = dict(parse_document(SplitsDocument, read_json(path), path).splits)
+    check_splits(splits, {case.name: case.subject for case in cases}, path)
+    return splits

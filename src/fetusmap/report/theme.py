@@ -1,0 +1,15 @@
+"""Colours and sizes that all figures share."""
+
+from __future__ import annotations
+
+from matplotlib.figure import Figure
+
+BACKGROUND = "#12161d"
+PANEL = "#1a2029"
+TEXT = "#e8ecf1"
+MUTED = "#8d98a5"
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty dark figure, inches; drawn without any window or global state."""
+    return Figure(figsize=(width, height), facecolor=BACKGROUND, layout="constrained", dpi=120)
