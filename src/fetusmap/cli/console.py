@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
@@ -21,7 +23,17 @@ from fetusmap.errors import one_line
 
 ItemT = TypeVar("ItemT")
 
-out = Console(highlight=False, soft_wrap=True)
+
+class _Pipe(Console):
+    """A console whose reader may leave early, as `head` does; that is no error."""
+
+    def on_broken_pipe(self) -> None:
+        """Write the rest to nowhere and stop."""
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(0)
+
+
+out = _Pipe(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 

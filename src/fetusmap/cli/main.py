@@ -6,7 +6,6 @@ A subcommand's module is imported when it is called, so that `fetusmap --help` i
 
 from __future__ import annotations
 
-import os
 import sys
 import traceback
 from importlib import import_module
@@ -98,10 +97,6 @@ def run(words: list[str], *, debug: bool = False) -> int:
     except (KeyboardInterrupt, typer.Abort):
         _complain("stopped; what was finished is kept", debug)
         return 130
-    except BrokenPipeError:
-        # The reader of our output has left; there is nobody to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except MemoryError:
         return _complain("not enough memory; close other programs or use a smaller volume", debug)
     except Exception as error:

@@ -72,7 +72,7 @@ def direction_of(affine: Affine) -> FloatArray:
 
 
 def shear_of(affine: Affine) -> float:
-    """Largest |cosine| between two index axes: 0 for a box, 1 when two axes coincide."""
+    """Largest absolute cosine between two index axes: 0 for a box, 1 when two axes coincide."""
     direction = direction_of(affine)
     return float(np.abs(direction.T @ direction - np.eye(3)).max())
 
@@ -85,7 +85,7 @@ def is_reflection(target_from_source: Affine) -> bool:
 def orientation_of(world_from_index: Affine) -> str:
     """Three letters: the anatomical direction in which each index grows, such as "LPS".
 
-    Of the six ways to pair index axes with world axes the one with the largest summed |cosine| is
+    Of the six ways to pair index axes with world axes the one with the largest summed absolute cosine is
     taken, so that an oblique volume still gets three different letters.
     """
     direction = direction_of(world_from_index)

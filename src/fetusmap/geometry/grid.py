@@ -124,7 +124,7 @@ class Grid:
 
     @property
     def shear(self) -> float:
-        """Largest |cosine| between two index axes; 0 for a box with right angles."""
+        """Largest absolute cosine between two index axes; 0 for a box with right angles."""
         return shear_of(self.affine)
 
     def to_world(self, indices: ArrayLike) -> Points3:

@@ -22,7 +22,7 @@ class ReadLimits:
         max_header_bytes: length of a text header.
         min_axis: voxels that each axis must have.
         spacing_mm: lowest and highest plausible spacing.
-        max_shear: largest |cosine| between two axes.
+        max_shear: largest absolute cosine between two axes.
         follow_links: read through symbolic links.
     """
 

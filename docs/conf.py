@@ -1,0 +1,37 @@
+"""Sphinx configuration; figures and tables are made from the code before each build."""
+
+import json
+import sys
+from pathlib import Path
+
+DOCS = Path(__file__).parent
+sys.path.insert(0, str(DOCS))
+
+from figures import write_figures  # noqa: E402
+from tables import performance_table  # noqa: E402
+
+from fetusmap import __version__  # noqa: E402
+
+project = "FetusMap"
+author = "The FetusMap developers"
+copyright = "2026, The FetusMap developers"
+version = release = __version__
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
+myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
+myst_heading_anchors = 3
+exclude_patterns = ["_build", "generated/*.md"]
+autodoc_member_order = "bysource"
+autodoc_typehints = "description"
+napoleon_google_docstring = True
+napoleon_use_ivar = True
+
+html_theme = "furo"
+html_title = f"FetusMap {release}"
+html_show_sourcelink = False
+
+generated = DOCS / "generated"
+generated.mkdir(exist_ok=True)
+write_figures(generated)
+results = DOCS.parent / "benchmarks" / "results.json"
+(generated / "performance.md").write_text(performance_table(json.loads(results.read_text())))

@@ -1,0 +1,63 @@
+"""Tables of the docs that are made from result files."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def performance_table(results: dict[str, Any]) -> str:
+    """Markdown of `benchmarks/results.json`."""
+    align, sample = results["alignment"], results["resampling"]
+    read, start = results["reading"], results["startup"]
+    machine = results["manifest"]
+    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+    rows = [
+        (
+            "align 100,000 atlases of 16 points, with residuals",
+            align["ours_s"],
+            f"{align['scipy_loop_over_ours']:.0f} times faster than a loop over SciPy's "
+            f"`align_vectors` ({align['scipy_loop_s']:.1f} s)",
+        ),
+        (
+            "resample 220×205×260 to 0.4, anti-aliased",
+            sample["ours_s"],
+            f"SciPy {_ratio(sample['scipy_gaussian_zoom_s'], sample['ours_s'])}, "
+            f"SimpleITK {_ratio(sample['sitk_gaussian_resample_s'], sample['ours_s'])}; their "
+            f"aliased versions {_ratio(sample['scipy_zoom_aliased_s'], sample['ours_s'])} and "
+            f"{_ratio(sample['sitk_resample_aliased_s'], sample['ours_s'])}",
+        ),
+        (
+            "resample the same onto an oblique 64×80×96 grid",
+            sample["ours_oblique_64x80x96_s"],
+            "",
+        ),
+        (
+            f"read a {read['file_bytes'] / 1e6:.0f} MB `.nii.gz`, bounded and verified",
+            read["ours_s"],
+            f"SimpleITK {_ratio(read['sitk_s'], read['ours_s'])}, "
+            f"nibabel {_ratio(read['nibabel_s'], read['ours_s'])} (neither in a child process)",
+        ),
+        (
+            "`fetusmap --help`",
+            start["help_s"],
+            f"the bare interpreter takes {start['bare_python_s'] * 1000:.0f} ms",
+        ),
+    ]
+    lines = ["| what | median, ms | in the same run |", "|---|---|---|"]
+    lines += [f"| {what} | {seconds * 1000:.0f} | {note} |" for what, seconds, note in rows]
+    lines += [
+        "",
+        f"{machine['processors']} processor cores ({machine['machine']}), Python "
+        f"{machine['python']}, {versions}.",
+        "",
+        f"Alignment reads and writes {align['bytes_in_and_out'] / 1e6:.0f} MB, which a copy at the "
+        f"{align['copy_bandwidth_gb_s']:.0f} GB/s measured beside would move in "
+        f"{align['memory_bound_s'] * 1000:.0f} ms: the limit is arithmetic on one thread, not "
+        f"memory. The summed residuals differ from the loop's by at most "
+        f"{align['largest_difference_of_summed_residuals_mm']:.0e} mm.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _ratio(theirs: float, ours: float) -> str:
+    return f"{theirs / ours:.1f} × as long"

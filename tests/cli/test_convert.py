@@ -1,0 +1,112 @@
+"""`fetusmap convert` between volumes, poses, and folders of cases."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fetusmap as fm
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz", ".nrrd", ".mha"])
+def test_volumes_keep_voxels_and_place(
+    fetusmap: Callable, volume: Path, tmp_path: Path, suffix: str
+) -> None:
+    target = tmp_path / f"out{suffix}"
+    outcome = fetusmap("convert", volume, target)
+    assert (outcome.code, outcome.out.strip()) == (0, str(target))
+    before, after = fm.load_volume(volume), fm.load_volume(target)
+    assert np.array_equal(before.array, after.array)
+    assert before.grid.is_close(after.grid, tolerance_mm=1e-3)
+
+
+@pytest.mark.parametrize("suffix", [".mrk.json", ".csv", ".json"])
+def test_poses_keep_every_digit(
+    fetusmap: Callable, pose: Path, tmp_path: Path, suffix: str
+) -> None:
+    assert fetusmap("convert", pose, tmp_path / f"out{suffix}").code == 0
+    assert fm.load_pose(tmp_path / f"out{suffix}").equals(fm.load_pose(pose))
+
+
+def test_an_existing_file_stays_without_overwrite(
+    fetusmap: Callable, pose: Path, tmp_path: Path
+) -> None:
+    target = tmp_path / "there.csv"
+    target.write_text("mine")
+    outcome = fetusmap("convert", pose, target)
+    assert outcome.code == 2
+    assert "--overwrite" in outcome.err
+    assert target.read_text() == "mine"
+    assert fetusmap("convert", pose, target, "--overwrite").code == 0
+    assert fm.load_pose(target).present.all()
+
+
+def test_a_volume_is_not_a_pose(fetusmap: Callable, volume: Path, tmp_path: Path) -> None:
+    outcome = fetusmap("convert", volume, tmp_path / "pose.json")
+    assert outcome.code == 2
+    assert outcome.err.count("\n") == 1
+
+
+@pytest.fixture
+def annotated(volume: Path, tmp_path: Path) -> Path:
+    """A folder of three volumes with Slicer markups, one of them broken."""
+    folder = tmp_path / "annotated"
+    folder.mkdir()
+    read = fm.load_volume(volume)
+    for name in ("a", "b", "c"):
+        fm.save_volume(read, folder / f"{name}.nrrd")
+        fm.save_pose(fm.reference_pose(10.0), folder / f"{name}.mrk.json")
+    (folder / "b.nrrd").write_bytes((folder / "b.nrrd").read_bytes()[:400])
+    return folder
+
+
+def test_one_bad_case_never_stops_the_others(
+    fetusmap: Callable, annotated: Path, tmp_path: Path
+) -> None:
+    target = tmp_path / "dataset"
+    outcome = fetusmap("convert", annotated, target, "--licence", "CC0-1.0")
+    assert outcome.code == 1
+    assert "2 cases, 1 failed" in outcome.out
+    assert "case b left out" in outcome.err
+    dataset = fm.load_dataset(target)
+    assert [case.name for case in dataset.cases] == ["a", "c"]
+    assert dataset.load_pose(dataset.cases[0]).equals(fm.reference_pose(10.0))
+
+
+def test_subjects_and_splits(fetusmap: Callable, annotated: Path, tmp_path: Path) -> None:
+    (annotated / "b.nrrd").unlink()
+    (annotated / "b.mrk.json").unlink()
+    table = tmp_path / "subjects.csv"
+    table.write_text("case,subject,gestational_age_days\na,anna,80\nc,clara,\n")
+    words = ["--subjects", table, "--split", "train=0.5", "--split", "test=0.5", "--seed", "4"]
+    assert fetusmap("convert", annotated, tmp_path / "d", *words).code == 0
+    dataset = fm.load_dataset(tmp_path / "d")
+    assert [case.subject for case in dataset.cases] == ["anna", "clara"]
+    assert [case.gestational_age_days for case in dataset.cases] == [80.0, None]
+    assert sorted(len(cases) for cases in dataset.splits.values()) == [1, 1]
+    assert "NAME=PART" in fetusmap("convert", annotated, tmp_path / "e", "--split", "x").err
+
+
+def test_a_dataset_becomes_nnlandmark_files_and_back(
+    fetusmap: Callable, annotated: Path, tmp_path: Path
+) -> None:
+    fetusmap("convert", annotated, tmp_path / "d")
+    assert fetusmap("convert", tmp_path / "d", tmp_path / "nn").out.strip().endswith("2 cases")
+    for case in fm.load_dataset(tmp_path / "d").cases:
+        (tmp_path / "nn" / f"{case.name}.nii.gz").write_bytes(case.volume_path.read_bytes())
+    assert fetusmap("convert", tmp_path / "nn", tmp_path / "again").code == 0
+    again = fm.load_dataset(tmp_path / "again")
+    assert np.allclose(
+        again.load_pose(again.cases[0]).positions_mm,
+        fm.reference_pose(10.0).positions_mm,
+        atol=1e-3,
+    )
+
+
+def test_a_folder_without_cases_is_one_line(fetusmap: Callable, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    outcome = fetusmap("convert", tmp_path / "empty", tmp_path / "d")
+    assert outcome.code == 2
+    assert outcome.err.count("\n") == 1
+    assert not (tmp_path / "d").exists()

@@ -1,0 +1,109 @@
+"""`fetusmap info` tells the truth about volumes, poses and datasets."""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import fetusmap as fm
+
+DATA = Path(__file__).parents[3] / "shared" / "data"
+
+
+def test_volume(fetusmap: Callable, volume: Path) -> None:
+    outcome = fetusmap("info", volume)
+    assert (outcome.code, outcome.err) == (0, "")
+    for fact in (
+        "20 x 24 x 28 voxels",
+        "0.5 x 0.6 x 0.7 mm",
+        "10.0 x 14.4 x 19.6 mm",
+        "LPS (along the axes, right-handed axes)",
+        "1.000, 2.000, 3.000 mm",
+        "NIfTI-1 (gzip)",
+        "uint8",
+    ):
+        assert fact in outcome.out
+
+
+def test_volume_as_json(fetusmap: Callable, volume: Path) -> None:
+    facts = json.loads(fetusmap("info", volume, "--json").out)
+    assert facts["size"] == "20 x 24 x 28 voxels"
+    assert facts["warnings"] == []
+
+
+def test_spacing_override_is_told(fetusmap: Callable, volume: Path) -> None:
+    outcome = fetusmap("info", volume, "--spacing", "1", "1", "2")
+    assert "1 x 1 x 2 mm" in outcome.out
+    assert outcome.err == "warning: spacing 1 x 1 x 2 mm given by the caller\n"
+
+
+def test_pose(fetusmap: Callable, pose: Path) -> None:
+    outcome = fetusmap("info", pose)
+    assert outcome.code == 0
+    assert "16 of 16 landmarks present" in outcome.out
+    assert "60.0 ± 3.4 mm" in outcome.out
+    assert "12+3 weeks" in outcome.out
+    assert "left_femur" in outcome.out
+    assert "left_elbow" in outcome.out
+
+
+def test_pose_as_json_has_measurements(fetusmap: Callable, pose: Path) -> None:
+    facts = json.loads(fetusmap("info", pose, "--json").out)
+    lengths = fm.reference_pose(60.0).lengths_mm()
+    assert facts["measurements"]["lengths_mm"] == pytest.approx(lengths)
+    assert facts["skeleton"] == "fetus-16"
+
+
+def test_an_odd_pose_is_warned_about(fetusmap: Callable, tmp_path: Path) -> None:
+    positions = fm.reference_pose(60.0).positions_mm.copy()
+    positions[fm.load_skeleton().index("left_ankle")] += 40
+    fm.save_pose(fm.Pose(fm.load_skeleton(), positions), tmp_path / "odd.json")
+    assert "left_leg" in fetusmap("info", tmp_path / "odd.json").err
+
+
+def test_dataset(fetusmap: Callable, volume: Path, tmp_path: Path) -> None:
+    with fm.DatasetWriter(tmp_path / "d", name="demo", licence="CC0-1.0") as writer:
+        writer.add(fm.load_volume(volume), fm.reference_pose(), gestational_age_days=84)
+    outcome = fetusmap("info", tmp_path / "d")
+    assert outcome.code == 0
+    assert "1 of 1 subjects" in outcome.out
+    assert "12.0 to 12.0 weeks" in outcome.out
+
+
+@pytest.mark.parametrize(
+    "name", ["", "missing.nii.gz", "notes.txt", "broken.nii.gz", "link.nii.gz"]
+)
+def test_what_cannot_be_read_is_one_line_and_2(
+    fetusmap: Callable, tmp_path: Path, volume: Path, name: str
+) -> None:
+    (tmp_path / "notes.txt").write_text("hello")
+    (tmp_path / "broken.nii.gz").write_bytes(volume.read_bytes()[:200])
+    (tmp_path / "link.nii.gz").symlink_to(volume)
+    start = time.perf_counter()
+    outcome = fetusmap("info", tmp_path / name)
+    assert time.perf_counter() - start < 5
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.err.count("\n") == 1
+    assert "expected" in outcome.err
+
+
+def test_links_can_be_allowed(fetusmap: Callable, tmp_path: Path, volume: Path) -> None:
+    (tmp_path / "link.nii.gz").symlink_to(volume)
+    assert fetusmap("info", tmp_path / "link.nii.gz", "--follow-links").code == 0
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason="the real data are not beside this checkout")
+def test_real_liver_sweep(fetusmap: Callable) -> None:
+    outcome = fetusmap("info", DATA / "liver-sweep" / "liver_sweep_compounded_1mm.nii.gz")
+    for fact in ("253 x 197 x 153", "1 x 1 x 1 mm", "LPS (along", "0 to 235", "uint8"):
+        assert fact in outcome.out
+    assert outcome.err == "warning: no unit in the file: taken as millimetres\n"
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason="the real data are not beside this checkout")
+def test_real_oblique_label_map(fetusmap: Callable) -> None:
+    outcome = fetusmap("info", DATA / "fetal-mri" / "fetus_segmentation.nii.gz")
+    for fact in ("288 x 288 x 90", "1.18056 x 1.18056 x 1.26389 mm", "LAS (oblique", "0 to 5"):
+        assert fact in outcome.out

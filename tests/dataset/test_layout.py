@@ -1,0 +1,141 @@
+"""Datasets read back as they were written, and broken ones are refused."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fetusmap as fm
+from fetusmap.anatomy import skeleton_from_plain
+
+
+def test_reads_back_as_written(dataset_folder: Path, make_volume: Callable[..., fm.Volume]) -> None:
+    dataset = fm.load_dataset(dataset_folder)
+    assert (dataset.name, dataset.licence) == ("six", "CC0-1.0")
+    assert dataset.made_by == {"seed": 3}
+    assert [case.name for case in dataset.cases] == [f"case-{n}" for n in range(6)]
+    assert [case.subject for case in dataset.cases] == [f"subject-{n // 2}" for n in range(6)]
+    assert [case.gestational_age_days for case in dataset.cases] == [70.0 + n for n in range(6)]
+    assert [case.is_annotated for case in dataset.cases] == [False, True, True, True, True, True]
+    assert dataset.cases[4].facts == {"maker": "none"}
+    assert dataset.load_pose(dataset.cases[3]).equals(fm.reference_pose(43.0))
+    volume = dataset.cases[3].load_volume()
+    assert np.array_equal(volume.array, make_volume("case-3").array)
+    assert volume.grid.is_close(make_volume("case-3").grid, tolerance_mm=1e-3)
+
+
+def test_a_split_gives_its_cases_in_order(dataset_folder: Path) -> None:
+    dataset = fm.load_dataset(dataset_folder)
+    assert [c.name for c in dataset.split("train")] == ["case-0", "case-1", "case-2", "case-3"]
+    assert [c.name for c in dataset.split("test")] == ["case-5"]
+    with pytest.raises(fm.UnreadableFile, match="train, test"):
+        dataset.split("validation")
+
+
+def test_a_broken_off_run_is_not_a_dataset(
+    tmp_path: Path, make_volume: Callable[..., fm.Volume]
+) -> None:
+    def stop_in_the_middle() -> None:
+        with fm.DatasetWriter(tmp_path / "d", name="d", licence="none") as writer:
+            writer.add(make_volume("a"), None)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stop_in_the_middle()
+    assert (tmp_path / "d/volumes/a.nii.gz").is_file()
+    with pytest.raises(fm.UnreadableFile, match="an unfinished dataset"):
+        fm.load_dataset(tmp_path / "d")
+
+
+def test_a_finished_dataset_is_not_overwritten(dataset_folder: Path) -> None:
+    with pytest.raises(fm.BadInput, match="without a finished dataset"):
+        fm.DatasetWriter(dataset_folder, name="again", licence="none")
+
+
+@pytest.mark.parametrize("name", ["../escape", "a/b", "", "a b", "ä", ".hidden"])
+def test_case_names_cannot_leave_the_folder(
+    tmp_path: Path, make_volume: Callable[..., fm.Volume], name: str
+) -> None:
+    writer = fm.DatasetWriter(tmp_path / "d", name="d", licence="none")
+    with pytest.raises(fm.BadInput, match="letters, digits"):
+        writer.add(make_volume(name), None)
+    assert not any(p.is_file() for p in tmp_path.rglob("*"))
+
+
+def test_a_case_stands_once(tmp_path: Path, make_volume: Callable[..., fm.Volume]) -> None:
+    writer = fm.DatasetWriter(tmp_path / "d", name="d", licence="none")
+    writer.add(make_volume("a"), None)
+    with pytest.raises(fm.BadInput, match="stands already"):
+        writer.add(make_volume("a"), None)
+
+
+def test_own_skeletons_travel_inside_the_dataset(
+    tmp_path: Path, make_volume: Callable[..., fm.Volume]
+) -> None:
+    plain = {
+        "format": "fetusmap-skeleton",
+        "version": 1,
+        "name": "two",
+        "landmarks": [{"name": "l"}, {"name": "r"}],
+        "mirror_pairs": [["l", "r"]],
+        "segments": [{"name": "across", "start": "l", "end": "r"}],
+    }
+    skeleton = skeleton_from_plain(plain)
+    pose = fm.Pose(skeleton, [[1.0, 2, 3], [4, 5, 6]])
+    with fm.DatasetWriter(tmp_path / "d", name="d", licence="none", skeleton=skeleton) as writer:
+        writer.add(make_volume("a"), pose)
+        with pytest.raises(fm.BadInput, match="a pose of two"):
+            writer.add(make_volume("b"), fm.reference_pose())
+    dataset = fm.load_dataset(tmp_path / "d")
+    assert dataset.skeleton == skeleton
+    assert dataset.load_pose(dataset.cases[0]).equals(pose)
+
+
+def write_cases(folder: Path, *rows: str) -> None:
+    (folder / "cases.csv").write_text("\n".join(["case,subject,gestational_age_days", *rows]))
+
+
+@pytest.mark.parametrize(
+    ("rows", "found"),
+    [
+        (["case-0,s,70", "case-0,s,70"], "'case-0'"),
+        (["../case-0,s,70"], "'../case-0'"),
+        (["case-0,s,ten"], "'ten'"),
+        (["case-9,s,70"], "no such file"),
+        (["case-0,s"], "another number"),
+    ],
+)
+def test_a_broken_table_of_cases_is_refused(
+    dataset_folder: Path, rows: list[str], found: str
+) -> None:
+    write_cases(dataset_folder, *rows)
+    with pytest.raises(fm.UnreadableFile) as caught:
+        fm.load_dataset(dataset_folder)
+    assert found in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_subject_in_two_splits_is_refused(dataset_folder: Path) -> None:
+    path = dataset_folder / "splits.json"
+    splits = json.loads(path.read_text())
+    splits["splits"]["test"] = ["case-4", "case-3"]
+    path.write_text(json.dumps(splits))
+    with pytest.raises(fm.BadInput, match="'subject-1' in 'train' and 'test'"):
+        fm.load_dataset(dataset_folder)
+
+
+def test_unknown_keys_and_versions_are_refused(dataset_folder: Path) -> None:
+    path = dataset_folder / "dataset.json"
+    good = json.loads(path.read_text())
+    for change in ({"version": 2}, {"extra": 1}, {"skeleton": {"name": "x"}}):
+        path.write_text(json.dumps({**good, **change}))
+        with pytest.raises(fm.BadInput, match=str(path)):
+            fm.load_dataset(dataset_folder)
+
+
+def test_a_file_in_the_way_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(fm.BadInput, match="a folder that can be written"):
+        fm.DatasetWriter(tmp_path / "taken", name="d", licence="none")

@@ -1,0 +1,48 @@
+"""Splits never share a subject."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fetusmap.dataset import check_splits, split_by_subject
+from fetusmap.errors import BadInput
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    cases=st.integers(12, 60),
+    subjects=st.integers(6, 12),
+    train=st.floats(0.3, 0.7),
+    seed=st.integers(0, 1000),
+)
+def test_every_case_once_and_no_subject_twice(
+    cases: int, subjects: int, train: float, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    subject_of = {f"c{n}": f"s{rng.integers(subjects)}" for n in range(cases)}
+    splits = split_by_subject(subject_of, {"train": train, "test": 1 - train}, seed)
+    assert sorted([*splits["train"], *splits["test"]]) == sorted(subject_of)
+    people = [{subject_of[c] for c in splits[name]} for name in splits]
+    assert not people[0] & people[1]
+    reordered = dict(reversed(subject_of.items()))
+    assert split_by_subject(reordered, {"train": train, "test": 1 - train}, seed) == splits
+    check_splits(splits, subject_of, "splits")
+
+
+def test_the_papers_split_is_100_and_52() -> None:
+    subject_of = {f"c{n:03d}": f"c{n:03d}" for n in range(152)}
+    splits = split_by_subject(subject_of, {"train": 100 / 152, "test": 52 / 152}, seed=0)
+    assert (len(splits["train"]), len(splits["test"])) == (100, 52)
+    assert splits != split_by_subject(subject_of, {"train": 100 / 152, "test": 52 / 152}, seed=1)
+
+
+@pytest.mark.parametrize("parts", [{}, {"a": 0.5}, {"a": 1.5, "b": -0.5}, {"a": 0.99, "b": 0.01}])
+def test_bad_parts_are_refused(parts: dict[str, float]) -> None:
+    with pytest.raises(BadInput, match="splits: expected"):
+        split_by_subject({"a": "a", "b": "b"}, parts, seed=0)
+
+
+def test_an_unknown_case_is_refused() -> None:
+    with pytest.raises(BadInput, match="'x' in split 'train'"):
+        check_splits({"train": ("x",)}, {"a": "a"}, "splits")
