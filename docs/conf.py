@@ -8,7 +8,7 @@ DOCS = Path(__file__).parent
 sys.path.insert(0, str(DOCS))
 
 from figures import write_figures  # noqa: E402
-from tables import performance_table  # noqa: E402
+from tables import performance_table, real_poses_table  # noqa: E402
 
 from fetusmap import __version__  # noqa: E402
 
@@ -35,3 +35,5 @@ generated.mkdir(exist_ok=True)
 write_figures(generated)
 results = DOCS.parent / "benchmarks" / "results.json"
 (generated / "performance.md").write_text(performance_table(json.loads(results.read_text())))
+poses = json.loads((DOCS / "real-poses.json").read_text())
+(generated / "real-poses.md").write_text(real_poses_table(poses))

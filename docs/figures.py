@@ -71,14 +71,11 @@ def draw_vocabulary() -> Figure:
         "Pose": (2.4, 1.0, "positions + confidence"),
         "Atlas": (4.9, 0.3, "an annotated pose"),
         "Pose library": (7.6, 0.3, "atlases to compare with"),
-        "World": (4.9, 3.4, "LPS millimetres"),
     }
     for name, (x, y, meaning) in nouns.items():
         _box(axes, x, y, name, meaning)
     arrows = "Grid>Volume Skeleton>Pose Volume>Case Pose>Case Case>Dataset Pose>Atlas"
-    for start, end in (
-        a.split(">") for a in [*arrows.split(), "Atlas>Pose library", "Volume>World"]
-    ):
+    for start, end in (a.split(">") for a in [*arrows.split(), "Atlas>Pose library"]):
         _arrow(axes, nouns[start][:2], nouns[end][:2])
     return figure
 

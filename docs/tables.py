@@ -59,5 +59,39 @@ def performance_table(results: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def real_poses_table(results: dict[str, Any]) -> str:
+    """Markdown of `real-poses.json`."""
+    lines = [
+        f"{results['recordings']} recordings of fetuses of {results['weeks'][0]:.0f} to "
+        f"{results['weeks'][1]:.0f} weeks, {results['poses']} poses (every 20th frame). Each cell "
+        "is the 5th, 50th and 95th percentile, left and right together.",
+        "",
+        "| segment | mm | over the trunk's length | reference pose |",
+        "|---|---|---|---|",
+    ]
+    for name, values in results["lengths_mm"].items():
+        *spread, reference = results["lengths_over_trunk"][name]
+        label = name.replace("_", " ")
+        lines.append(f"| {label} | {_spread(values, 0)} | {_spread(spread, 2)} | {reference:.2f} |")
+    lines += ["", "| angle | degrees |", "|---|---|"]
+    angles = {**results["angles_deg"], "neck": results["neck_deg"]}
+    lines += [f"| {name} | {_spread(values, 0)} |" for name, values in angles.items()]
+    lines += [
+        "",
+        f"`implausibilities` has no doubt about {results['without_doubts_percent']:.0f} % of the "
+        f"poses; in {results['asymmetric_percent']:.1f} % a left and a right segment differ by "
+        "more than 35 % of their mean.",
+        "",
+        "The distance hip to knee is "
+        f"{_spread(results['femur_over_shaft'], 2)} times the median femur shaft of "
+        "INTERGROWTH-21st at the same age: a joint-to-joint distance is not a bone length.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _spread(values: list[float], digits: int) -> str:
+    return " / ".join(f"{value:.{digits}f}" for value in values)
+
+
 def _ratio(theirs: float, ours: float) -> str:
     return f"{theirs / ours:.1f} × as long"

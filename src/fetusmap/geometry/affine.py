@@ -85,8 +85,8 @@ def is_reflection(target_from_source: Affine) -> bool:
 def orientation_of(world_from_index: Affine) -> str:
     """Three letters: the anatomical direction in which each index grows, such as "LPS".
 
-    Of the six ways to pair index axes with world axes the one with the largest summed absolute cosine is
-    taken, so that an oblique volume still gets three different letters.
+    Of the six ways to pair index axes with world axes the one with the largest summed absolute
+    cosine is taken, so that an oblique volume still gets three different letters.
     """
     direction = direction_of(world_from_index)
     best = max(

@@ -44,7 +44,13 @@ def body_views(pose: Pose) -> tuple[View, View]:
 
 
 def draw_skeleton(
-    axes: Axes, pose: Pose, view: View, *, names: bool = True, lengths: bool = False
+    axes: Axes,
+    pose: Pose,
+    view: View,
+    *,
+    names: bool = True,
+    lengths: bool = False,
+    scale_bar: bool = True,
 ) -> None:
     """Draw a pose in one view, far parts first; left and right in the skeleton's colours."""
     skeleton = pose.skeleton
@@ -79,7 +85,8 @@ def draw_skeleton(
     _frame(axes, pose, points, room=1.0 if names else 0.62)
     if names:
         _name_landmarks(axes, pose, points)
-    _scale_bar(axes)
+    if scale_bar:
+        _scale_bar(axes)
 
 
 def _frame(axes: Axes, pose: Pose, points: Points3, room: float) -> None:
