@@ -37,7 +37,8 @@ class Pose:
     Attributes:
         skeleton: names the rows.
         positions_mm: (N, 3) LPS mm, read-only; NaN where a landmark is absent.
-        confidence: (N,) in [0, 1], read-only; 0 where a landmark is absent.
+        confidence: (N,) in [0, 1], read-only; 0 where a landmark is absent. One number stands
+            for all present landmarks; 1 by default.
         quality: what is known about the pose as a whole, plain data.
         provenance: what made the pose, plain data.
 
@@ -48,15 +49,16 @@ class Pose:
 
     skeleton: Skeleton
     positions_mm: Points3
-    confidence: FloatArray = field(default_factory=lambda: np.ones(0))
+    confidence: FloatArray = field(default_factory=lambda: np.ones(()))
     quality: Mapping[str, Any] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         count = len(self.skeleton)
         positions = np.array(self.positions_mm, dtype=np.float64)
-        given = np.array(self.confidence, dtype=np.float64)
-        confidence = given if given.size or not count else np.ones(count)
+        confidence = np.array(self.confidence, dtype=np.float64)
+        if confidence.ndim == 0:
+            confidence = np.full(count, confidence)
         if positions.shape != (count, 3) or confidence.shape != (count,):
             raise BadInput(
                 "pose",

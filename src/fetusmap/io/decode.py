@@ -15,6 +15,9 @@ from fetusmap.io.header import VolumeHeader
 from fetusmap.io.limits import ReadLimits
 from fetusmap.types import VoxelArray
 
+PIECE = 1 << 22
+"""Voxels that are scaled at a time, so that double precision does not double the memory."""
+
 
 def decode_voxels(header: VolumeHeader, path: Path, limits: ReadLimits) -> VoxelArray:
     """Read, unpack and scale the voxels that a checked header announces.
@@ -31,7 +34,7 @@ def decode_voxels(header: VolumeHeader, path: Path, limits: ReadLimits) -> Voxel
     stored = raw.view(header.dtype)
     array: VoxelArray = stored.astype(header.dtype.newbyteorder("="), copy=False)
     if (header.slope, header.intercept) != (1.0, 0.0):
-        array = (array * header.slope + header.intercept).astype(np.float32)
+        array = _scaled(array, header.slope, header.intercept)
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         count = int(array.size - np.isfinite(array).sum())
         raise UnreadableFile(
@@ -41,6 +44,15 @@ def decode_voxels(header: VolumeHeader, path: Path, limits: ReadLimits) -> Voxel
             remedy="replace them by the background value",
         )
     return array.reshape(header.shape, order="F")
+
+
+def _scaled(stored: VoxelArray, slope: float, intercept: float) -> VoxelArray:
+    """Slope * stored + intercept as float32, computed in double precision piece by piece."""
+    scaled = np.empty(stored.shape, dtype=np.float32)
+    for start in range(0, stored.size, PIECE):
+        part = slice(start, start + PIECE)
+        scaled[part] = stored[part].astype(np.float64) * slope + intercept
+    return scaled
 
 
 def _decode_into(buffer: memoryview, header: VolumeHeader, path: Path, limits: ReadLimits) -> None:

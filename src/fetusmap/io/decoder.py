@@ -43,7 +43,12 @@ def cap_memory(limit: int) -> None:
         import resource
     except ImportError:  # Windows has no such limit; the stream is bounded all the same.
         return
-    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    allowed = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
+    try:
+        resource.setrlimit(resource.RLIMIT_AS, (allowed, allowed))
+    except (ValueError, OSError):  # macOS knows the limit but may refuse to set it
+        return
 
 
 def copy(read: Callable[[int], bytes], count: int, out: BinaryIO | None) -> None:

@@ -105,7 +105,8 @@ def save_volume(volume: Volume, path: str | Path, *, overwrite: bool = True) -> 
         overwrite: replace an existing file.
 
     Raises:
-        BadInput: an unknown suffix, a folder that cannot be written, or an existing file.
+        BadInput: an unknown suffix, a sheared grid, a folder that cannot be written, or an
+            existing file.
     """
     path = Path(path)
     suffix = suffix_of(path, WRITABLE_SUFFIXES)
@@ -115,6 +116,13 @@ def save_volume(volume: Volume, path: str | Path, *, overwrite: bool = True) -> 
             expected=f"one of {', '.join(WRITABLE_SUFFIXES)}",
             found=repr(path.suffix),
             remedy="choose a volume format by its suffix",
+        )
+    if volume.grid.shear > DEFAULT_LIMITS.max_shear:
+        raise BadInput(
+            path,
+            expected="a grid with right angles",
+            found=f"a sheared one (cosine {volume.grid.shear:.3f} between two axes)",
+            remedy="resample the volume onto a box first",
         )
     if volume.array.dtype == np.float16:
         volume = replace(volume, array=volume.array.astype(np.float32))

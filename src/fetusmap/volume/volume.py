@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
-import numpy as np
-
 from fetusmap.errors import BadInput
 from fetusmap.geometry import Grid
 from fetusmap.types import VoxelArray
@@ -61,7 +59,3 @@ class Volume:
         grid = self.grid.crop(start, stop)
         part = tuple(slice(a, b) for a, b in zip(start, stop, strict=True))
         return replace(self, array=self.array[part], grid=grid)
-
-    def astype_float32(self) -> Volume:
-        """The same volume with float32 voxels."""
-        return replace(self, array=np.asarray(self.array, dtype=np.float32))
