@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Annotated, Any, Literal, NoReturn, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Strict, ValidationError
 
 from fetusmap.errors import BadInput, UnreadableFile
 
@@ -19,6 +19,16 @@ class Document(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
+
+Number = Annotated[float, Strict()]
+"""A finite number; neither text nor a truth value is taken for one."""
+
+Position = tuple[Number, Number, Number]
+
+Version1 = Annotated[Literal[1], BeforeValidator(lambda value: "true" if value is True else value)]
+"""The number 1, which in Python would equal True."""
+
+LONGEST_PLACE = 80
 
 DocumentT = TypeVar("DocumentT", bound=BaseModel)
 
@@ -36,8 +46,10 @@ def read_json(path: Path, max_bytes: int = MAX_JSON_BYTES) -> Any:
             raise UnreadableFile(path, expected="a JSON file", found=found, remedy=remedy)
         with path.open("rb") as file:
             content = file.read(max_bytes + 1)
-    except OSError as error:
-        found = error.strerror or type(error).__name__
+    except (OSError, ValueError) as error:
+        if isinstance(error, UnreadableFile):
+            raise
+        found = getattr(error, "strerror", None) or str(error)
         raise UnreadableFile(
             path,
             expected="a readable file",
@@ -67,7 +79,7 @@ def parse_document(model: type[DocumentT], data: object, subject: object) -> Doc
         return model.model_validate(data)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the document"
+        place = ".".join(str(part) for part in first["loc"])[:LONGEST_PLACE] or "the document"
         more = error.error_count() - 1
         raise BadInput(
             subject,

@@ -6,6 +6,9 @@ error is one line that says what was expected, what was found, and what to do ab
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class FetusmapError(Exception):
     """Base of all errors that FetusMap raises on purpose."""
@@ -43,6 +46,22 @@ class OutOfRange(BadInput):
 
 class DegenerateAlignment(BadInput):
     """The landmarks do not determine a rotation: too few, collinear, or ambiguous."""
+
+
+@contextmanager
+def errors_about(subject: object) -> Iterator[None]:
+    """Let errors of the block name `subject`, such as the file whose content was bad."""
+    try:
+        yield
+    except BadInput as error:
+        if str(subject) in error.subject:
+            raise
+        raise type(error)(
+            f"{subject}: {error.subject}",
+            expected=error.expected,
+            found=error.found,
+            remedy=error.remedy,
+        ) from error
 
 
 def one_line(text: str) -> str:

@@ -10,9 +10,9 @@ from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field, Strict, model_validator
 
-from fetusmap.documents import Document, parse_document, read_json
+from fetusmap.documents import Document, Position, Version1, parse_document, read_json
 from fetusmap.errors import BadInput
 from fetusmap.types import FloatArray, IntArray
 
@@ -167,8 +167,8 @@ class LandmarkEntry(Document):
     """One landmark of a skeleton file."""
 
     name: Name
-    paper_index: int | None = None
-    reference_position: tuple[float, float, float] | None = None
+    paper_index: Annotated[int, Strict()] | None = None
+    reference_position: Position | None = None
 
 
 class SegmentEntry(Document):
@@ -195,7 +195,7 @@ class SkeletonDocument(Document):
     """A skeleton file: the built-in `fetus-16`, or the landmarks of your own study."""
 
     format: Literal["fetusmap-skeleton"]
-    version: Literal[1]
+    version: Version1
     name: Name
     description: str = ""
     landmarks: Annotated[tuple[LandmarkEntry, ...], Field(min_length=1, max_length=1000)]
@@ -242,7 +242,7 @@ def load_skeleton(source: str | Path = "fetus-16") -> Skeleton:
         BadInput: no built-in of that name and no valid skeleton file.
     """
     if str(source) in BUILT_IN:
-        return _built_in(str(source))
+        return built_in_skeleton(str(source))
     path = Path(source)
     if path.suffix != ".json":
         raise BadInput(
@@ -252,6 +252,23 @@ def load_skeleton(source: str | Path = "fetus-16") -> Skeleton:
             remedy="write your landmarks into a JSON file and give its path",
         )
     return skeleton_from_plain(read_json(path), path)
+
+
+@cache
+def built_in_skeleton(name: str, subject: object = "skeleton") -> Skeleton:
+    """The built-in skeleton of that name; never a file, so a name out of a file may be given.
+
+    Raises:
+        BadInput: no built-in of that name.
+    """
+    if name not in BUILT_IN:
+        raise BadInput(
+            subject,
+            expected=f"a built-in skeleton ({', '.join(BUILT_IN)})",
+            found=repr(name),
+            remedy="give the skeleton's own file",
+        )
+    return skeleton_from_plain(read_json(BUILT_IN[name]), name)
 
 
 def skeleton_from_plain(data: object, subject: object = "skeleton") -> Skeleton:
@@ -306,8 +323,3 @@ def plain_from_skeleton(skeleton: Skeleton) -> dict[str, Any]:
         registration_subset=skeleton.registration_subset,
         colors={side: skeleton.color(side) for side in ("left", "right", "midline")},
     ).model_dump(mode="json", exclude_none=True)
-
-
-@cache
-def _built_in(name: str) -> Skeleton:
-    return skeleton_from_plain(read_json(BUILT_IN[name]), name)

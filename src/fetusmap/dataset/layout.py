@@ -17,10 +17,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue
 
-from fetusmap.anatomy import Pose, Skeleton, load_skeleton, skeleton_from_plain
+from fetusmap.anatomy import Pose, Skeleton, built_in_skeleton, skeleton_from_plain
 from fetusmap.anatomy.skeleton import SkeletonDocument
 from fetusmap.dataset.splits import check_splits
-from fetusmap.documents import Document, parse_document, read_json
+from fetusmap.documents import Document, Version1, parse_document, read_json
 from fetusmap.errors import UnreadableFile
 from fetusmap.io import DEFAULT_LIMITS, ReadLimits, load_pose, load_volume
 from fetusmap.io.files import safe_name
@@ -37,7 +37,7 @@ class DatasetDocument(Document):
     """What `dataset.json` holds."""
 
     format: Literal["fetusmap-dataset"]
-    version: Literal[1]
+    version: Version1
     name: str
     licence: str
     skeleton: str | SkeletonDocument
@@ -48,7 +48,7 @@ class SplitsDocument(Document):
     """What `splits.json` holds."""
 
     format: Literal["fetusmap-splits"]
-    version: Literal[1]
+    version: Version1
     splits: dict[str, tuple[Annotated[str, Field(min_length=1)], ...]]
 
 
@@ -164,7 +164,7 @@ def load_dataset(folder: str | Path) -> Dataset:
 
 def _skeleton(entry: str | SkeletonDocument, path: Path) -> Skeleton:
     if isinstance(entry, str):
-        return load_skeleton(entry)
+        return built_in_skeleton(entry, path)
     return skeleton_from_plain(entry.model_dump(mode="json"), path)
 
 

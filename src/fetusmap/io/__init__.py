@@ -5,7 +5,13 @@ from fetusmap.io.limits import DEFAULT_LIMITS, ReadLimits
 from fetusmap.io.pose_json import plain_from_pose, pose_from_plain, pose_schema
 from fetusmap.io.poses import load_pose, save_pose
 from fetusmap.io.tables import write_measurements_csv
-from fetusmap.io.volumes import WRITABLE_SUFFIXES, load_volume, read_volume_header, save_volume
+from fetusmap.io.volumes import (
+    WRITABLE_SUFFIXES,
+    load_grid,
+    load_volume,
+    read_volume_header,
+    save_volume,
+)
 
 __all__ = [
     "DEFAULT_LIMITS",
@@ -14,6 +20,7 @@ __all__ = [
     "WRITABLE_SUFFIXES",
     "ReadLimits",
     "case_name",
+    "load_grid",
     "load_pose",
     "load_volume",
     "plain_from_pose",

@@ -16,7 +16,7 @@ from fetusmap.io.limits import ReadLimits
 from fetusmap.types import VoxelArray
 
 PIECE = 1 << 22
-"""Voxels that are scaled at a time, so that double precision does not double the memory."""
+"""Voxels that are scaled or checked at a time, so that nothing doubles the memory."""
 
 
 def decode_voxels(header: VolumeHeader, path: Path, limits: ReadLimits) -> VoxelArray:
@@ -31,19 +31,32 @@ def decode_voxels(header: VolumeHeader, path: Path, limits: ReadLimits) -> Voxel
     """
     raw = np.empty(header.data_bytes, dtype=np.uint8)
     _decode_into(raw.data, header, path, limits)
-    stored = raw.view(header.dtype)
-    array: VoxelArray = stored.astype(header.dtype.newbyteorder("="), copy=False)
-    if (header.slope, header.intercept) != (1.0, 0.0):
+    array: VoxelArray = raw.view(header.dtype)
+    if not array.dtype.isnative:
+        array = array.byteswap(inplace=True).view(array.dtype.newbyteorder("="))
+    if header.is_scaled:
         array = _scaled(array, header.slope, header.intercept)
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        count = int(array.size - np.isfinite(array).sum())
+    check_finite(array, path)
+    return array.reshape(header.shape, order="F")
+
+
+def check_finite(voxels: VoxelArray, path: Path) -> None:
+    """Refuse NaN and infinity, looking at a piece of the (N,) voxels at a time.
+
+    Raises:
+        UnreadableFile: with how many there are.
+    """
+    if voxels.dtype.kind != "f":
+        return
+    pieces = (voxels[start : start + PIECE] for start in range(0, voxels.size, PIECE))
+    bad = sum(piece.size - int(np.isfinite(piece).sum()) for piece in pieces)
+    if bad:
         raise UnreadableFile(
             path,
             expected="finite voxels",
-            found=f"{count} voxels with NaN or infinity",
+            found=f"{bad} voxels with NaN or infinity",
             remedy="replace them by the background value",
         )
-    return array.reshape(header.shape, order="F")
 
 
 def _scaled(stored: VoxelArray, slope: float, intercept: float) -> VoxelArray:

@@ -8,7 +8,7 @@ import re
 import secrets
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from fetusmap.errors import BadInput, UnreadableFile
@@ -47,8 +47,9 @@ def check_regular_file(path: Path, *, follow_links: bool = False) -> int:
     """
     try:
         status = path.stat() if follow_links else path.lstat()
-    except OSError as error:
-        found = "a link that leads nowhere" if path.is_symlink() else _reason(error)
+    except (OSError, ValueError) as error:
+        # Only a link that is followed can be there and yet not lead to a file.
+        found = "a link that leads nowhere" if follow_links and is_link(path) else _reason(error)
         raise UnreadableFile(
             path, expected="a file", found=found, remedy="check the path"
         ) from error
@@ -77,6 +78,14 @@ def check_regular_file(path: Path, *, follow_links: bool = False) -> int:
             remedy="ask for read permission",
         )
     return status.st_size
+
+
+def is_link(path: Path) -> bool:
+    """Whether the path is a symbolic link; no path that cannot exist is one."""
+    try:
+        return path.is_symlink()
+    except (OSError, ValueError):
+        return False
 
 
 def read_head(path: Path, count: int) -> bytes:
@@ -110,17 +119,20 @@ def atomic_path(path: Path, *, overwrite: bool = True) -> Iterator[Path]:
     """
     path = Path(path)
     suffix = suffix_of(path) or path.suffix
-    temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}.partial{suffix}")
-    if path.is_dir():
-        raise BadInput(path, expected="a file name", found="a folder", remedy="add a file name")
-    if path.exists() and not overwrite:
-        raise BadInput(
-            path,
-            expected="a new file",
-            found="an existing one",
-            remedy="choose another name or allow it with --overwrite",
-        )
+    temporary = path.with_name(f".{secrets.token_hex(8)}.partial{suffix}")
     try:
+        if path.is_dir():
+            raise BadInput(path, expected="a file name", found="a folder", remedy="add a file name")
+        if path.exists() and not overwrite:
+            raise BadInput(
+                path,
+                expected="a new file",
+                found="an existing one",
+                remedy="choose another name or allow it with --overwrite",
+            )
+        # Fails at once, and in our words, where a library would fail later in its own.
+        temporary.touch(exist_ok=False)
+        temporary.unlink()
         yield temporary
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
@@ -128,12 +140,13 @@ def atomic_path(path: Path, *, overwrite: bool = True) -> Iterator[Path]:
     except OSError as error:
         raise BadInput(
             path,
-            expected="a folder that can be written",
+            expected="a place that can be written",
             found=_reason(error),
-            remedy="check that it exists, its permissions and the free space",
+            remedy="check the folder, its permissions and the free space",
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
 
 
 def write_text(path: Path, text: str, *, overwrite: bool = True) -> None:
@@ -142,5 +155,5 @@ def write_text(path: Path, text: str, *, overwrite: bool = True) -> None:
         temporary.write_bytes(text.encode("utf-8"))
 
 
-def _reason(error: OSError) -> str:
-    return (error.strerror or type(error).__name__).lower()
+def _reason(error: OSError | ValueError) -> str:
+    return (getattr(error, "strerror", None) or str(error) or type(error).__name__).lower()

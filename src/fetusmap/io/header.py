@@ -14,12 +14,16 @@ from typing import Literal
 import numpy as np
 from numpy.typing import DTypeLike
 
-from fetusmap.errors import UnreadableFile
+from fetusmap.errors import BadInput, UnreadableFile
 from fetusmap.geometry import Grid, affine_from, check_affine
 from fetusmap.geometry.affine import direction_of, shear_of, spacing_of
-from fetusmap.io.files import check_regular_file
+from fetusmap.io.files import check_regular_file, is_link
 from fetusmap.io.limits import ReadLimits
 from fetusmap.types import Affine, Shape3, Triple
+
+OVERRIDE = "give the true spacing with --spacing X Y Z"
+LONGEST_NAME = 255
+"""Bytes of a file name on every usual file system."""
 
 Compression = Literal["none", "gzip", "zlib", "bzip2"]
 
@@ -59,9 +63,14 @@ class VolumeHeader:
 
     @property
     def data_bytes(self) -> int:
-        """Bytes of the decoded voxels. Python integers: no header can overflow them."""
+        """Bytes of the stored voxels. Python integers: no header can overflow them."""
         i, j, k = self.shape
         return i * j * k * self.dtype.itemsize
+
+    @property
+    def is_scaled(self) -> bool:
+        """Whether intensities differ from what is stored; they become float32 then."""
+        return (self.slope, self.intercept) != (1.0, 0.0)
 
 
 def check_size(header: VolumeHeader, path: Path, limits: ReadLimits) -> None:
@@ -70,40 +79,49 @@ def check_size(header: VolumeHeader, path: Path, limits: ReadLimits) -> None:
     Raises:
         UnreadableFile: with the number that is out of bounds.
     """
-    if min(header.shape) < limits.min_axis:
-        raise UnreadableFile(
-            path,
-            expected=f"at least {limits.min_axis} voxels on each of three axes",
-            found=f"shape {header.shape}",
-            remedy="give the whole 3D volume, not a slice or a thumbnail",
-        )
-    voxels = header.data_bytes // header.dtype.itemsize
-    if voxels > limits.max_voxels or header.data_bytes > limits.max_bytes:
-        raise UnreadableFile(
-            path,
-            expected=f"at most {limits.max_voxels} voxels and {limits.max_bytes} bytes",
-            found=f"{voxels} voxels, {header.data_bytes} bytes in the header",
-            remedy="crop or downsample the volume, or raise ReadLimits for a file you trust",
-        )
+    widest = max(header.dtype.itemsize, 4 if header.is_scaled else 0)
+    check_shape(header.shape, widest, path, limits)
     available = check_regular_file(header.data_path, follow_links=limits.follow_links)
     available -= header.skip_file
     needed = header.data_bytes + header.skip_stream
-    if header.compression == "none" and available < needed:
+    if available < (needed if header.compression == "none" else 1):
         raise UnreadableFile(
             path,
             expected=f"{needed} bytes of voxels",
             found=f"{max(available, 0)} (the file is cut short)",
             remedy="copy or export it again",
         )
-    if header.compression != "none" and header.data_bytes > limits.free_bytes:
-        ratio = needed / max(available, 1)
-        if ratio > limits.max_ratio:
-            raise UnreadableFile(
-                path,
-                expected=f"a compression ratio of at most {limits.max_ratio:.0f}",
-                found=f"{ratio:.0f} ({available} bytes for {header.data_bytes})",
-                remedy="decompress it yourself if you trust it",
-            )
+    ratio = needed / available
+    if header.compression != "none" and needed > limits.free_bytes and ratio > limits.max_ratio:
+        raise UnreadableFile(
+            path,
+            expected=f"a compression ratio of at most {limits.max_ratio:.0f}",
+            found=f"{ratio:.0f} ({available} bytes for {needed})",
+            remedy="decompress it yourself if you trust it",
+        )
+
+
+def check_shape(shape: Shape3, itemsize: int, path: Path, limits: ReadLimits) -> None:
+    """Refuse too few voxels on an axis, or too many in all; for reading and writing alike.
+
+    Raises:
+        UnreadableFile: with the number that is out of bounds.
+    """
+    if min(shape) < limits.min_axis:
+        raise UnreadableFile(
+            path,
+            expected=f"at least {limits.min_axis} voxels on each of three axes",
+            found=f"shape {shape}",
+            remedy="give the whole 3D volume, not a slice or a thumbnail",
+        )
+    voxels = shape[0] * shape[1] * shape[2]
+    if voxels > limits.max_voxels or voxels * itemsize > limits.max_bytes:
+        raise UnreadableFile(
+            path,
+            expected=f"at most {limits.max_voxels} voxels and {limits.max_bytes} bytes",
+            found=f"{voxels} voxels, {voxels * itemsize} bytes",
+            remedy="crop or downsample the volume, or raise the limits for a file you trust",
+        )
 
 
 def checked_grid(
@@ -121,29 +139,39 @@ def checked_grid(
         The grid, and a warning for each thing that was overridden or assumed.
 
     Raises:
-        UnreadableFile: no orientation, an affine that is not finite, singular or sheared, or an
-            implausible spacing.
+        UnreadableFile: no orientation, or a geometry that `check_geometry` refuses.
+        BadInput: a spacing of the caller's that is none.
     """
-    override = "give the true spacing with --spacing X Y Z"
     if spacing_mm is not None:
-        affine, warnings = _override_spacing(header.affine, spacing_mm)
+        affine, warnings = _override_spacing(header.affine, _checked_spacing(spacing_mm))
     elif header.affine is None or header.doubt:
         raise UnreadableFile(
             path,
             expected="a spacing and an orientation (without them no length and no side is sure)",
             found=header.doubt or "none",
-            remedy=override,
+            remedy=OVERRIDE,
         )
     else:
         affine, warnings = header.affine, ()
+    check_geometry(affine, path, limits)
+    return Grid(header.shape, affine), warnings
+
+
+def check_geometry(affine: Affine, path: Path, limits: ReadLimits) -> None:
+    """Refuse what is no box of plausible voxels; for reading and writing alike.
+
+    Raises:
+        UnreadableFile: an affine that is not finite, singular or sheared, or an implausible
+            spacing.
+    """
     try:
         check_affine(affine, path)
-    except ValueError as error:
+    except BadInput as error:
         raise UnreadableFile(
             path,
             expected="a finite, invertible affine",
             found=f"{np.array2string(affine[:3], precision=3, separator=',')}",
-            remedy=override,
+            remedy=OVERRIDE,
         ) from error
     spacing = spacing_of(affine)
     low, high = limits.spacing_mm
@@ -152,16 +180,28 @@ def checked_grid(
             path,
             expected=f"a spacing of {low} to {high} mm",
             found=f"{_text(spacing)} mm",
-            remedy=override,
+            remedy=OVERRIDE,
         )
     if shear_of(affine) > limits.max_shear:
         raise UnreadableFile(
             path,
             expected="axes at right angles",
             found=f"a sheared affine (cosine {shear_of(affine):.3f} between two axes)",
-            remedy="resample it to a box with the tool that made it",
+            remedy="resample it onto a box first",
         )
-    return Grid(header.shape, affine), warnings
+
+
+def _checked_spacing(spacing_mm: Triple) -> Triple:
+    """The caller's spacing, if it is one."""
+    values = np.asarray(spacing_mm, dtype=np.float64)
+    if values.shape != (3,) or not (np.isfinite(values) & (values > 0)).all():
+        raise BadInput(
+            "spacing",
+            expected="three positive numbers of millimetres",
+            found=repr(spacing_mm),
+            remedy="give X Y Z",
+        )
+    return float(values[0]), float(values[1]), float(values[2])
 
 
 def _override_spacing(affine: Affine | None, spacing_mm: Triple) -> tuple[Affine, tuple[str, ...]]:
@@ -190,14 +230,23 @@ def real_dtype(path: Path, dtype: DTypeLike | None, found: str) -> np.dtype[np.g
     return np.dtype(dtype)
 
 
-def detached_data(header_path: Path, name: str) -> Path:
+def detached_data(header_path: Path, name: str, limits: ReadLimits) -> Path:
     """The file that a detached header names, if it lies beside the header and is no link.
 
     Raises:
-        UnreadableFile: a name that reaches outside the header's folder, or a link.
+        UnreadableFile: a name that reaches outside the header's folder, or a link; any name at all
+            where detached files are not allowed.
     """
+    if not limits.allow_detached:
+        raise UnreadableFile(
+            header_path,
+            expected="a file that holds its own voxels",
+            found="a header that names another file",
+            remedy="write it as one .nrrd, .mha or .nii.gz",
+        )
+    name = name.removeprefix("./")
     data = header_path.with_name(name) if _is_plain_name(name) else None
-    if data is None or data.is_symlink():
+    if data is None or is_link(data):
         raise UnreadableFile(
             header_path,
             expected="voxels in a file beside the header",
@@ -208,7 +257,8 @@ def detached_data(header_path: Path, name: str) -> Path:
 
 
 def _is_plain_name(name: str) -> bool:
-    return bool(name) and name not in (".", "..") and not set(name) & set("/\\:\0%")
+    short = 0 < len(name.encode("utf-8", "replace")) <= LONGEST_NAME
+    return short and name not in (".", "..") and not set(name) & set("/\\:\0%")
 
 
 def _text(spacing: object) -> str:

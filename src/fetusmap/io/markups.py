@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from fetusmap.anatomy import Pose, PosedLandmark, Skeleton, load_skeleton
 from fetusmap.anatomy.skeleton import Segment, Side
-from fetusmap.documents import parse_document, read_json
+from fetusmap.documents import Position, parse_document, read_json
 from fetusmap.errors import BadInput
 from fetusmap.geometry import LPS_FROM_RAS, apply_affine
 from fetusmap.io.files import write_text
@@ -39,7 +39,7 @@ class ControlPoint(_SlicerPart):
 
     label: str = ""
     description: str = ""
-    position: tuple[float, float, float] | None = None
+    position: Position | None = None
     positionStatus: Literal["undefined", "preview", "defined"] = "defined"  # noqa: N815
 
 
@@ -188,15 +188,16 @@ def _world_position(
     markup: Markup, position: tuple[float, float, float], subject: object
 ) -> np.ndarray[Any, np.dtype[np.float64]]:
     units = markup.coordinateUnits
-    unit = units if isinstance(units, str) else units[0]
-    if unit not in MM_PER_UNIT:
+    # The long form is (code, scheme, meaning), such as ("mm", "UCUM", "millimeter").
+    named = {units} if isinstance(units, str) else {units[0], *(set(units) & set(MM_PER_UNIT))}
+    if len(named) > 1 or not named <= set(MM_PER_UNIT):
         raise BadInput(
             subject,
             expected="coordinates in mm or um",
-            found=repr(unit),
+            found=repr(units),
             remedy="save the markups again with Slicer's default unit",
         )
-    point = np.array(position) * MM_PER_UNIT[unit]
+    point = np.array(position) * MM_PER_UNIT[named.pop()]
     return apply_affine(LPS_FROM_RAS, point) if markup.coordinateSystem == "RAS" else point
 
 

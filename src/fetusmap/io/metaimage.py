@@ -1,4 +1,4 @@
-"""MetaImage headers, attached (`.mha`) and detached (`.mhd`), raw or zlib.
+"""MetaImage: headers in, attached (`.mha`) and detached (`.mhd`); zlib files out.
 
 Source: the MetaIO documentation, and its keys as ITK reads them. ITK keeps the direction of index
 axis n in row n of TransformMatrix and ignores CenterOfRotation and AnatomicalOrientation; so do we.
@@ -6,6 +6,8 @@ axis n in row n of TransformMatrix and ignores CenterOfRotation and AnatomicalOr
 
 from __future__ import annotations
 
+import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -13,10 +15,13 @@ import numpy as np
 
 from fetusmap.errors import UnreadableFile
 from fetusmap.geometry import affine_from
+from fetusmap.io.encode import LEVEL, voxel_pieces
+from fetusmap.io.files import check_regular_file
 from fetusmap.io.header import VolumeHeader, detached_data, real_dtype
 from fetusmap.io.limits import ReadLimits
-from fetusmap.io.textheader import numbers, positive_integers, read_lines
-from fetusmap.types import Affine
+from fetusmap.io.textheader import LARGEST, integers, numbers, read_lines
+from fetusmap.types import Affine, FloatArray
+from fetusmap.volume import Volume
 
 DTYPES = {
     "MET_CHAR": "i1", "MET_UCHAR": "u1", "MET_SHORT": "i2", "MET_USHORT": "u2",
@@ -24,6 +29,7 @@ DTYPES = {
 }  # fmt: skip
 MM_PER_UNIT = {"mm": 1.0, "um": 0.001, "cm": 10.0, "m": 1000.0}
 LAST_KEY = "ElementDataFile"
+SIZE_TO_COME = "?" * 16
 
 
 def read_header(path: Path, limits: ReadLimits) -> VolumeHeader:
@@ -53,7 +59,7 @@ def read_header(path: Path, limits: ReadLimits) -> VolumeHeader:
             found=f"NDims = {fields['NDims']}",
             remedy="extract one 3D volume",
         )
-    shape = positive_integers(path, "DimSize", fields.get("DimSize", ""), 3)
+    shape = integers(path, "DimSize", fields.get("DimSize", ""), 3)
     channels = fields.get("ElementNumberOfChannels", "1")
     kind = fields.get("ElementType", "none")
     found = f"{channels} channels of {kind}"
@@ -67,32 +73,39 @@ def read_header(path: Path, limits: ReadLimits) -> VolumeHeader:
     packed = _is_true(fields.get("CompressedData", "False"))
     affine, how, doubt = _orientation(path, fields)
     local = fields[LAST_KEY].upper() == "LOCAL"
-    return VolumeHeader(
+    data_path = path if local else detached_data(path, fields[LAST_KEY], limits)
+    header = VolumeHeader(
         format="MetaImage" + (" (zlib)" if packed else ""),
         shape=(shape[0], shape[1], shape[2]),
         dtype=dtype.newbyteorder(order),
         affine=affine,
-        data_path=path if local else detached_data(path, fields[LAST_KEY]),
+        data_path=data_path,
         doubt=doubt,
-        skip_file=data_start if local else _header_size(path, fields),
         compression="zlib" if packed else "none",
         facts={
             "orientation from": how,
             "unit": fields.get("DistanceUnits", "millimetre by definition"),
             "byte order": "big endian" if order == ">" else "little endian",
-            "data file": path.name if local else fields[LAST_KEY],
+            "data file": data_path.name,
         },
     )
+    return replace(header, skip_file=_skip(path, fields, header, data_start if local else 0))
 
 
-def _header_size(path: Path, fields: dict[str, str]) -> int:
-    """Bytes before the voxels in a detached data file."""
-    text = fields.get("HeaderSize", "0")
-    if not text.isdigit():
+def _skip(path: Path, fields: dict[str, str], header: VolumeHeader, start: int) -> int:
+    """Bytes before the voxels: HeaderSize where it is given, -1 for "the end of the file"."""
+    (size,) = integers(path, "HeaderSize", fields.get("HeaderSize", "0"), 1, -1, LARGEST)
+    if size >= 0:
+        return size or start
+    if header.compression != "none":
         raise UnreadableFile(
-            path, expected="HeaderSize of 0 or more", found=text, remedy="write it as .mha"
+            path,
+            expected="HeaderSize of 0 or more for compressed voxels",
+            found="-1",
+            remedy="write it again as one .mha",
         )
-    return int(text)
+    length = check_regular_file(header.data_path, follow_links=True)
+    return max(start, length - header.data_bytes)
 
 
 def _orientation(path: Path, fields: dict[str, str]) -> tuple[Affine | None, str, str]:
@@ -101,22 +114,62 @@ def _orientation(path: Path, fields: dict[str, str]) -> tuple[Affine | None, str
     def first(*keys: str) -> str | None:
         return next((fields[key] for key in keys if key in fields), None)
 
-    spacing = first("ElementSpacing")
+    spacing = first("ElementSpacing", "ElementSize")
     matrix = first("TransformMatrix", "Rotation", "Orientation")
-    if spacing is None or matrix is None:
-        missing = "ElementSpacing" if spacing is None else "TransformMatrix"
-        return None, "none", f"no {missing}"
-    unit = fields.get("DistanceUnits", "mm").lower()
-    if unit not in MM_PER_UNIT:
-        return None, "none", f"DistanceUnits = {unit}"
-    mm = MM_PER_UNIT[unit]
+    if matrix is None:
+        return None, "none", "no TransformMatrix"
     rows = numbers(path, "TransformMatrix", matrix, 9).reshape(3, 3)
-    steps = numbers(path, "ElementSpacing", spacing, 3)
+    steps = numbers(path, "ElementSpacing", spacing or "0 0 0", 3)
     offset = numbers(path, "Offset", first("Offset", "Position", "Origin") or "0 0 0", 3)
-    affine = affine_from(rows.T * steps * mm, offset * mm)
-    # Negative or zero steps would mirror or flatten what the matrix says.
-    doubt = "" if (steps > 0).all() else f"ElementSpacing = {spacing}"
-    return np.asarray(affine), "TransformMatrix", doubt
+    offsets = {fields[key] for key in ("Offset", "Position", "Origin") if key in fields}
+    unit = fields.get("DistanceUnits", "mm").lower()
+    doubt = ""
+    if unit not in MM_PER_UNIT:
+        doubt = f"DistanceUnits = {unit}"
+    elif spacing is None:
+        doubt = "no ElementSpacing"
+    elif not (steps > 0).all():
+        doubt = f"ElementSpacing = {spacing}"
+    elif len(offsets) > 1:
+        doubt = f"several offsets: {'; '.join(sorted(offsets))}"
+    # A step that is not positive would mirror or flatten what the matrix says.
+    steps = np.where(steps > 0, steps, 1.0)
+    mm = MM_PER_UNIT.get(unit, 1.0)
+    return affine_from(rows.T * steps * mm, offset * mm), "TransformMatrix", doubt
+
+
+def write_volume(volume: Volume, dtype: np.dtype[np.generic], path: Path) -> None:
+    """Write an attached, zlib-compressed MetaImage file; numbers keep all their digits."""
+    grid = volume.grid
+    kind = next(name for name, code in DTYPES.items() if code == f"{dtype.kind}{dtype.itemsize}")
+    fields = {
+        "ObjectType": "Image",
+        "NDims": "3",
+        "BinaryData": "True",
+        "BinaryDataByteOrderMSB": "False",
+        "CompressedData": "True",
+        "CompressedDataSize": SIZE_TO_COME,
+        "TransformMatrix": _numbers(grid.direction.T.ravel()),
+        "Offset": _numbers(grid.origin_mm),
+        "CenterOfRotation": "0 0 0",
+        "ElementSpacing": _numbers(grid.spacing_mm),
+        "DimSize": " ".join(str(n) for n in grid.shape),
+        "ElementType": kind,
+        LAST_KEY: "LOCAL",
+    }
+    header = "".join(f"{key} = {value}\n" for key, value in fields.items()).encode()
+    packer = zlib.compressobj(LEVEL)
+    with path.open("wb") as file:
+        file.write(header)
+        file.writelines(map(packer.compress, voxel_pieces(volume.array, dtype.newbyteorder("<"))))
+        file.write(packer.flush())
+        size = file.tell() - len(header)
+        file.seek(header.index(SIZE_TO_COME.encode()))
+        file.write(str(size).zfill(len(SIZE_TO_COME)).encode())
+
+
+def _numbers(values: FloatArray) -> str:
+    return " ".join(repr(float(v)) for v in values)
 
 
 def _is_true(text: str) -> bool:

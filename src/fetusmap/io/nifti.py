@@ -1,4 +1,4 @@
-"""NIfTI-1 and NIfTI-2 headers, single files, plain or gzip.
+"""NIfTI-1 and NIfTI-2, single files, plain or gzip: headers in, whole files out.
 
 NIfTI speaks RAS; this is the only module that turns it into LPS. Source: the fields, codes and the
 three ways to give an orientation follow the NIfTI-1 standard (nifti1.h, methods 1 to 3).
@@ -6,20 +6,34 @@ three ways to give an orientation follow the NIfTI-1 standard (nifti1.h, methods
 
 from __future__ import annotations
 
+import gzip
 import struct
 import zlib
 from dataclasses import dataclass
+from io import BytesIO
+from itertools import product
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 from fetusmap.errors import UnreadableFile
-from fetusmap.geometry import LPS_FROM_RAS, affine_from, rotation_from_quaternion
+from fetusmap.geometry import (
+    LPS_FROM_RAS,
+    RAS_FROM_LPS,
+    affine_from,
+    apply_affine,
+    is_reflection,
+    rotation_from_quaternion,
+)
+from fetusmap.geometry.affine import direction_of
+from fetusmap.geometry.rotation import quaternion_from_rotation
+from fetusmap.io.encode import LEVEL, voxel_pieces
 from fetusmap.io.files import read_head
 from fetusmap.io.header import VolumeHeader, real_dtype
 from fetusmap.io.limits import ReadLimits
-from fetusmap.types import Affine, FloatArray
+from fetusmap.types import Affine, FloatArray, Shape3
+from fetusmap.volume import Volume
 
 DTYPES: dict[int, str | None] = {
     2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 768: "u4",
@@ -30,8 +44,10 @@ DTYPES: dict[int, str | None] = {
 DTYPE_NAMES = {1: "bits", 32: "complex numbers", 128: "RGB colours", 1024: "64-bit integers",
                1280: "64-bit integers", 1536: "128-bit floats", 1792: "complex numbers",
                2048: "complex numbers", 2304: "RGBA colours"}  # fmt: skip
+HALF_TURN = 3 * float(np.finfo(np.float32).eps)
 ByteOrder = Literal["<", ">"]
 ORDERS: tuple[ByteOrder, ...] = ("<", ">")
+MILLIMETRE = 2
 MM_PER_UNIT = {1: 1000.0, 2: 1.0, 3: 0.001}
 UNIT_NAMES = {0: "not given", 1: "metre", 2: "millimetre", 3: "micrometre"}
 
@@ -83,18 +99,27 @@ def read_header(path: Path, limits: ReadLimits) -> VolumeHeader:
     dtype = real_dtype(path, DTYPES.get(code), name).newbyteorder(order)
     unit = int(fields(layout.units)[0]) & 7
     affine, how, doubt, warnings = _orientation(
-        fields(layout.pixdim), fields(layout.codes), fields(layout.quaternion), fields(layout.srow)
+        shape,
+        fields(layout.pixdim),
+        fields(layout.codes),
+        fields(layout.quaternion),
+        fields(layout.srow),
     )
-    if unit == 0:
-        warnings.append("no unit in the file: taken as millimetres")
+    if unit not in MM_PER_UNIT:
+        told = "no unit in the file" if unit == 0 else f"unknown unit code {unit}"
+        warnings.append(f"{told}: taken as millimetres")
     if affine is not None:
         affine = LPS_FROM_RAS @ affine
         affine[:3] *= MM_PER_UNIT.get(unit, 1.0)
 
     slope, intercept = fields(layout.scaling)
-    if not (np.isfinite(slope) and np.isfinite(intercept)) or slope == 0:
-        slope, intercept = 1.0, 0.0
-    offset = fields(layout.vox_offset)[0]
+    if not np.isfinite(slope) or slope == 0:
+        slope, intercept = 1.0, 0.0  # the standard's "no scaling"
+    elif not np.isfinite(intercept):
+        warnings.append(f"intercept {intercept} in the file: taken as 0")
+        intercept = 0.0
+    # Some programs leave the offset at 0, which readers take as "right after the header".
+    offset = fields(layout.vox_offset)[0] or layout.size + 4
     if not layout.size <= offset <= layout.size + limits.max_header_bytes:
         raise UnreadableFile(
             path,
@@ -126,8 +151,8 @@ def read_header(path: Path, limits: ReadLimits) -> VolumeHeader:
 def _unpack_head(path: Path) -> bytes:
     """The first bytes of a gzip stream; never more, whatever the stream would become."""
     try:
-        return zlib.decompressobj(31).decompress(read_head(path, 65536), NIFTI2.size)
-    except zlib.error as error:
+        return gzip.GzipFile(fileobj=BytesIO(read_head(path, 65536))).read(NIFTI2.size)
+    except (zlib.error, OSError, EOFError) as error:
         raise UnreadableFile(
             path,
             expected="a gzip stream",
@@ -166,6 +191,7 @@ def _shape(path: Path, dim: list[int]) -> tuple[int, int, int]:
 
 
 def _orientation(
+    shape: Shape3,
     pixdim: tuple[float, ...],
     codes: tuple[float, ...],
     quaternion: tuple[float, ...],
@@ -173,37 +199,96 @@ def _orientation(
 ) -> tuple[Affine | None, str, str, list[str]]:
     """World_from_index in RAS and the file's unit, how it was found, a doubt, and warnings.
 
-    The sform wins over the qform, as in nibabel. Without either the standard gives only a spacing,
-    and programs differ about the direction of the axes: then there is no orientation.
+    The sform wins over the qform, as in nibabel; when they show mirror images of each other, nobody
+    can know. Without either the standard gives only a spacing, and programs differ about the
+    direction of the axes: then there is no orientation.
     """
     qform_code, sform_code = (int(code) for code in codes)
     spacing = np.array(pixdim[1:4], dtype=np.float64)
-    qform = _affine_from_qform(spacing, pixdim[0], quaternion) if qform_code > 0 else None
+    usable = (spacing > 0) & np.isfinite(spacing)
+    doubt = "" if usable.all() else f"pixdim {_list(spacing)}"
+    qform = _affine_from_qform(np.where(usable, spacing, 1.0), pixdim[0], quaternion)
+    if sform_code <= 0 and qform_code <= 0:
+        return None, "none", f"neither qform nor sform, only pixdim {_list(spacing)}", []
     if sform_code <= 0:
-        if qform is None:
-            doubt = f"neither qform nor sform, only pixdim {_list(spacing)}"
-            return None, "none", doubt, []
-        return qform, f"qform (code {qform_code})", "", []
+        return qform, f"qform (code {qform_code})", doubt, []
     sform = np.vstack([np.reshape(srow, (3, 4)), [0, 0, 0, 1]]).astype(np.float64)
     lengths = np.linalg.norm(sform[:3, :3], axis=0)
-    doubt, warnings = "", []
+    warnings = []
     if not np.allclose(lengths, spacing, rtol=0.01, atol=0):
         doubt = f"pixdim {_list(spacing)} but spacing {_list(lengths)} in the sform"
-    if qform is not None and not np.allclose(qform, sform, rtol=0, atol=0.1 * lengths.min()):
-        warnings.append("qform and sform disagree by more than 0.1 voxel: sform used")
+    elif qform_code > 0:
+        apart = _corner_distance(qform, sform, shape)
+        if is_reflection(qform) != is_reflection(sform):
+            doubt = "a qform and an sform that are mirror images of each other"
+        elif apart > 0.25 * lengths.min():
+            warnings.append(f"qform and sform disagree by up to {apart:.3g} mm: sform used")
     return sform, f"sform (code {sform_code})", doubt, warnings
+
+
+def _corner_distance(first: Affine, second: Affine, shape: Shape3) -> float:
+    """How far apart two affines put the corners of a volume, at most."""
+    corners = np.array(list(product(*((0, n - 1) for n in shape))))
+    apart = np.linalg.norm(apply_affine(first, corners) - apply_affine(second, corners), axis=1)
+    return float(apart.max())
 
 
 def _affine_from_qform(spacing: FloatArray, qfac: float, quaternion: tuple[float, ...]) -> Affine:
     """Method 2 of the standard: rotation from (b, c, d), spacing, and a flip of the third axis."""
     vector = np.array(quaternion[:3], dtype=np.float64)
     square = float(vector @ vector)
-    # Rounding may push a half turn just past the unit sphere; more than that is no rotation.
-    w = np.sqrt(max(0.0, 1.0 - square)) if square < 1.0 + 1e-5 else np.nan
+    # (b, c, d) are rounded to single precision: near a half turn what is left for a is nothing but
+    # that rounding, and zero is exact (nibabel draws the same line). Far past 1 is no rotation.
+    rest = 1.0 - square
+    w = np.nan if rest < -1e-5 else 0.0 if rest < HALF_TURN else np.sqrt(rest)
     unit = np.array([w, *vector])
     rotation = rotation_from_quaternion(unit / np.linalg.norm(unit))
     flip = np.array([1.0, 1.0, -1.0 if qfac < 0 else 1.0])
     return affine_from(rotation * spacing * flip, quaternion[3:])
+
+
+def write_volume(volume: Volume, dtype: np.dtype[np.generic], path: Path) -> None:
+    """Write a NIfTI-1 file with an exact sform and the qform nearest to it; gzip for `.gz`.
+
+    The same volume gives the same bytes, whenever and under whatever name it is written.
+    """
+    header = _header_bytes(volume, dtype.newbyteorder("<"))
+    with path.open("wb") as raw:
+        if path.name.lower().endswith(".gz"):
+            with gzip.GzipFile("", "wb", LEVEL, raw, mtime=0) as packed:
+                packed.write(header)
+                packed.writelines(voxel_pieces(volume.array, dtype.newbyteorder("<")))
+        else:
+            raw.write(header)
+            raw.writelines(voxel_pieces(volume.array, dtype.newbyteorder("<")))
+
+
+def _header_bytes(volume: Volume, dtype: np.dtype[np.generic]) -> bytes:
+    """348 bytes of header and 4 that say "no extensions"."""
+    header = bytearray(NIFTI1.size + 4)
+
+    def put(spec: tuple[str, int], *values: float) -> None:
+        struct.pack_into("<" + spec[0], header, spec[1], *values)
+
+    affine = RAS_FROM_LPS @ volume.grid.affine
+    direction = direction_of(affine)
+    qfac = -1.0 if is_reflection(affine) else 1.0
+    u, _, vt = np.linalg.svd(direction * (1.0, 1.0, qfac))
+    quaternion = quaternion_from_rotation(u @ vt)
+    quaternion = quaternion if quaternion[0] >= 0 else -quaternion
+    code = next(code for code, kind in DTYPES.items() if kind == f"{dtype.kind}{dtype.itemsize}")
+    put(("i", 0), NIFTI1.size)
+    put(NIFTI1.dim, 3, *volume.grid.shape, 1, 1, 1, 1)
+    put(("2h", NIFTI1.datatype), code, 8 * dtype.itemsize)
+    put(NIFTI1.pixdim, qfac, *volume.grid.spacing_mm, 0, 0, 0, 0)
+    put(NIFTI1.vox_offset, len(header))
+    put(NIFTI1.scaling, 1.0, 0.0)
+    put(NIFTI1.units, MILLIMETRE)
+    put(NIFTI1.codes, 1, 1)
+    put(NIFTI1.quaternion, *quaternion[1:], *affine[:3, 3])
+    put(NIFTI1.srow, *affine[:3].ravel())
+    header[NIFTI1.magic[1] : NIFTI1.size] = NIFTI1.magic[0]
+    return bytes(header)
 
 
 def _list(values: FloatArray) -> str:

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from fetusmap.anatomy import Pose, Skeleton, load_skeleton
-from fetusmap.documents import Document, parse_document, read_json
-from fetusmap.errors import BadInput
+from fetusmap.documents import Document, Number, Position, parse_document, read_json
+from fetusmap.errors import BadInput, errors_about
 from fetusmap.geometry import Grid
 from fetusmap.io.files import write_text
 
@@ -24,8 +24,8 @@ SUFFIX = "_landmark.json"
 class NnLandmarkDocument(Document):
     """One annotated case of nnLandmark."""
 
-    spacing: float | tuple[float, float, float] | None = None
-    landmarks: dict[str, tuple[float, float, float]]
+    spacing: Number | Position | None = None
+    landmarks: dict[str, Position]
 
 
 def read_nnlandmark(path: Path, grid: Grid, skeleton: Skeleton | None = None) -> Pose:
@@ -62,14 +62,21 @@ def pose_from_indices(
             )
     if not document.landmarks:
         raise BadInput(subject, expected="landmarks", found="none", remedy="annotate the case")
-    return Pose.from_positions(
-        {name: grid.to_world(index) for name, index in document.landmarks.items()},
-        skeleton or load_skeleton(),
-    )
+    with errors_about(subject):
+        return Pose.from_positions(
+            {name: grid.to_world(index) for name, index in document.landmarks.items()},
+            skeleton or load_skeleton(),
+        )
 
 
 def write_nnlandmark(pose: Pose, path: Path, grid: Grid, *, overwrite: bool = True) -> None:
-    """Write the present landmarks as (fractional) voxel indices, with the grid's spacing."""
+    """Write the present landmarks as (fractional) voxel indices, with the grid's spacing.
+
+    Raises:
+        BadInput: no landmark is present, or the file cannot be written.
+    """
+    if not pose.present.any():
+        raise BadInput(path, expected="landmarks", found="none", remedy="leave this case out")
     data: dict[str, Any] = {
         "spacing": grid.spacing_mm.tolist(),
         "landmarks": {

@@ -1,12 +1,13 @@
-"""NRRD headers, attached (`.nrrd`) and detached (`.nhdr`), raw, gzip or bzip2.
+"""NRRD: headers in, attached (`.nrrd`) and detached (`.nhdr`); gzip files out.
 
 Source: the NRRD format definition (teem, NRRD0001 to NRRD0005).
 """
 
 from __future__ import annotations
 
+import gzip
 import re
-import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -14,11 +15,13 @@ import numpy as np
 
 from fetusmap.errors import UnreadableFile
 from fetusmap.geometry import affine_from
-from fetusmap.io.files import read_head
+from fetusmap.io.encode import LEVEL, voxel_pieces
+from fetusmap.io.files import check_regular_file, read_head
 from fetusmap.io.header import Compression, VolumeHeader, detached_data, real_dtype
 from fetusmap.io.limits import ReadLimits
-from fetusmap.io.textheader import numbers, positive_integers, read_lines
+from fetusmap.io.textheader import integers, numbers, read_lines
 from fetusmap.types import Affine, FloatArray
+from fetusmap.volume import Volume
 
 DTYPES = {
     **dict.fromkeys(("signed char", "int8", "int8_t"), "i1"),
@@ -32,6 +35,10 @@ DTYPES = {
     "float": "f4",
     "double": "f8",
 }
+TYPE_NAMES = {
+    "int8": "i1", "uint8": "u1", "int16": "i2", "uint16": "u2", "int32": "i4", "uint32": "u4",
+    "float": "f4", "double": "f8",
+}  # fmt: skip
 ENCODINGS: dict[str, Compression] = {
     "raw": "none", "gzip": "gzip", "gz": "gzip", "bzip2": "bzip2", "bz2": "bzip2",
 }  # fmt: skip
@@ -41,8 +48,11 @@ SPACES = {
     "right-anterior-superior": (-1, -1, 1), "ras": (-1, -1, 1),
     "left-anterior-superior": (1, -1, 1), "las": (1, -1, 1),
 }  # fmt: skip
-MM_PER_UNIT = {"mm": 1.0, "millimeter": 1.0, "millimetre": 1.0, "m": 1000.0, "cm": 10.0,
-               "um": 0.001, "\u00b5m": 0.001}  # fmt: skip
+SKIPS = ("byte skip", "line skip")
+MM_PER_UNIT = {
+    "": 1.0, "mm": 1.0, "millimeter": 1.0, "millimetre": 1.0, "millimeters": 1.0,
+    "millimetres": 1.0, "m": 1000.0, "cm": 10.0, "um": 0.001, "\u00b5m": 0.001,
+}  # fmt: skip
 
 
 def read_header(path: Path, limits: ReadLimits) -> VolumeHeader:
@@ -60,7 +70,7 @@ def read_header(path: Path, limits: ReadLimits) -> VolumeHeader:
             remedy="check that the file is what its name says",
         )
     lines, data_start = read_lines(path, limits, is_last=lambda line: line == "")
-    fields = _fields(lines[1:])
+    fields = _fields(path, lines[1:])
 
     dimension = fields.get("dimension", "none")
     if dimension.strip() != "3":
@@ -70,10 +80,11 @@ def read_header(path: Path, limits: ReadLimits) -> VolumeHeader:
             found=f"dimension {dimension}",
             remedy="extract one 3D volume of grey values",
         )
-    shape = positive_integers(path, "sizes", fields.get("sizes", ""), 3)
+    shape = integers(path, "sizes", fields.get("sizes", ""), 3)
     kind = fields.get("type", "none").lower()
-    order: Literal["<", ">"] = ">" if fields.get("endian", sys.byteorder).lower() == "big" else "<"
-    dtype = real_dtype(path, DTYPES.get(kind), f"type {kind!r}").newbyteorder(order)
+    dtype = real_dtype(path, DTYPES.get(kind), f"type {kind!r}")
+    order = _byte_order(path, fields, dtype)
+    dtype = dtype.newbyteorder(order)
     encoding = fields.get("encoding", "none").lower()
     if encoding not in ENCODINGS:
         raise UnreadableFile(
@@ -82,16 +93,15 @@ def read_header(path: Path, limits: ReadLimits) -> VolumeHeader:
             found=encoding,
             remedy="write it again with gzip encoding",
         )
-    data_path, skip = _where_voxels_start(path, fields, data_start)
-    affine, how, doubt = _orientation(path, fields)
-    return VolumeHeader(
+    affine, how, doubt, warnings = _orientation(path, fields)
+    data_path, start = _voxels_of(path, fields, data_start, limits)
+    header = VolumeHeader(
         format=f"NRRD ({encoding})",
         shape=(shape[0], shape[1], shape[2]),
         dtype=dtype,
         affine=affine,
         data_path=data_path,
         doubt=doubt,
-        skip_file=skip if ENCODINGS[encoding] == "none" or data_path == path else 0,
         compression=ENCODINGS[encoding],
         facts={
             "orientation from": how,
@@ -99,57 +109,91 @@ def read_header(path: Path, limits: ReadLimits) -> VolumeHeader:
             "byte order": "big endian" if order == ">" else "little endian",
             "data file": data_path.name,
         },
+        warnings=warnings,
     )
+    return replace(header, skip_file=_skip(path, fields, header, start))
 
 
-def _fields(lines: list[str]) -> dict[str, str]:
+def _fields(path: Path, lines: list[str]) -> dict[str, str]:
     """`key: value` lines by lower-case key; comments and `key:=value` remarks are left out."""
-    pairs = (
-        line.split(": ", 1)
-        for line in lines
-        if not line.startswith("#") and ": " in line and ":=" not in line.split(": ", 1)[0]
-    )
-    return {key.strip().lower(): value.strip() for key, value in pairs}
+    fields: dict[str, str] = {}
+    for line in lines:
+        key, colon, value = line.partition(": ")
+        if line.startswith("#") or not colon or ":=" in key:
+            continue
+        key = key.strip().lower()
+        if key in fields:
+            raise UnreadableFile(
+                path, expected="each field once", found=f"{key!r} twice", remedy="write it again"
+            )
+        fields[key] = value.strip()
+    return fields
 
 
-def _where_voxels_start(path: Path, fields: dict[str, str], data_start: int) -> tuple[Path, int]:
-    """The file with the voxels and the bytes before them."""
+def _byte_order(
+    path: Path, fields: dict[str, str], dtype: np.dtype[np.generic]
+) -> Literal["<", ">"]:
+    """What the file says; types of several bytes must say it."""
+    orders: dict[str, Literal["<", ">"]] = {"little": "<", "big": ">"}
+    told = fields.get("endian", "little" if dtype.itemsize == 1 else "none").lower()
+    if told not in orders:
+        raise UnreadableFile(
+            path, expected="endian: little or big", found=told, remedy="write the file again"
+        )
+    return orders[told]
+
+
+def _voxels_of(
+    path: Path, fields: dict[str, str], data_start: int, limits: ReadLimits
+) -> tuple[Path, int]:
+    """The file with the voxels and where they may start in it."""
     name = fields.get("data file", fields.get("datafile"))
-    skips = {
-        key: fields.get(key, fields.get(key.replace(" ", ""), "0"))
-        for key in ("byte skip", "line skip")
-    }
-    if any(value != "0" for value in skips.values()) or (name or "").upper().startswith("LIST"):
+    if name is not None and name.upper().startswith("LIST"):
+        raise UnreadableFile(
+            path, expected="one data file", found="a list", remedy="write it as one .nrrd"
+        )
+    if name is None and path.name.lower().endswith(".nhdr"):
+        raise UnreadableFile(
+            path, expected="a 'data file' line", found="none", remedy="write it as .nrrd"
+        )
+    return (path, data_start) if name is None else (detached_data(path, name, limits), 0)
+
+
+def _skip(path: Path, fields: dict[str, str], header: VolumeHeader, start: int) -> int:
+    """Bytes before the voxels; a byte skip of -1 means "the end of the file"."""
+    bytes_, lines = (fields.get(k, fields.get(k.replace(" ", ""), "0")) for k in SKIPS)
+    if bytes_ == "-1" and lines == "0" and header.compression == "none":
+        length = check_regular_file(header.data_path, follow_links=True)
+        return max(start, length - header.data_bytes)
+    if (bytes_, lines) != ("0", "0"):
         raise UnreadableFile(
             path,
-            expected="one block of voxels right after the header or in one file",
-            found="a skip, or a list of files",
-            remedy="write it again as a single .nrrd",
+            expected="voxels right after the header, or at the start of their file",
+            found=f"byte skip {bytes_}, line skip {lines}",
+            remedy="write it again as one .nrrd",
         )
-    if name is None:
-        if path.name.lower().endswith(".nhdr"):
-            raise UnreadableFile(
-                path, expected="a 'data file' line", found="none", remedy="write it as .nrrd"
-            )
-        return path, data_start
-    return detached_data(path, name), 0
+    return start
 
 
-def _orientation(path: Path, fields: dict[str, str]) -> tuple[Affine | None, str, str]:
-    """World_from_index in LPS mm, how it was found, and a doubt."""
+def _orientation(
+    path: Path, fields: dict[str, str]
+) -> tuple[Affine | None, str, str, tuple[str, ...]]:
+    """World_from_index in LPS mm, how it was found, a doubt, and warnings."""
     space = fields.get("space", "").lower()
     directions = fields.get("space directions")
-    if space not in SPACES or directions is None:
-        spacings = fields.get("spacings", "none")
-        return None, "none", f"space {space or 'none'!r} with spacings {spacings}"
+    spacings = fields.get("spacings", "none")
+    if space not in SPACES or directions is None or spacings != "none":
+        return None, "none", f"space {space or 'none'!r} with spacings {spacings}", ()
     columns = _vectors(path, "space directions", directions, 3).T
     origin = _vectors(path, "space origin", fields.get("space origin", "(0,0,0)"), 1)[0]
-    units = re.findall(r'"([^"]*)"', fields.get("space units", "")) or ["mm"]
-    if len(set(units)) > 1 or units[0].lower() not in MM_PER_UNIT:
-        return None, space, f"space units {fields['space units']}"
-    mm = MM_PER_UNIT[units[0].lower()]
-    signs = np.array(SPACES[space], dtype=np.float64)[:, None]
-    return affine_from(columns * signs * mm, origin * signs[:, 0] * mm), space, ""
+    units = set(re.findall(r'"([^"]*)"', fields.get("space units", '"mm"')))
+    mm = [MM_PER_UNIT.get(unit.lower()) for unit in units]
+    if len(mm) != 1 or mm[0] is None:
+        return None, space, f"space units {fields['space units']}", ()
+    warnings = ("no unit in the file: taken as millimetres",) if "" in units else ()
+    signs = np.array(SPACES[space], dtype=np.float64)
+    affine = affine_from(columns * signs[:, None] * mm[0], origin * signs * mm[0])
+    return affine, space, "", warnings
 
 
 def _vectors(path: Path, key: str, text: str, count: int) -> FloatArray:
@@ -163,3 +207,34 @@ def _vectors(path: Path, key: str, text: str, count: int) -> FloatArray:
             remedy="write the file again",
         )
     return np.array([numbers(path, key, group.replace(",", " "), 3) for group in groups])
+
+
+def write_volume(volume: Volume, dtype: np.dtype[np.generic], path: Path) -> None:
+    """Write an attached, gzip-compressed NRRD file; numbers keep all their digits."""
+    grid = volume.grid
+    kind = next(
+        name for name, code in TYPE_NAMES.items() if code == f"{dtype.kind}{dtype.itemsize}"
+    )
+    lines = [
+        "NRRD0004",
+        f"type: {kind}",
+        "dimension: 3",
+        "space: left-posterior-superior",
+        f"sizes: {' '.join(str(n) for n in grid.shape)}",
+        f"space directions: {' '.join(_vector(column) for column in grid.affine[:3, :3].T)}",
+        "kinds: domain domain domain",
+        "endian: little",
+        "encoding: gzip",
+        'space units: "mm" "mm" "mm"',
+        f"space origin: {_vector(grid.origin_mm)}",
+        "",
+        "",
+    ]
+    with path.open("wb") as raw:
+        raw.write("\n".join(lines).encode())
+        with gzip.GzipFile("", "wb", LEVEL, raw, mtime=0) as packed:
+            packed.writelines(voxel_pieces(volume.array, dtype.newbyteorder("<")))
+
+
+def _vector(values: FloatArray) -> str:
+    return f"({','.join(repr(float(v)) for v in values)})"

@@ -9,36 +9,36 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field, JsonValue
 
-from fetusmap.anatomy import Pose, Skeleton, load_skeleton
-from fetusmap.documents import Document, parse_document, read_json
-from fetusmap.errors import BadInput
+from fetusmap.anatomy import Pose, Skeleton, built_in_skeleton
+from fetusmap.documents import Document, Number, Position, Version1, parse_document, read_json
+from fetusmap.errors import BadInput, errors_about
 from fetusmap.io.files import write_text
 
 SCHEMA_PATH = Path(__file__).with_name("schemas") / "fetusmap-pose-1.schema.json"
 
-Unit = Annotated[float, Field(ge=0, le=1)]
+Confidence = Annotated[Number, Field(ge=0, le=1)]
 
 
 class LandmarkEntry(Document):
     """One landmark; position null when it is absent."""
 
     name: str
-    position: tuple[float, float, float] | None
-    confidence: Unit
+    position: Position | None
+    confidence: Confidence
 
 
 class SegmentEntry(Document):
     """One segment's length, derived from the landmarks; null when an end is absent."""
 
     name: str
-    length_mm: float | None
+    length_mm: Number | None
 
 
 class PoseDocument(Document):
     """A pose in world coordinates, left-posterior-superior, millimetres."""
 
     format: Literal["fetusmap-pose"]
-    version: Literal[1]
+    version: Version1
     skeleton: str
     coordinate_system: Literal["LPS"]
     unit: Literal["mm"]
@@ -49,29 +49,33 @@ class PoseDocument(Document):
 
 
 def plain_from_pose(pose: Pose) -> dict[str, Any]:
-    """The plain data of a pose file, ready for JSON."""
-    document = PoseDocument(
-        format="fetusmap-pose",
-        version=1,
-        skeleton=pose.skeleton.name,
-        coordinate_system="LPS",
-        unit="mm",
-        landmarks=tuple(
-            LandmarkEntry(
-                name=landmark.name,
-                position=tuple(landmark.position_mm.tolist()) if landmark.is_present else None,
-                confidence=landmark.confidence,
-            )
+    """The plain data of a pose file, ready for JSON.
+
+    Raises:
+        BadInput: a quality or provenance that JSON cannot hold.
+    """
+    plain = {
+        "format": "fetusmap-pose",
+        "version": 1,
+        "skeleton": pose.skeleton.name,
+        "coordinate_system": "LPS",
+        "unit": "mm",
+        "landmarks": [
+            {
+                "name": landmark.name,
+                "position": landmark.position_mm.tolist() if landmark.is_present else None,
+                "confidence": landmark.confidence,
+            }
             for landmark in pose
-        ),
-        segments=tuple(
-            SegmentEntry(name=name, length_mm=length if np.isfinite(length) else None)
+        ],
+        "segments": [
+            {"name": name, "length_mm": length if np.isfinite(length) else None}
             for name, length in pose.lengths_mm().items()
-        ),
-        quality=dict(pose.quality),
-        provenance=dict(pose.provenance),
-    )
-    return document.model_dump(mode="json")
+        ],
+        "quality": dict(pose.quality),
+        "provenance": dict(pose.provenance),
+    }
+    return parse_document(PoseDocument, plain, "pose").model_dump(mode="json")
 
 
 def pose_from_plain(
@@ -88,7 +92,7 @@ def pose_from_plain(
         BadInput: data that is no pose, or a pose of another skeleton.
     """
     document = parse_document(PoseDocument, data, subject)
-    skeleton = skeleton or load_skeleton(document.skeleton)
+    skeleton = skeleton or built_in_skeleton(document.skeleton, subject)
     if document.skeleton != skeleton.name:
         raise BadInput(
             subject,
@@ -107,13 +111,14 @@ def pose_from_plain(
         )
     by_name = {entry.name: entry for entry in document.landmarks}
     entries = [by_name[name] for name in skeleton.landmarks]
-    return Pose(
-        skeleton,
-        np.array([e.position or (np.nan,) * 3 for e in entries], dtype=np.float64),
-        np.array([e.confidence for e in entries]),
-        quality=document.quality,
-        provenance=document.provenance,
-    )
+    with errors_about(subject):
+        return Pose(
+            skeleton,
+            np.array([e.position or (np.nan,) * 3 for e in entries], dtype=np.float64),
+            np.array([e.confidence for e in entries]),
+            quality=document.quality,
+            provenance=document.provenance,
+        )
 
 
 def read_pose_json(path: Path, skeleton: Skeleton | None = None) -> Pose:

@@ -46,7 +46,7 @@ def load_pose(path: str | Path, skeleton: Skeleton | None = None) -> Pose:
     keys = set(data) if isinstance(data, dict) else set()
     if "markups" in keys:
         return pose_from_markups(data, skeleton, path)
-    if data and keys >= {"landmarks"} and "format" not in keys:
+    if "format" not in keys and isinstance(data.get("landmarks") if keys else None, dict):
         raise BadInput(
             path,
             expected="a pose in millimetres",

@@ -18,7 +18,7 @@ from fetusmap.anatomy import (
     trunk_flexion_deg,
 )
 from fetusmap.documents import MAX_JSON_BYTES
-from fetusmap.errors import BadInput, UnreadableFile
+from fetusmap.errors import BadInput, UnreadableFile, errors_about
 from fetusmap.io.files import case_name, check_regular_file, write_text
 
 LANDMARK_COLUMNS = ("case", "landmark", "x_mm", "y_mm", "z_mm", "confidence")
@@ -128,8 +128,12 @@ def read_landmarks_csv(path: Path, skeleton: Skeleton | None = None) -> Pose:
         UnreadableFile: more than one case, a landmark twice, or a cell that is no number.
         BadInput: a landmark that the skeleton does not have.
     """
+    with errors_about(path):
+        return _pose_of_rows(path, read_rows(path, LANDMARK_COLUMNS[1:5]), skeleton)
+
+
+def _pose_of_rows(path: Path, rows: list[dict[str, str]], skeleton: Skeleton | None) -> Pose:
     skeleton = skeleton or load_skeleton()
-    rows = read_rows(path, LANDMARK_COLUMNS[1:5])
     if len({row.get("case", "") for row in rows}) > 1:
         raise UnreadableFile(
             path, expected="one case", found="several", remedy="split the table by its case column"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from fetusmap.errors import UnreadableFile
 from fetusmap.io.files import read_head
 from fetusmap.io.limits import ReadLimits
 from fetusmap.types import FloatArray
+
+LARGEST = 2**31 - 1
 
 
 def read_lines(
@@ -60,29 +63,32 @@ def numbers(path: Path, key: str, text: str, count: int) -> FloatArray:
     return values
 
 
-def positive_integers(path: Path, key: str, text: str, count: int) -> tuple[int, ...]:
-    """Exactly `count` integers of at least 1."""
-    values = numbers(path, key, text, count)
-    if (
-        not all(v >= 1 and v == int(v) for v in values if np.isfinite(v))
-        or not np.isfinite(values).all()
-    ):
-        raise UnreadableFile(
-            path,
-            expected=f"positive integers in {key!r}",
-            found=repr(text[:80]),
-            remedy="write the file again",
-        )
-    return tuple(int(v) for v in values)
+def integers(
+    path: Path, key: str, text: str, count: int, low: int = 1, high: int = LARGEST
+) -> tuple[int, ...]:
+    """Exactly `count` decimal integers from `low` to `high`."""
+    words = text.split()
+    if len(words) == count and all(re.fullmatch(r"[+-]?[0-9]{1,18}", word) for word in words):
+        values = tuple(int(word) for word in words)
+        if all(low <= value <= high for value in values):
+            return values
+    kind = "positive integers" if low == 1 else f"integers of {low} or more"
+    raise UnreadableFile(
+        path,
+        expected=f"{count} {kind} up to {high} in {key!r}",
+        found=repr(text[:80]),
+        remedy="write the file again",
+    )
 
 
 def _text(path: Path, line: bytes) -> str:
-    try:
-        return line.rstrip(b"\r").decode("utf-8")
-    except UnicodeDecodeError:
+    text = line.rstrip(b"\r")
+    if any(byte < 32 and byte != 9 for byte in text):
         raise UnreadableFile(
             path,
             expected="a text header",
             found="bytes that are no text",
             remedy="check that the file is what its name says",
-        ) from None
+        )
+    # Comments may be in any old encoding; the keys and numbers that count are plain ASCII.
+    return text.decode("utf-8", "replace")
