@@ -51,7 +51,7 @@ def manifest() -> dict[str, object]:
     """What the numbers were measured on."""
     packages = ("fetusmap", "numpy", "scipy", "SimpleITK", "nibabel", "torch")
     commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"],  # noqa: S607
+        ["git", "describe", "--always", "--dirty"],  # noqa: S607
         cwd=Path(__file__).parent,
         capture_output=True,
         text=True,

@@ -17,9 +17,8 @@ def run() -> dict[str, object]:
     array = np.asfortranarray(rng.integers(0, 255, (220, 205, 260), dtype=np.uint8))
     volume = Volume(array, Grid.from_spacing(array.shape, 0.5))
     target = volume.grid.scale(0.4)
-    oblique = Grid.from_spacing(
-        (64, 80, 96), 1.1, volume.grid.center_mm - 30, rotation_from_vector([0.3, 0.5, 0.9])
-    )
+    turned = rotation_from_vector([0.3, 0.5, 0.9])
+    oblique = Grid.centered((64, 80, 96), 1.1, volume.grid.center_mm, turned)
     image = sitk.GetImageFromArray(array.T)
     image.SetSpacing((0.5, 0.5, 0.5))
 

@@ -27,10 +27,9 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
 
     pose = pose_in_the_mother()
-    grid = fm.Grid.from_spacing(
-        (150, 130, 170), 0.5, direction=rotation_from_euler([12, -8, 20], "zyx")
-    )
-    grid = fm.Grid(grid.shape, affine_from(grid.affine[:3, :3], center_on(pose, grid)))
+    middle = (pose.positions_mm.min(axis=0) + pose.positions_mm.max(axis=0)) / 2
+    tilted = rotation_from_euler([12, -8, 20], "zyx")
+    grid = fm.Grid.centered((150, 130, 170), 0.5, middle, tilted)
     start = time.perf_counter()
     volume = fm.Volume(paint_phantom(grid, pose, np.random.default_rng(7)), grid, name="phantom")
     print(
@@ -60,12 +59,6 @@ def pose_in_the_mother() -> fm.Pose:
     """The example pose at 12 weeks, lying obliquely."""
     rotation = rotation_from_euler([35, 60, 15], "zyx")
     return fm.reference_pose(crl_mm=54.0).transform(affine_from(rotation, [20.0, -35.0, 60.0]))
-
-
-def center_on(pose: fm.Pose, grid: fm.Grid) -> FloatArray:
-    """The origin that puts the landmarks' middle into the middle of the grid."""
-    low, high = pose.positions_mm.min(axis=0), pose.positions_mm.max(axis=0)
-    return np.asarray((low + high) / 2 - (grid.center_mm - grid.origin_mm))
 
 
 def paint_phantom(grid: fm.Grid, pose: fm.Pose, rng: np.random.Generator) -> np.ndarray:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         gestational_age,
         joint_angles_deg,
         load_skeleton,
+        measurements,
         reference_pose,
         trunk_flexion_deg,
     )
@@ -33,7 +34,7 @@ _HOME = {
     **dict.fromkeys(
         (
             "Pose", "Skeleton", "crown_rump_length", "gestational_age", "joint_angles_deg",
-            "load_skeleton", "reference_pose", "trunk_flexion_deg",
+            "load_skeleton", "measurements", "reference_pose", "trunk_flexion_deg",
         ),
         "fetusmap.anatomy",
     ),
@@ -67,6 +68,7 @@ __all__ = [
     "load_pose",
     "load_skeleton",
     "load_volume",
+    "measurements",
     "reference_pose",
     "resample",
     "save_pose",

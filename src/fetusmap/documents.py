@@ -10,8 +10,11 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Strict, ValidationE
 
 from fetusmap.errors import BadInput, UnreadableFile
 
-MAX_JSON_BYTES = 16 * 1024 * 1024
-"""A pose takes 4 kB and a cohort's table of landmarks a few MB; more is not one of our files."""
+MAX_JSON_BYTES = 1024 * 1024
+"""A pose takes 4 kB, with Slicer's lines 40 kB; more is not one of our files."""
+
+MAX_TABLE_BYTES = 16 * 1024 * 1024
+"""A cohort's table of cases or landmarks."""
 
 
 class Document(BaseModel):

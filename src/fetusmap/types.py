@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -29,11 +30,38 @@ VoxelArray: TypeAlias = NDArray[Any]
 Triple: TypeAlias = tuple[float, float, float]
 Shape3: TypeAlias = tuple[int, int, int]
 
+KeyT = TypeVar("KeyT")
+ValueT = TypeVar("ValueT", covariant=True)
+
+
+class FrozenMapping(Mapping[KeyT, ValueT]):
+    """A mapping that cannot be changed, for the fields of frozen dataclasses.
+
+    Unlike a `MappingProxyType` it can be copied and sent to another process.
+    """
+
+    def __init__(self, items: Mapping[KeyT, ValueT]) -> None:
+        self._items = dict(items)
+
+    def __getitem__(self, key: KeyT) -> ValueT:
+        return self._items[key]
+
+    def __iter__(self) -> Iterator[KeyT]:
+        return iter(self._items)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __repr__(self) -> str:
+        return repr(self._items)
+
+
 __all__ = [
     "Affine",
     "ArrayLike",
     "BoolArray",
     "FloatArray",
+    "FrozenMapping",
     "IntArray",
     "Points3",
     "RotationMatrix",

@@ -1,5 +1,7 @@
 """`fetusmap convert` between volumes, poses, and folders of cases."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -68,10 +70,10 @@ def test_one_bad_case_never_stops_the_others(
     outcome = fetusmap("convert", annotated, target, "--licence", "CC0-1.0")
     assert outcome.code == 1
     assert "2 cases, 1 failed" in outcome.out
-    assert "case b left out" in outcome.err
+    assert "case b: left out" in outcome.err
     dataset = fm.load_dataset(target)
     assert [case.name for case in dataset.cases] == ["a", "c"]
-    assert dataset.load_pose(dataset.cases[0]).equals(fm.reference_pose(10.0))
+    assert dataset.cases[0].load_pose().equals(fm.reference_pose(10.0))
 
 
 def test_subjects_and_splits(fetusmap: Callable, annotated: Path, tmp_path: Path) -> None:
@@ -93,12 +95,10 @@ def test_a_dataset_becomes_nnlandmark_files_and_back(
 ) -> None:
     fetusmap("convert", annotated, tmp_path / "d")
     assert fetusmap("convert", tmp_path / "d", tmp_path / "nn").out.strip().endswith("2 cases")
-    for case in fm.load_dataset(tmp_path / "d").cases:
-        (tmp_path / "nn" / f"{case.name}.nii.gz").write_bytes(case.volume_path.read_bytes())
     assert fetusmap("convert", tmp_path / "nn", tmp_path / "again").code == 0
     again = fm.load_dataset(tmp_path / "again")
     assert np.allclose(
-        again.load_pose(again.cases[0]).positions_mm,
+        again.cases[0].load_pose().positions_mm,
         fm.reference_pose(10.0).positions_mm,
         atol=1e-3,
     )
@@ -110,3 +110,44 @@ def test_a_folder_without_cases_is_one_line(fetusmap: Callable, tmp_path: Path) 
     assert outcome.code == 2
     assert outcome.err.count("\n") == 1
     assert not (tmp_path / "d").exists()
+
+
+@pytest.mark.parametrize("name", ["scan[left].nrrd", "a:smile:b.nrrd", "out[/a].nrrd", "ä 胎.nrrd"])
+def test_names_are_printed_as_they_are(
+    fetusmap: Callable, volume: Path, tmp_path: Path, name: str
+) -> None:
+    outcome = fetusmap("convert", volume, tmp_path / name)
+    assert (outcome.code, outcome.out.strip()) == (0, str(tmp_path / name))
+
+
+def test_options_that_do_not_apply_are_refused(
+    fetusmap: Callable, pose: Path, tmp_path: Path
+) -> None:
+    outcome = fetusmap("convert", pose, tmp_path / "x.csv", "--split", "train=1")
+    assert outcome.code == 2
+    assert "a folder of annotated cases" in outcome.err
+
+
+def test_a_bad_table_of_subjects_stops_before_anything_is_written(
+    fetusmap: Callable, annotated: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "subjects.csv").write_text("case,subject,gestational_age_days\na,anna,12+3\n")
+    words = ["--subjects", tmp_path / "subjects.csv"]
+    outcome = fetusmap("convert", annotated, tmp_path / "d", *words)
+    assert outcome.code == 2
+    assert "a number of days for 'a', found '12+3'" in outcome.err
+    assert not (tmp_path / "d").exists()
+
+
+def test_a_full_output_is_one_line(pose: Path) -> None:
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("this system has no /dev/full")
+    program = Path(sys.executable).with_name("fetusmap")
+    with full.open("w") as output:
+        done = subprocess.run(
+            [str(program), "info", str(pose)], stdout=output, stderr=subprocess.PIPE, check=False
+        )
+    assert done.returncode == 2
+    assert b"No space left" in done.stderr
+    assert b"Traceback" not in done.stderr

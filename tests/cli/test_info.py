@@ -44,15 +44,15 @@ def test_pose(fetusmap: Callable, pose: Path) -> None:
     assert outcome.code == 0
     assert "16 of 16 landmarks present" in outcome.out
     assert "60.0 ± 3.4 mm" in outcome.out
-    assert "12+3 weeks" in outcome.out
+    assert "12+3 weeks ± 3 days" in outcome.out
     assert "left_femur" in outcome.out
     assert "left_elbow" in outcome.out
 
 
 def test_pose_as_json_has_measurements(fetusmap: Callable, pose: Path) -> None:
     facts = json.loads(fetusmap("info", pose, "--json").out)
-    lengths = fm.reference_pose(60.0).lengths_mm()
-    assert facts["measurements"]["lengths_mm"] == pytest.approx(lengths)
+    lengths = {f"{n}_mm": v for n, v in fm.reference_pose(60.0).lengths_mm().items()}
+    assert facts["measurements"]["length"] == pytest.approx(lengths)
     assert facts["skeleton"] == "fetus-16"
 
 
@@ -107,3 +107,13 @@ def test_real_oblique_label_map(fetusmap: Callable) -> None:
     outcome = fetusmap("info", DATA / "fetal-mri" / "fetus_segmentation.nii.gz")
     for fact in ("288 x 288 x 90", "1.18056 x 1.18056 x 1.26389 mm", "LAS (oblique", "0 to 5"):
         assert fact in outcome.out
+
+
+def test_what_is_absent_is_said_to_be(fetusmap: Callable, tmp_path: Path) -> None:
+    pose = fm.Pose.from_positions({"neck": (0, 0, 0), "sacrum": (0, 0, 0)})
+    fm.save_pose(pose, tmp_path / "few.json")
+    outcome = fetusmap("info", tmp_path / "few.json")
+    assert outcome.code == 0
+    assert outcome.out.count("absent") > 20
+    assert "nan" not in outcome.out
+    assert "the trunk has no length" in outcome.err

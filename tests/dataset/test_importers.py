@@ -71,11 +71,10 @@ def test_markups_beside_volumes(
 
 def test_export_and_import_again(dataset_folder: Path, tmp_path: Path) -> None:
     dataset = fm.load_dataset(dataset_folder)
-    assert export_nnlandmark(dataset, tmp_path) == 5
-    for case in dataset.cases[1:]:
-        (tmp_path / f"{case.name}.nii.gz").write_bytes(case.volume_path.read_bytes())
-    for found, case in zip(find_foreign_cases(tmp_path), dataset.cases[1:], strict=True):
-        assert same_place(found.load(dataset.skeleton)[1], dataset.load_pose(case))
+    (tmp_path / "nn").mkdir()
+    assert export_nnlandmark(dataset, tmp_path / "nn") == 5
+    for found, case in zip(find_foreign_cases(tmp_path / "nn"), dataset.cases[1:], strict=True):
+        assert same_place(found.load(dataset.skeleton)[1], case.load_pose())
 
 
 def test_a_contradicting_spacing_is_refused(
@@ -114,3 +113,37 @@ def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
         find_foreign_cases(tmp_path)
     with pytest.raises(fm.UnreadableFile, match="found no folder"):
         find_foreign_cases(tmp_path / "missing")
+
+
+def test_cases_of_one_name_in_several_folders_are_told_apart(
+    tmp_path: Path, make_volume: Callable[..., fm.Volume], pose: fm.Pose
+) -> None:
+    for subject in ("sub-01", "sub-02"):
+        (tmp_path / subject).mkdir()
+        fm.save_volume(make_volume("scan"), tmp_path / subject / "scan.nii.gz")
+        fm.save_pose(pose, tmp_path / subject / "scan.mrk.json")
+    names = [case.name for case in find_foreign_cases(tmp_path)]
+    assert names == ["sub-01-scan", "sub-02-scan"]
+
+
+@pytest.mark.parametrize("stem", ["../outside", "a/b", "..", ""])
+def test_a_table_cannot_name_volumes_outside_its_folder(tmp_path: Path, stem: str) -> None:
+    (tmp_path / "inner").mkdir()
+    path = tmp_path / "inner" / "all_landmarks_voxel.json"
+    path.write_text(json.dumps({stem: {"head": [1, 2, 3]}}))
+    with pytest.raises(fm.UnreadableFile, match="case names without folders"):
+        find_foreign_cases(tmp_path / "inner")
+
+
+@pytest.mark.parametrize("table", [[], {"a": []}, {"a": {"head": ["1", 2, 3]}}, {"a": {"head": 1}}])
+def test_a_table_of_landmarks_that_is_none_is_refused(tmp_path: Path, table: object) -> None:
+    (tmp_path / "all_landmarks_voxel.json").write_text(json.dumps(table))
+    with pytest.raises(fm.BadInput, match="all_landmarks_voxel"):
+        find_foreign_cases(tmp_path)
+
+
+def test_a_table_of_spacings_that_is_none_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "all_landmarks_voxel.json").write_text('{"a": {"head": [1, 2, 3]}}')
+    (tmp_path / "spacing.json").write_text("[]")
+    with pytest.raises(fm.BadInput, match=r"spacing\.json"):
+        find_foreign_cases(tmp_path)

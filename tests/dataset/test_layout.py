@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ def test_reads_back_as_written(dataset_folder: Path, make_volume: Callable[..., 
     assert [case.gestational_age_days for case in dataset.cases] == [70.0 + n for n in range(6)]
     assert [case.is_annotated for case in dataset.cases] == [False, True, True, True, True, True]
     assert dataset.cases[4].facts == {"maker": "none"}
-    assert dataset.load_pose(dataset.cases[3]).equals(fm.reference_pose(43.0))
+    assert dataset.cases[3].load_pose().equals(fm.reference_pose(43.0))
     volume = dataset.cases[3].load_volume()
     assert np.array_equal(volume.array, make_volume("case-3").array)
     assert volume.grid.is_close(make_volume("case-3").grid, tolerance_mm=1e-3)
@@ -90,7 +91,7 @@ def test_own_skeletons_travel_inside_the_dataset(
             writer.add(make_volume("b"), fm.reference_pose())
     dataset = fm.load_dataset(tmp_path / "d")
     assert dataset.skeleton == skeleton
-    assert dataset.load_pose(dataset.cases[0]).equals(pose)
+    assert dataset.cases[0].load_pose().equals(pose)
 
 
 def write_cases(folder: Path, *rows: str) -> None:
@@ -139,3 +140,52 @@ def test_a_file_in_the_way_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("")
     with pytest.raises(fm.BadInput, match="a folder that can be written"):
         fm.DatasetWriter(tmp_path / "taken", name="d", licence="none")
+
+
+def test_a_rerun_leaves_no_stale_annotation_or_split(
+    tmp_path: Path, make_volume: Callable[..., fm.Volume]
+) -> None:
+    folder = tmp_path / "d"
+    first = fm.DatasetWriter(folder, name="d", licence="none")
+    first.add(make_volume("a"), fm.reference_pose())  # and then the run breaks off
+    (folder / "splits.json").write_text('{"format": "fetusmap-splits"}')
+    with fm.DatasetWriter(folder, name="d", licence="none") as writer:
+        writer.add(make_volume("a"), None)
+    dataset = fm.load_dataset(folder)
+    assert not dataset.cases[0].is_annotated
+    assert dataset.splits == {}
+
+
+def test_facts_cannot_hide_the_subject(
+    tmp_path: Path, make_volume: Callable[..., fm.Volume]
+) -> None:
+    writer = fm.DatasetWriter(tmp_path / "d", name="d", licence="none")
+    with pytest.raises(fm.BadInput, match="found subject"):
+        writer.add(make_volume("a"), None, subject="A", facts={"subject": "B"})
+
+
+def test_names_that_some_file_systems_take_for_one_are_refused(
+    tmp_path: Path, make_volume: Callable[..., fm.Volume]
+) -> None:
+    writer = fm.DatasetWriter(tmp_path / "d", name="d", licence="none")
+    writer.add(make_volume("case"), None)
+    with pytest.raises(fm.BadInput, match="stands already"):
+        writer.add(make_volume("CASE"), None)
+
+
+def test_what_was_doubtful_about_a_volume_is_written_down(
+    tmp_path: Path, make_volume: Callable[..., fm.Volume]
+) -> None:
+    volume = replace(make_volume("a"), warnings=("spacing given by the caller", "no unit"))
+    with fm.DatasetWriter(tmp_path / "d", name="d", licence="none") as writer:
+        writer.add(volume, None)
+    facts = fm.load_dataset(tmp_path / "d").cases[0].facts
+    assert facts == {"warnings": "spacing given by the caller; no unit"}
+
+
+@pytest.mark.parametrize("skeleton", ["/etc/passwd", "skeleton.json", "fetus-17"])
+def test_a_dataset_cannot_make_us_open_another_file(dataset_folder: Path, skeleton: str) -> None:
+    path = dataset_folder / "dataset.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "skeleton": skeleton}))
+    with pytest.raises(fm.BadInput, match="a built-in skeleton"):
+        fm.load_dataset(dataset_folder)

@@ -9,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from fetusmap.errors import BadInput
-from fetusmap.geometry import Grid, affine_from
+from fetusmap.geometry import Grid, affine_from, rotation_from_vector
 
 GRIDS = st.from_type(Grid)
 EXACT = 1e-10  # mm; coordinates reach some hundred millimetres
@@ -277,7 +277,7 @@ def test_a_grid_does_not_follow_the_matrix_it_was_made_from():
 
 
 def test_a_shape_of_whole_numbers_of_any_type_becomes_integers():
-    shape = Grid((np.int16(2), 3.0, 4), np.eye(4)).shape
+    shape = Grid((np.int16(2), np.int64(3), 4), np.eye(4)).shape
     assert shape == (2, 3, 4)
     assert all(type(n) is int for n in shape)
 
@@ -290,7 +290,13 @@ def test_a_shape_of_whole_numbers_of_any_type_becomes_integers():
         (lambda _: Grid((2, 3, -1), np.eye(4)), "grid shape", "(2, 3, -1)"),
         (lambda _: Grid((2, 3, 4.5), np.eye(4)), "grid shape", "(2, 3, 4.5)"),
         (lambda _: Grid((2, 3, 4), np.zeros((4, 4))), "grid affine", "[0.0, 0.0, 0.0, 0.0]"),
-        (lambda _: Grid.from_spacing((2, 3, 4), (1, 0, 1)), "grid affine", "singular"),
+        (lambda _: Grid.from_spacing((2, 3, 4), (1, 0, 1)), "spacing", "[1.0, 0.0, 1.0]"),
+        (lambda _: Grid.from_spacing((2, 3, 4), (1, -1, 1)), "spacing", "[1.0, -1.0, 1.0]"),
+        (lambda _: Grid.from_spacing((2, 3, 4, 5)), "grid shape", "(2, 3, 4, 5)"),
+        (lambda _: Grid.from_spacing((2, 3)), "grid shape", "(2, 3)"),
+        (lambda _: Grid.from_spacing((2, 3, 4), direction=2 * np.eye(3)), "grid direction", "2."),
+        (lambda g: g.respace([1, 2]), "spacing", "[1.0, 2.0]"),
+        (lambda g: g.scale(0), "scale", "0"),
         (lambda g: g.crop((0, 0, 0), (2, 3, 5)), "crop", "(0, 0, 0) to (2, 3, 5)"),
         (lambda g: g.crop((-1, 0, 0), (2, 3, 4)), "crop", "(-1, 0, 0) to (2, 3, 4)"),
         (lambda g: g.crop((1, 0, 0), (1, 3, 4)), "crop", "(1, 0, 0) to (1, 3, 4)"),
@@ -299,8 +305,8 @@ def test_a_shape_of_whole_numbers_of_any_type_becomes_integers():
         (lambda g: g.permute((0, 0, 1)), "permute", "(0, 0, 1)"),
         (lambda g: g.permute((0, 1)), "permute", "(0, 1)"),
         (lambda g: g.respace((1, 0, 1)), "spacing", "[1.0, 0.0, 1.0]"),
-        (lambda g: g.respace(np.nan), "spacing", "[nan, nan, nan]"),
-        (lambda g: g.scale(-0.4), "spacing", "[-2.5, -5.0, -10.0]"),
+        (lambda g: g.respace(np.nan), "spacing", "nan"),
+        (lambda g: g.scale(-0.4), "scale", "-0.4"),
     ],
 )
 def test_what_makes_no_grid_is_refused_in_one_line(plain, make, subject, found):
@@ -325,3 +331,27 @@ def test_a_landmark_between_voxels_has_the_index_that_the_change_of_the_array_gi
         (grid.stride((2, 1, 4)), (i / 2, j, k / 4)),
     ):
         np.testing.assert_allclose(new.to_index(landmark), expected, atol=1e-9)
+
+
+def test_a_centered_grid_has_its_middle_where_it_was_asked_for():
+    turn = rotation_from_vector([0.3, -0.5, 0.9])
+    grid = Grid.centered((5, 6, 8), (0.5, 1, 2), (10, -20, 30), turn)
+    np.testing.assert_allclose(grid.to_world([2, 2.5, 3.5]), [10, -20, 30], atol=1e-12)
+    np.testing.assert_allclose(grid.spacing_mm, [0.5, 1, 2], rtol=1e-14)
+    np.testing.assert_allclose(grid.direction, turn, atol=1e-14)
+
+
+def test_the_right_handed_grid_holds_the_same_voxels():
+    grid = Grid.from_spacing((3, 4, 5), (1, 2, 3), (7, 8, 9), np.diag([1.0, -1.0, 1.0]))
+    right = grid.right_handed()
+    assert grid.is_left_handed
+    assert not right.is_left_handed
+    np.testing.assert_array_equal(np.flip(grid.centers_mm(), 2), right.centers_mm())
+    assert right.right_handed() is right
+
+
+def test_equal_grids_have_equal_hashes_whatever_the_sign_of_zero():
+    grid = Grid.from_spacing((4, 5, 6)).flip(0)
+    other = Grid(grid.shape, grid.affine + 0.0)
+    assert grid == other
+    assert hash(grid) == hash(other)

@@ -56,8 +56,6 @@ def survives(path: Path) -> None:
     assert loaded.grid.shear <= 1e-3
 
 
-# NumPy's warnings about overflow have tests of their own above.
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("suffix", [".nii", ".nii.gz", ".nrrd", ".mha", ".nhdr", ".mhd"])
 @settings(deadline=None, max_examples=50)
@@ -79,7 +77,6 @@ def test_a_file_changed_at_random_is_read_or_refused(suffix, changes, good, craf
         survives(path)
 
 
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.timeout(60)
 @settings(deadline=None, max_examples=50)
 @given(changes=mutations(), order=st.sampled_from("<>"))
@@ -100,7 +97,6 @@ NASTY = st.sampled_from(
 )  # fmt: skip
 
 
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("suffix", [".nrrd", ".mha"])
 @settings(deadline=None, max_examples=50)
@@ -119,7 +115,6 @@ def test_a_text_header_with_other_values_is_read_or_refused(suffix, changes, cra
         survives(path)
 
 
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.timeout(60)
 @settings(deadline=None, max_examples=50)
 @given(data=st.data())

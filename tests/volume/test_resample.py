@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from fetusmap.errors import BadInput
-from fetusmap.geometry import Grid
+from fetusmap.geometry import Grid, rotation_from_vector
 from fetusmap.volume import Volume, resample
 from fetusmap.volume.resample import linear_weights
 
@@ -515,3 +515,40 @@ def test_resampling_leaves_the_source_alone():
 def test_an_unknown_interpolation_is_refused_in_one_line():
     with pytest.raises(BadInput, match=r"^interpolation: expected .*, found 'cubic'"):
         resample(noise(SOURCE), SOURCE, interpolation="cubic")
+
+
+@pytest.mark.parametrize("spacing", [2.2, 2.5, 2.7, 3.3])
+def test_a_ramp_is_exact_up_to_both_borders_of_an_oblique_target(spacing):
+    rng = np.random.default_rng(3)
+    slope = rng.normal(size=3)
+    source = Grid.from_spacing((40, 40, 40), 1.0)
+    ramp = Volume((source.centers_mm() @ slope).astype(np.float32), source)
+    turn = rotation_from_vector([0.4, -0.3, 0.6])
+    target = Grid.centered((30, 30, 30), spacing, source.center_mm, turn)
+    found = resample(ramp, target)
+    inside = source.contains(target.centers_mm(), margin_mm=0.5)
+    assert inside.sum() > 300
+    exact = target.centers_mm() @ slope
+    np.testing.assert_allclose(found.array[inside], exact[inside], atol=1e-3)
+
+
+@pytest.mark.parametrize("outside", [-1, 256, 0.5, np.nan])
+def test_labels_cannot_take_a_value_that_their_type_does_not_hold(outside):
+    grid = Grid.from_spacing((4, 4, 4))
+    volume = Volume(np.zeros(grid.shape, np.uint8), grid)
+    with pytest.raises(BadInput, match="value outside"):
+        resample(volume, grid.pad((1, 1, 1), (1, 1, 1)), interpolation="nearest", outside=outside)
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i8", "u8", "f2", "f4", "f8", ">i2", ">f4"])
+def test_nearest_keeps_type_and_values_on_oblique_targets_too(dtype):
+    rng = np.random.default_rng(5)
+    source = Grid.from_spacing((9, 10, 11))
+    values = (rng.integers(0, 100, source.shape) + (2**60 if dtype.endswith("8") else 0)) % 2**62
+    array = values.astype(dtype)
+    turn = rotation_from_vector([0.2, 0.5, -0.3])
+    target = Grid.centered((7, 8, 6), 0.9, source.center_mm, turn)
+    found = resample(Volume(array, source), target, interpolation="nearest").array
+    index = np.rint(source.to_index(target.centers_mm())).astype(int)
+    assert found.dtype == np.dtype(dtype)
+    np.testing.assert_array_equal(found, array[tuple(np.moveaxis(index, -1, 0))])

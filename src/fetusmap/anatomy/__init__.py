@@ -10,15 +10,18 @@ from fetusmap.anatomy.growth import (
 )
 from fetusmap.anatomy.measure import (
     CrownRumpLength,
+    Measurement,
     body_axes,
     crown_rump_length,
     implausibilities,
     joint_angles_deg,
+    measurements,
     trunk_flexion_deg,
     trunk_length_mm,
 )
 from fetusmap.anatomy.pose import Pose, PosedLandmark, reference_pose
 from fetusmap.anatomy.skeleton import (
+    CrownRumpModel,
     JointAngle,
     Segment,
     Skeleton,
@@ -32,8 +35,10 @@ __all__ = [
     "CHARTS",
     "DATING",
     "CrownRumpLength",
+    "CrownRumpModel",
     "GestationalAge",
     "JointAngle",
+    "Measurement",
     "Pose",
     "PosedLandmark",
     "Segment",
@@ -47,6 +52,7 @@ __all__ = [
     "implausibilities",
     "joint_angles_deg",
     "load_skeleton",
+    "measurements",
     "plain_from_skeleton",
     "reference_pose",
     "skeleton_from_plain",

@@ -96,8 +96,15 @@ CHARTS: dict[str, GrowthChart] = {
 }
 
 
-def gestational_age(crl_mm: float, chart: DatingChart = "robinson-fleming") -> GestationalAge:
+def gestational_age(
+    crl_mm: float, chart: DatingChart = "robinson-fleming", *, crl_sd_mm: float = 0.0
+) -> GestationalAge:
     """Age from a crown-rump length.
+
+    Args:
+        crl_mm: crown-rump length.
+        chart: which chart.
+        crl_sd_mm: standard deviation of that length, carried to first order into the age's.
 
     Raises:
         OutOfRange: a length outside the chart's range.
@@ -105,7 +112,10 @@ def gestational_age(crl_mm: float, chart: DatingChart = "robinson-fleming") -> G
     """
     dating = _lookup(DATING, chart)
     _check_range("crown-rump length", crl_mm, dating.crl_mm, "mm", chart)
-    return GestationalAge(float(dating.days(crl_mm)), float(dating.sd_days(crl_mm)))
+    step = 1e-3
+    days_per_mm = (dating.days(crl_mm + step) - dating.days(crl_mm - step)) / (2 * step)
+    sd_days = np.hypot(dating.sd_days(crl_mm), days_per_mm * crl_sd_mm)
+    return GestationalAge(float(dating.days(crl_mm)), float(sd_days))
 
 
 def crown_rump_length_at(days: float, chart: DatingChart = "robinson-fleming") -> float:
@@ -166,7 +176,7 @@ def _check_range(
     if not low <= value <= high:
         raise OutOfRange(
             what,
-            expected=f"{low:.1f} to {high:.1f} {unit}, the range of {chart}",
-            found=f"{value:.1f} {unit}",
+            expected=f"{low:.4g} to {high:.4g} {unit}, the range of {chart}",
+            found=f"{value:.6g} {unit}",
             remedy="use a chart that was made for this range",
         )

@@ -14,17 +14,6 @@ import numpy as np
 from fetusmap.anatomy.pose import Pose
 from fetusmap.types import FloatArray, RotationMatrix
 
-CROWN_RUMP_PATH_FRACTION = 0.745
-"""Head centre to sacrum along neck and spine, as a part of the crown-rump length: 0.255 + 0.235 +
-0.255. A guess from first-trimester proportions, to be replaced when paired data exist."""
-
-CROWN_RUMP_SHAPE_CV = 0.026
-"""Coefficient of variation of that path between fetuses of one crown-rump length, when each of its
-three segments varies independently by 4.5 %: 0.045 * sqrt(0.255^2 + 0.235^2 + 0.255^2) / 0.745."""
-
-CROWN_RUMP_MODEL_CV = 0.05
-"""How far off the guessed fraction itself may be."""
-
 
 @dataclass(frozen=True)
 class CrownRumpLength:
@@ -93,32 +82,67 @@ def trunk_flexion_deg(pose: Pose) -> float:
     sacrum, spine, neck = (pose[name].position_mm for name in pose.skeleton.trunk)
     lower, upper = (spine - sacrum) @ axes, (neck - spine) @ axes
     bend = np.arctan2(upper[1], upper[2]) - np.arctan2(lower[1], lower[2])
-    return float(np.degrees((bend + np.pi) % (2 * np.pi) - np.pi))
+    return float(np.degrees(bend))
 
 
 def crown_rump_length(pose: Pose, position_sd_mm: float = 0.0) -> CrownRumpLength:
-    """Estimate the crown-rump length from the path head, neck, spine, sacrum.
+    """Estimate the crown-rump length from the path along the midline, head to sacrum.
 
     Definition: the length of that path (which flexion does not shorten, so it stands for the
-    neutral position that the clinical measurement asks for) over CROWN_RUMP_PATH_FRACTION. The
-    landmarks stop at the head's centre and at the sacrum, so crown and rump are extrapolated.
+    neutral position that the clinical measurement asks for) over the part of the crown-rump length
+    that it makes up, as the skeleton's `CrownRumpModel` says. The landmarks stop at the head's
+    centre and at the sacrum, so crown and rump are extrapolated.
 
-    Uncertainty: root sum of squares of the variation between fetuses (CROWN_RUMP_SHAPE_CV), of the
-    guessed fraction (CROWN_RUMP_MODEL_CV), and of independent landmark errors with standard
-    deviation `position_sd_mm` per axis, carried to first order through the path.
+    Independent landmark errors with standard deviation s per axis lengthen a step of length d by
+    2 s^2 / d on average (second order: errors across a step only ever lengthen it); that much is
+    taken off.
+
+    Uncertainty: root sum of squares of the variation between fetuses (each step of the path by
+    `segment_cv`, independently), of the fraction itself (`fraction_cv`), and of the landmark
+    errors, carried to first order through the path.
+
+    Args:
+        pose: in any frame of millimetres.
+        position_sd_mm: standard deviation of the landmarks, per axis.
     """
-    names = pose.skeleton.crown_rump_path
-    if names is None:
+    model = pose.skeleton.crown_rump
+    if model is None:
         return CrownRumpLength(float("nan"), float("nan"))
-    steps = np.diff(np.array([pose[name].position_mm for name in names]), axis=0)
+    steps = np.diff(np.array([pose[name].position_mm for name in model.path]), axis=0)
     lengths = np.linalg.norm(steps, axis=1)
-    units = steps / np.where(lengths > 0, lengths, np.nan)[:, None]
+    safe = np.where(lengths == 0, 1.0, lengths)
+    units = steps / safe[:, None]
     # Moving a landmark changes the path along the difference of the unit steps that meet there.
     gradient = np.diff(np.vstack([np.zeros(3), units, np.zeros(3)]), axis=0)
-    length = float(lengths.sum() / CROWN_RUMP_PATH_FRACTION)
-    noise = position_sd_mm * float(np.linalg.norm(gradient)) / CROWN_RUMP_PATH_FRACTION
-    shape = float(np.hypot(CROWN_RUMP_SHAPE_CV, CROWN_RUMP_MODEL_CV)) * length
-    return CrownRumpLength(length, float(np.hypot(shape, noise)))
+    lengthened = np.minimum(2 * position_sd_mm**2 / safe, lengths).sum()
+    length = float(lengths.sum() - lengthened) / model.fraction
+    noise = position_sd_mm * float(np.linalg.norm(gradient)) / model.fraction
+    between = model.segment_cv * float(np.linalg.norm(lengths)) / model.fraction
+    return CrownRumpLength(
+        length, float(np.linalg.norm([between, model.fraction_cv * length, noise]))
+    )
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One measured value, as tables and figures show it; NaN where a landmark is absent."""
+
+    kind: str
+    name: str
+    value: float
+    unit: str
+
+
+def measurements(pose: Pose) -> tuple[Measurement, ...]:
+    """All that is measured on a pose: lengths, angles, trunk flexion, crown-rump estimate."""
+    crl = crown_rump_length(pose)
+    return (
+        *(Measurement("length", name, v, "mm") for name, v in pose.lengths_mm().items()),
+        *(Measurement("angle", name, v, "deg") for name, v in joint_angles_deg(pose).items()),
+        Measurement("angle", "trunk_flexion", trunk_flexion_deg(pose), "deg"),
+        Measurement("estimate", "crown_rump_length", crl.length_mm, "mm"),
+        Measurement("estimate", "crown_rump_length_sd", crl.sd_mm, "mm"),
+    )
 
 
 def implausibilities(
@@ -148,11 +172,14 @@ def implausibilities(
         pair = lengths[segment.name], lengths[other]
         if 2 * abs(pair[0] - pair[1]) > max_asymmetry * sum(pair):
             reasons.append(f"{segment.name} {pair[0]:.1f} mm but {other} {pair[1]:.1f} mm")
-    if skeleton.reference is not None:
+    trunk = trunk_length_mm(pose)
+    if trunk == 0:
+        reasons.append("the trunk has no length")
+    elif skeleton.reference is not None:
         reference = Pose(skeleton, skeleton.reference)
-        scale = trunk_length_mm(pose) / trunk_length_mm(reference)
+        scale = trunk / trunk_length_mm(reference)
         for name, expected in reference.lengths_mm().items():
-            ratio = lengths[name] / (expected * scale)
+            ratio = lengths[name] / (expected * scale) if expected > 0 else np.nan
             if ratio > max_proportion or ratio < 1 / max_proportion:
                 reasons.append(f"{name} is {ratio:.2f} times its usual length for this trunk")
     return tuple(reasons)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ import numpy as np
 from fetusmap.anatomy.skeleton import Side, Skeleton, load_skeleton
 from fetusmap.errors import BadInput
 from fetusmap.geometry import affine_from, apply_affine, check_affine, is_reflection
-from fetusmap.types import Affine, ArrayLike, BoolArray, FloatArray, Points3
+from fetusmap.types import Affine, ArrayLike, BoolArray, FloatArray, FrozenMapping, Points3
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,8 +85,8 @@ class Pose:
         confidence.flags.writeable = False
         object.__setattr__(self, "positions_mm", positions)
         object.__setattr__(self, "confidence", confidence)
-        object.__setattr__(self, "quality", MappingProxyType(dict(self.quality)))
-        object.__setattr__(self, "provenance", MappingProxyType(dict(self.provenance)))
+        object.__setattr__(self, "quality", FrozenMapping(dict(self.quality)))
+        object.__setattr__(self, "provenance", FrozenMapping(dict(self.provenance)))
 
     @classmethod
     def from_positions(

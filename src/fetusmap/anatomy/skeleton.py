@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
-from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -14,10 +14,13 @@ from pydantic import Field, Strict, model_validator
 
 from fetusmap.documents import Document, Position, Version1, parse_document, read_json
 from fetusmap.errors import BadInput
-from fetusmap.types import FloatArray, IntArray
+from fetusmap.types import FloatArray, FrozenMapping, IntArray
 
 Side = Literal["left", "right", "midline"]
 Pair = tuple[str, str]
+
+MOST = 1000
+"""Entries of any list of a skeleton: far more than anybody annotates."""
 
 BUILT_IN = {"fetus-16": Path(__file__).with_name("fetus-16.json")}
 
@@ -42,6 +45,23 @@ class JointAngle:
 
 
 @dataclass(frozen=True)
+class CrownRumpModel:
+    """How the crown-rump length follows from a path along the body's midline.
+
+    Attributes:
+        path: landmarks, from head to sacrum.
+        fraction: length of that path as a part of the crown-rump length.
+        fraction_cv: how far off that fraction itself may be, as a coefficient of variation.
+        segment_cv: coefficient of variation of each step between fetuses of one length.
+    """
+
+    path: tuple[str, ...]
+    fraction: float
+    fraction_cv: float
+    segment_cv: float
+
+
+@dataclass(frozen=True)
 class Skeleton:
     """Which landmarks a pose has and how they belong together. See `load_skeleton`.
 
@@ -52,7 +72,7 @@ class Skeleton:
         mirror_pairs: (left, right) landmarks that a reflection exchanges.
         angles: joint angles that `joint_angles_deg` measures.
         trunk: (sacrum, spine, neck) or None; what trunk length and flexion rest on.
-        crown_rump_path: landmarks from head to sacrum, or None.
+        crown_rump: how to estimate the crown-rump length, or None.
         lateral_pairs: (left, right) landmarks that tell the body's left-right axis.
         registration_subset: landmarks that the paper trusts for rigid registration.
         paper_index: landmark name to its number in the paper's tables, where it has one.
@@ -68,7 +88,7 @@ class Skeleton:
     mirror_pairs: tuple[Pair, ...]
     angles: tuple[JointAngle, ...] = ()
     trunk: tuple[str, str, str] | None = None
-    crown_rump_path: tuple[str, ...] | None = None
+    crown_rump: CrownRumpModel | None = None
     lateral_pairs: tuple[Pair, ...] = ()
     registration_subset: tuple[str, ...] = ()
     paper_index: Mapping[str, int] = field(default_factory=dict)
@@ -188,6 +208,18 @@ class AngleEntry(Document):
     meaning: str = ""
 
 
+Part = Annotated[float, Strict(), Field(gt=0, le=1)]
+
+
+class CrownRumpEntry(Document):
+    """The crown-rump model of a skeleton file."""
+
+    path: Annotated[tuple[Name, ...], Field(min_length=2, max_length=MOST)]
+    fraction: Part
+    fraction_cv: Part
+    segment_cv: Part
+
+
 Color = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
 
 
@@ -198,14 +230,14 @@ class SkeletonDocument(Document):
     version: Version1
     name: Name
     description: str = ""
-    landmarks: Annotated[tuple[LandmarkEntry, ...], Field(min_length=1, max_length=1000)]
-    mirror_pairs: tuple[NamePair, ...] = ()
-    segments: tuple[SegmentEntry, ...] = ()
-    angles: tuple[AngleEntry, ...] = ()
+    landmarks: Annotated[tuple[LandmarkEntry, ...], Field(min_length=1, max_length=MOST)]
+    mirror_pairs: Annotated[tuple[NamePair, ...], Field(max_length=MOST)] = ()
+    segments: Annotated[tuple[SegmentEntry, ...], Field(max_length=MOST)] = ()
+    angles: Annotated[tuple[AngleEntry, ...], Field(max_length=MOST)] = ()
     trunk: tuple[Name, Name, Name] | None = None
-    crown_rump_path: tuple[Name, ...] | None = None
-    lateral_pairs: tuple[NamePair, ...] = ()
-    registration_subset: tuple[Name, ...] = ()
+    crown_rump: CrownRumpEntry | None = None
+    lateral_pairs: Annotated[tuple[NamePair, ...], Field(max_length=MOST)] = ()
+    registration_subset: Annotated[tuple[Name, ...], Field(max_length=MOST)] = ()
     colors: dict[Side, Color] = Field(
         default={"left": "#3b8bd9", "right": "#f28e2b", "midline": "#f2f2f2"}
     )
@@ -219,13 +251,23 @@ class SkeletonDocument(Document):
             ("angle", [a.name for a in self.angles]),
             ("landmark in mirror_pairs", [n for pair in self.mirror_pairs for n in pair]),
         ):
-            repeated = sorted({n for n in entries if entries.count(n) > 1})
+            repeated = sorted(n for n, times in Counter(entries).items() if times > 1)
             if repeated:
                 raise ValueError(f"{kind} {repeated[0]!r} appears more than once")
         used = [n for pair in (*self.mirror_pairs, *self.lateral_pairs) for n in pair]
         used += [n for s in self.segments for n in (s.start, s.end)]
         used += [n for a in self.angles for n in (*a.first, *a.second)]
-        used += [*(self.trunk or ()), *(self.crown_rump_path or ()), *self.registration_subset]
+        used += [
+            *(self.trunk or ()),
+            *(self.crown_rump.path if self.crown_rump else ()),
+            *self.registration_subset,
+        ]
+        loops = [s.name for s in self.segments if s.start == s.end]
+        if loops:
+            raise ValueError(f"segment {loops[0]!r} starts and ends at one landmark")
+        placed = [entry.reference_position is not None for entry in self.landmarks]
+        if any(placed) and not all(placed):
+            raise ValueError("some landmarks have a reference_position and some have none")
         unknown = sorted(set(used) - set(names))
         if unknown:
             raise ValueError(f"{unknown[0]!r} is used but is not among the landmarks")
@@ -283,14 +325,16 @@ def skeleton_from_plain(data: object, subject: object = "skeleton") -> Skeleton:
         mirror_pairs=document.mirror_pairs,
         angles=tuple(JointAngle(a.name, a.first, a.second, a.meaning) for a in document.angles),
         trunk=document.trunk,
-        crown_rump_path=document.crown_rump_path,
+        crown_rump=CrownRumpModel(**document.crown_rump.model_dump())
+        if document.crown_rump
+        else None,
         lateral_pairs=document.lateral_pairs,
         registration_subset=document.registration_subset,
-        paper_index=MappingProxyType(
+        paper_index=FrozenMapping(
             {e.name: e.paper_index for e in document.landmarks if e.paper_index is not None}
         ),
         reference_positions=whole if len(whole) == len(positions) else None,
-        colors=MappingProxyType(dict(document.colors)),
+        colors=FrozenMapping(dict(document.colors)),
         description=document.description,
     )
 
@@ -318,7 +362,7 @@ def plain_from_skeleton(skeleton: Skeleton) -> dict[str, Any]:
             for a in skeleton.angles
         ),
         trunk=skeleton.trunk,
-        crown_rump_path=skeleton.crown_rump_path,
+        crown_rump=CrownRumpEntry(**asdict(skeleton.crown_rump)) if skeleton.crown_rump else None,
         lateral_pairs=skeleton.lateral_pairs,
         registration_subset=skeleton.registration_subset,
         colors={side: skeleton.color(side) for side in ("left", "right", "midline")},

@@ -33,8 +33,9 @@ class _Pipe(Console):
         raise SystemExit(0)
 
 
-out = _Pipe(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+# Text is never read as markup: a file may be called "scan[left]" or ":smile:".
+out = _Pipe(highlight=False, soft_wrap=True, markup=False, emoji=False)
+err = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
 
 
 def print_facts(title: str, facts: Mapping[str, str]) -> None:
@@ -61,8 +62,8 @@ def warn(message: str) -> None:
     err.print(Text.assemble(("warning: ", "yellow"), one_line(message)))
 
 
-def track(items: Sequence[ItemT], what: str) -> Iterable[ItemT]:
-    """Go through the items with a progress bar on the error stream."""
+def track(items: Iterable[ItemT], what: str, count: int) -> Iterable[ItemT]:
+    """Go through `count` items with a progress bar on the error stream."""
     progress = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -73,4 +74,4 @@ def track(items: Sequence[ItemT], what: str) -> Iterable[ItemT]:
         transient=True,
     )
     with progress:
-        yield from progress.track(items, description=what)
+        yield from progress.track(items, total=count, description=what)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -12,26 +13,25 @@ from fetusmap.anatomy import Skeleton, load_skeleton
 from fetusmap.cli.console import out, track, warn
 from fetusmap.dataset import (
     DatasetWriter,
-    ForeignCase,
     export_nnlandmark,
     find_foreign_cases,
+    import_cases,
     is_dataset,
     load_dataset,
+    read_subjects,
     split_by_subject,
 )
 from fetusmap.errors import BadInput, FetusmapError
 from fetusmap.io import (
     DEFAULT_LIMITS,
     POSE_SUFFIXES,
-    ReadLimits,
     load_pose,
     load_volume,
     save_pose,
     save_volume,
     suffix_of,
 )
-from fetusmap.io.tables import read_rows
-from fetusmap.types import Triple
+from fetusmap.volume import Volume
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich")
 
@@ -73,10 +73,21 @@ def convert(
     dataset; a dataset becomes a folder of nnLandmark annotations.
     """
     limits = replace(DEFAULT_LIMITS, follow_links=follow_links)
-    if source.is_dir() and is_dataset(source):
-        return _export(source, target, overwrite)
-    if source.is_dir():
-        table = _subject_table(subjects)
+    is_folder = os.path.isdir(source)  # noqa: PTH112 - unlike is_dir() it does not raise
+    if not is_folder and (subjects or split):
+        raise BadInput(
+            source,
+            expected="a folder of annotated cases with --subjects and --split",
+            found="a file",
+            remedy="leave these options out",
+        )
+    if is_folder and is_dataset(source):
+        count = _export(source, target, overwrite)
+        out.print(f"{target}: {count} cases")
+        return 0
+    if is_folder:
+        parts = _parts(split or [])
+        table = read_subjects(subjects) if subjects else {}
         cases = find_foreign_cases(source)
         writer = DatasetWriter(
             target,
@@ -85,11 +96,23 @@ def convert(
             skeleton=load_skeleton(skeleton),
             made_by={"imported_from": source.name},
         )
+        failed = 0
         with writer:
-            failed = _import_cases(cases, writer, table, spacing, limits)
-            if split:
+            steps = import_cases(cases, writer, subjects=table, spacing_mm=spacing, limits=limits)
+            for case, outcome in track(steps, "importing", len(cases)):
+                failed += isinstance(outcome, FetusmapError)
+                for line in _told(outcome):
+                    warn(f"case {case.name}: {line}")
+            if not writer.cases:
+                raise BadInput(
+                    source,
+                    expected="at least one case that can be imported",
+                    found=f"{failed} that cannot",
+                    remedy="see the warnings above",
+                )
+            if parts:
                 subject_of = {case.name: case.subject for case in writer.cases}
-                writer.splits = split_by_subject(subject_of, _parts(split), seed)
+                writer.splits = split_by_subject(subject_of, parts, seed)
         out.print(f"{target}: {len(writer.cases)} cases, {failed} failed")
         return 1 if failed else 0
     if suffix_of(source, POSE_SUFFIXES):
@@ -103,37 +126,11 @@ def convert(
     return 0
 
 
-def _import_cases(
-    cases: tuple[ForeignCase, ...],
-    writer: DatasetWriter,
-    table: dict[str, dict[str, str]],
-    spacing: Triple | None,
-    limits: ReadLimits,
-) -> int:
-    """Import what can be imported, name what cannot, and return how many failed."""
-    failed = 0
-    for case in track(cases, "importing"):
-        try:
-            volume, pose = case.load(writer.skeleton, spacing_mm=spacing, limits=limits)
-            row = table.get(case.name, {})
-            age = row.get("gestational_age_days")
-            writer.add(
-                volume,
-                pose,
-                subject=row.get("subject"),
-                gestational_age_days=float(age) if age else None,
-            )
-        except FetusmapError as error:
-            failed += 1
-            warn(f"case {case.name} left out: {error}")
-    if not writer.cases:
-        raise BadInput(
-            writer.folder,
-            expected="at least one case that can be imported",
-            found=f"{failed} that cannot",
-            remedy="see the warnings above",
-        )
-    return failed
+def _told(outcome: Volume | FetusmapError) -> tuple[str, ...]:
+    """What the user should hear about an imported case."""
+    if isinstance(outcome, FetusmapError):
+        return (f"left out: {outcome}",)
+    return outcome.warnings
 
 
 def _export(source: Path, target: Path, overwrite: bool) -> int:
@@ -146,15 +143,7 @@ def _export(source: Path, target: Path, overwrite: bool) -> int:
             found=(error.strerror or type(error).__name__).lower(),
             remedy="choose another",
         ) from error
-    count = export_nnlandmark(load_dataset(source), target, overwrite=overwrite)
-    out.print(f"{target}: {count} cases")
-    return 0
-
-
-def _subject_table(path: Path | None) -> dict[str, dict[str, str]]:
-    if path is None:
-        return {}
-    return {row["case"]: row for row in read_rows(path, ("case", "subject"))}
+    return export_nnlandmark(load_dataset(source), target, overwrite=overwrite)
 
 
 def _skeleton(name: str) -> Skeleton | None:

@@ -24,7 +24,7 @@ from fetusmap.volume import Volume
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich")
 
-REQUIRED = ("numpy", "scipy", "SimpleITK", "torch", "pydantic", "typer", "rich", "matplotlib",
+REQUIRED = ("numpy", "scipy", "torch", "pydantic", "typer", "rich", "matplotlib",
             "safetensors")  # fmt: skip
 
 
@@ -34,7 +34,7 @@ def doctor() -> int:
     print_facts("Versions", {"fetusmap": __version__, "python": sys.version.split()[0],
                              **{name: _version(name) for name in REQUIRED}})  # fmt: skip
     print_facts("Machine", {"system": platform.platform(), "processors": str(os.cpu_count()),
-                            "memory": _memory(), "accelerator": _accelerator()})  # fmt: skip
+                            "memory": _memory()})  # fmt: skip
     results = {name: _try(check) for name, check in CHECKS.items()}
     print_facts("Parts", results)
     broken = [name for name, result in results.items() if not result.startswith("works")]
@@ -83,7 +83,9 @@ def check_torch() -> str:
     ones = torch.ones(64, 64)
     if float((ones @ ones).sum()) != 64.0**3:
         raise ValueError("a matrix product is wrong")
-    return f"torch {torch.__version__}, {torch.get_num_threads()} threads"
+    gpus = [torch.cuda.get_device_name(n) for n in range(torch.cuda.device_count())]
+    where = ", ".join(gpus) or "no accelerator, everything runs on the processor"
+    return f"torch {torch.__version__}, {torch.get_num_threads()} threads; {where}"
 
 
 CHECKS: dict[str, Callable[[], str]] = {
@@ -116,11 +118,3 @@ def _memory() -> str:
     except (AttributeError, ValueError, OSError):
         return "unknown"
     return f"{total / 2**30:.1f} GiB"
-
-
-def _accelerator() -> str:
-    import torch  # see check_torch
-
-    if torch.cuda.is_available():
-        return ", ".join(torch.cuda.get_device_name(n) for n in range(torch.cuda.device_count()))
-    return "none (everything runs on the processor)"

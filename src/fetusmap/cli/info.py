@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,13 +12,13 @@ import numpy as np
 import typer
 
 from fetusmap.anatomy import (
+    CrownRumpLength,
     Pose,
     crown_rump_length,
     gestational_age,
     implausibilities,
-    joint_angles_deg,
     load_skeleton,
-    trunk_flexion_deg,
+    measurements,
 )
 from fetusmap.cli.console import out, print_facts, print_table, warn
 from fetusmap.dataset import Dataset, load_dataset
@@ -56,7 +57,7 @@ def info(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
 ) -> None:
     """Say what a file is, its geometry, and what is wrong with it."""
-    if file.is_dir():
+    if os.path.isdir(file):  # noqa: PTH112 - unlike is_dir() it does not raise
         facts = dataset_facts(load_dataset(file))
     elif suffix_of(file, POSE_SUFFIXES):
         pose = load_pose(file, load_skeleton(skeleton))
@@ -113,28 +114,24 @@ def dataset_facts(dataset: Dataset) -> dict[str, Any]:
     }
 
 
-def measurement_facts(pose: Pose) -> dict[str, Any]:
-    """Lengths, angles and estimates of a pose; None where a landmark is absent."""
-    crl = crown_rump_length(pose)
-    values = {
-        "lengths_mm": pose.lengths_mm(),
-        "angles_deg": {**joint_angles_deg(pose), "trunk_flexion": trunk_flexion_deg(pose)},
-        "crown_rump_length_mm": {"estimate": crl.length_mm, "sd": crl.sd_mm},
-    }
-    return {
-        kind: {name: value if np.isfinite(value) else None for name, value in group.items()}
-        for kind, group in values.items()
-    }
+def measurement_facts(pose: Pose) -> dict[str, dict[str, float | None]]:
+    """What is measured on a pose, by kind and name; None where a landmark is absent."""
+    facts: dict[str, dict[str, float | None]] = {}
+    for m in measurements(pose):
+        value = m.value if np.isfinite(m.value) else None
+        facts.setdefault(m.kind, {})[f"{m.name}_{m.unit}"] = value
+    return facts
 
 
 def print_pose(file: Path, pose: Pose) -> None:
     """Print landmarks, measurements and doubts."""
     crl = crown_rump_length(pose)
+    known = np.isfinite(crl.length_mm)
+    present = f"{int(pose.present.sum())} of {len(pose.skeleton)} landmarks present"
     facts = {
-        "skeleton": f"{pose.skeleton.name} ({int(pose.present.sum())} of {len(pose.skeleton)} "
-        "landmarks present)",
-        "crown-rump estimate": f"{crl.length_mm:.1f} ± {crl.sd_mm:.1f} mm",
-        "gestational age": _age(crl.length_mm),
+        "skeleton": f"{pose.skeleton.name} ({present})",
+        "crown-rump estimate": f"{crl.length_mm:.1f} ± {crl.sd_mm:.1f} mm" if known else "absent",
+        "gestational age": _age(crl) if known else "absent",
     }
     print_facts(str(file), facts)
     print_table(
@@ -142,20 +139,22 @@ def print_pose(file: Path, pose: Pose) -> None:
         ("name", "x", "y", "z", "confidence"),
         [(m.name, *(_mm(v) for v in m.position_mm), f"{m.confidence:.2f}") for m in pose],
     )
-    lengths = [(name, _mm(value)) for name, value in pose.lengths_mm().items()]
-    print_table("Lengths, joint to joint", ("segment", "mm"), lengths)
-    angles = {**joint_angles_deg(pose), "trunk_flexion": trunk_flexion_deg(pose)}
-    print_table("Angles", ("joint", "degrees"), [(n, _mm(v)) for n, v in angles.items()])
+    for kind, title, unit in (
+        ("length", "Lengths, joint to joint", "mm"),
+        ("angle", "Angles", "degrees"),
+    ):
+        rows = [(m.name, _mm(m.value)) for m in measurements(pose) if m.kind == kind]
+        print_table(title, ("name", unit), rows)
     for reason in implausibilities(pose):
         warn(reason)
 
 
-def _age(crl_mm: float) -> str:
+def _age(crl: CrownRumpLength) -> str:
     try:
-        age = gestational_age(crl_mm)
+        age = gestational_age(crl.length_mm, crl_sd_mm=crl.sd_mm)
     except OutOfRange:
         return "outside the range of Robinson-Fleming"
-    return f"{age} weeks from that estimate (Robinson-Fleming)"
+    return f"{age} weeks ± {age.sd_days:.0f} days from that estimate (Robinson-Fleming)"
 
 
 def _mm(value: float) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import traceback
 from importlib import import_module
+from io import TextIOWrapper
 from typing import Annotated, Any
 
 import typer
@@ -24,7 +25,6 @@ COMMANDS = {
     "doctor": ("fetusmap.cli.doctor", "Check that this installation works."),
 }
 DEBUG = "--debug"
-USAGE_ERROR: Any = typer.BadParameter.__mro__[1]
 
 
 class LazyGroup(typer.core.TyperGroup):
@@ -81,6 +81,9 @@ def main(arguments: list[str] | None = None) -> None:
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = DEBUG in words
     words = [word for word in words if word != DEBUG]
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name must never stop a command
     sys.exit(run(words, debug=debug))
 
 
@@ -88,10 +91,6 @@ def run(words: list[str], *, debug: bool = False) -> int:
     """Run a command line and return its exit code; only here are errors turned into text."""
     try:
         result = app(words, prog_name="fetusmap", standalone_mode=False)
-    except USAGE_ERROR as error:
-        context = getattr(error, "ctx", None)
-        command = context.command_path if context else "fetusmap"
-        return _complain(f"{error.format_message()} See '{command} --help'.", debug)
     except FetusmapError as error:
         return _complain(str(error), debug)
     except (KeyboardInterrupt, typer.Abort):
@@ -99,7 +98,13 @@ def run(words: list[str], *, debug: bool = False) -> int:
         return 130
     except MemoryError:
         return _complain("not enough memory; close other programs or use a smaller volume", debug)
+    except OSError as error:
+        return _complain(f"{error.filename or 'output'}: {error.strerror or error}", debug)
     except Exception as error:
+        if hasattr(error, "format_message"):  # how Typer says that a command line is wrong
+            context = getattr(error, "ctx", None)
+            command = context.command_path if context else "fetusmap"
+            return _complain(f"{error.format_message()} See '{command} --help'.", debug)
         what = f"{type(error).__name__}: {error}"
         return _complain(
             f"internal error, please report it with the output of --debug: {what}", debug

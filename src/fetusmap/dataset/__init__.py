@@ -1,6 +1,13 @@
 """Datasets: their layout, splits, and the layouts of others."""
 
-from fetusmap.dataset.importers import ForeignCase, export_nnlandmark, find_foreign_cases
+from fetusmap.dataset.importers import (
+    ForeignCase,
+    Subject,
+    export_nnlandmark,
+    find_foreign_cases,
+    import_cases,
+    read_subjects,
+)
 from fetusmap.dataset.layout import Case, Dataset, is_dataset, load_dataset
 from fetusmap.dataset.splits import check_splits, split_by_subject
 from fetusmap.dataset.writer import DatasetWriter
@@ -10,10 +17,13 @@ __all__ = [
     "Dataset",
     "DatasetWriter",
     "ForeignCase",
+    "Subject",
     "check_splits",
     "export_nnlandmark",
     "find_foreign_cases",
+    "import_cases",
     "is_dataset",
     "load_dataset",
+    "read_subjects",
     "split_by_subject",
 ]

@@ -10,11 +10,12 @@ landmarks/<case>.json     pose files; a case without one is not annotated
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import Annotated, Literal
 
+import numpy as np
 from pydantic import Field, JsonValue
 
 from fetusmap.anatomy import Pose, Skeleton, built_in_skeleton, skeleton_from_plain
@@ -22,9 +23,11 @@ from fetusmap.anatomy.skeleton import SkeletonDocument
 from fetusmap.dataset.splits import check_splits
 from fetusmap.documents import Document, Version1, parse_document, read_json
 from fetusmap.errors import UnreadableFile
-from fetusmap.io import DEFAULT_LIMITS, ReadLimits, load_pose, load_volume
+from fetusmap.geometry import Grid
+from fetusmap.io import DEFAULT_LIMITS, ReadLimits, load_grid, load_pose, load_volume
 from fetusmap.io.files import safe_name
 from fetusmap.io.tables import read_rows
+from fetusmap.types import FrozenMapping
 from fetusmap.volume import Volume
 
 DATASET_FILE = "dataset.json"
@@ -60,6 +63,7 @@ class Case:
         name: unique in the dataset, safe as a file name.
         subject: who it is; cases of one subject never stand in two splits.
         folder: the dataset's folder.
+        skeleton: of its pose.
         gestational_age_days: or None.
         facts: further columns of the table.
     """
@@ -67,6 +71,7 @@ class Case:
     name: str
     subject: str
     folder: Path
+    skeleton: Skeleton
     gestational_age_days: float | None = None
     facts: Mapping[str, str] = field(default_factory=dict)
 
@@ -89,9 +94,13 @@ class Case:
         """Read the volume."""
         return load_volume(self.volume_path, limits=limits)
 
-    def load_pose(self, skeleton: Skeleton | None = None) -> Pose:
+    def load_grid(self) -> Grid:
+        """Read where the volume's voxels are, without them."""
+        return load_grid(self.volume_path)
+
+    def load_pose(self) -> Pose:
         """Read the pose."""
-        return load_pose(self.landmarks_path, skeleton)
+        return load_pose(self.landmarks_path, self.skeleton)
 
 
 @dataclass(frozen=True)
@@ -122,10 +131,6 @@ class Dataset:
         chosen = set(self.splits[name])
         return tuple(case for case in self.cases if case.name in chosen)
 
-    def load_pose(self, case: Case) -> Pose:
-        """Read the pose of a case with the dataset's own skeleton."""
-        return case.load_pose(self.skeleton)
-
 
 def is_dataset(folder: Path) -> bool:
     """Whether the folder is a finished dataset."""
@@ -150,15 +155,16 @@ def load_dataset(folder: str | Path) -> Dataset:
         )
     path = folder / DATASET_FILE
     document = parse_document(DatasetDocument, read_json(path), path)
-    cases = _read_cases(folder)
+    skeleton = _skeleton(document.skeleton, path)
+    cases = _read_cases(folder, skeleton)
     return Dataset(
         folder=folder,
         name=document.name,
         licence=document.licence,
-        skeleton=_skeleton(document.skeleton, path),
+        skeleton=skeleton,
         cases=cases,
-        splits=MappingProxyType(_read_splits(folder, cases)),
-        made_by=MappingProxyType(dict(document.made_by)),
+        splits=FrozenMapping(_read_splits(folder, cases)),
+        made_by=FrozenMapping(dict(document.made_by)),
     )
 
 
@@ -168,7 +174,7 @@ def _skeleton(entry: str | SkeletonDocument, path: Path) -> Skeleton:
     return skeleton_from_plain(entry.model_dump(mode="json"), path)
 
 
-def _read_cases(folder: Path) -> tuple[Case, ...]:
+def _read_cases(folder: Path, skeleton: Skeleton) -> tuple[Case, ...]:
     path = folder / CASES_FILE
     cases: dict[str, Case] = {}
     for row in read_rows(path, CASE_COLUMNS[:2]):
@@ -180,17 +186,11 @@ def _read_cases(folder: Path) -> tuple[Case, ...]:
                 found=repr(name),
                 remedy="rename the case and its files",
             )
-        try:
-            days = float(age) if age else None
-        except ValueError:
-            raise UnreadableFile(
-                path,
-                expected=f"a number of days for {name!r}",
-                found=repr(age),
-                remedy="leave the cell empty where the age is not known",
-            ) from None
+        days = age_in_days(age, path, name)
         facts = {key: value for key, value in row.items() if key not in CASE_COLUMNS}
-        cases[name] = Case(name, row["subject"] or name, folder, days, MappingProxyType(facts))
+        cases[name] = Case(
+            name, row["subject"] or name, folder, skeleton, days, FrozenMapping(facts)
+        )
         if not cases[name].volume_path.is_file():
             raise UnreadableFile(
                 cases[name].volume_path,
@@ -199,6 +199,25 @@ def _read_cases(folder: Path) -> tuple[Case, ...]:
                 remedy=f"restore it, or remove the case from {CASES_FILE}",
             )
     return tuple(cases.values())
+
+
+def age_in_days(cell: str, path: Path, case: str) -> float | None:
+    """A gestational age from a table's cell; None where it is empty.
+
+    Raises:
+        UnreadableFile: no number of days.
+    """
+    if not cell:
+        return None
+    with suppress(ValueError):
+        if np.isfinite(float(cell)):
+            return float(cell)
+    raise UnreadableFile(
+        path,
+        expected=f"a number of days for {case!r}",
+        found=repr(cell),
+        remedy="give days, or leave the cell empty where the age is not known",
+    )
 
 
 def _read_splits(folder: Path, cases: tuple[Case, ...]) -> dict[str, tuple[str, ...]]:

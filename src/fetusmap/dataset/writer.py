@@ -103,6 +103,11 @@ class DatasetWriter:
             self._finish()
 
     @property
+    def _names(self) -> set[str]:
+        """Names so far, without their case: some file systems do not tell "a" from "A"."""
+        return {name.lower() for name in self._cases}
+
+    @property
     def cases(self) -> tuple[Case, ...]:
         """The cases so far."""
         return tuple(self._cases.values())
@@ -123,17 +128,18 @@ class DatasetWriter:
             pose: its landmarks, or None for a case without annotation.
             subject: who it is; the case's name where nobody knows.
             gestational_age_days: or None.
-            facts: further columns of the table of cases.
+            facts: further columns of the table of cases; the volume's warnings become one.
 
         Raises:
-            BadInput: a name that is no file name or stands already, or a pose of another skeleton.
+            BadInput: a name that is no file name or stands already, a pose of another skeleton, or
+                a fact named as one of our own columns.
         """
         name = volume.name
-        if name != safe_name(name) or name in self._cases:
+        if name != safe_name(name) or name.lower() in self._names:
             raise BadInput(
                 f"case {name!r}",
                 expected="a new name of letters, digits, '.', '_' and '-'",
-                found="one that stands already" if name in self._cases else "other characters",
+                found="one that stands already" if name == safe_name(name) else "other characters",
                 remedy="rename the volume",
             )
         if pose is not None and pose.skeleton != self.skeleton:
@@ -143,7 +149,18 @@ class DatasetWriter:
                 found=f"one of {pose.skeleton.name}",
                 remedy="write one dataset per skeleton",
             )
-        case = Case(name, subject or name, self.folder, gestational_age_days, dict(facts or {}))
+        told = {**({"warnings": "; ".join(volume.warnings)} if volume.warnings else {})}
+        told.update(facts or {})
+        if set(told) & set(CASE_COLUMNS):
+            raise BadInput(
+                f"case {name!r}",
+                expected=f"facts other than {', '.join(CASE_COLUMNS)}",
+                found=", ".join(sorted(set(told) & set(CASE_COLUMNS))),
+                remedy="give them as arguments",
+            )
+        case = Case(name, subject or name, self.folder, self.skeleton, gestational_age_days, told)
+        # An annotation that a broken-off run left behind must not survive under a new volume.
+        case.landmarks_path.unlink(missing_ok=True)
         save_volume(volume, case.volume_path)
         if pose is not None:
             save_pose(pose, case.landmarks_path)
@@ -163,6 +180,7 @@ class DatasetWriter:
             for case in self.cases
         ]
         write_rows(self.folder / CASES_FILE, [*CASE_COLUMNS, *extra], rows)
+        (self.folder / SPLITS_FILE).unlink(missing_ok=True)
         if self.splits:
             splits = SplitsDocument(format="fetusmap-splits", version=1, splits=self.splits)
             _write_document(splits, self.folder / SPLITS_FILE)

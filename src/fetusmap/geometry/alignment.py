@@ -147,15 +147,15 @@ def _align_block(
     if known is not None:
         points = np.where(known, points, 0.0)
     weighed = weights[:, None] > 0
-    centre = weights @ np.where(weighed, target, 0.0) / weights.sum()
-    centred = np.where(weighed, target - centre, 0.0)
+    center = weights @ np.where(weighed, target, 0.0) / weights.sum()
+    centered = np.where(weighed, target - center, 0.0)
 
-    moments = _weighted_moments(points, known, centred, weights)
+    moments = _weighted_moments(points, known, centered, weights)
     rotation = _best_rotations(moments.cross, block.start)
     scale = _best_scales(points, known, weights, moments, rotation) if with_scale else None
     scaled = rotation if scale is None else scale * rotation
     translation = moments.target_mean - np.einsum("qpa,pa->qa", scaled, moments.source_mean)
-    translation += centre[:, None]
+    translation += center[:, None]
 
     difference = np.einsum("qpa,pna->qna", scaled, points)
     difference += translation[:, None, :] - target.T[:, :, None]
@@ -173,16 +173,16 @@ class _Moments(NamedTuple):
     """Weighted sums over the landmarks that each source and the target share."""
 
     source_mean: FloatArray  # (3, A)
-    target_mean: FloatArray  # (3, A), of the centred target
+    target_mean: FloatArray  # (3, A), of the centered target
     cross: FloatArray  # (3, 3, A) covariance [target, source]
 
 
 def _weighted_moments(
-    points: Points3, known: BoolArray | None, centred: Points3, weights: FloatArray
+    points: Points3, known: BoolArray | None, centered: Points3, weights: FloatArray
 ) -> _Moments:
     """All sums over landmarks of all sources as one matrix product."""
     landmarks, count = points.shape[1:]
-    basis = weights[:, None] * np.c_[np.ones(landmarks), centred]
+    basis = weights[:, None] * np.c_[np.ones(landmarks), centered]
     sums = basis.T @ points  # (3, 4, A): for each source axis the mass, then the target axes
     if known is None:
         total = np.full(count, weights.sum())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -45,14 +46,14 @@ class Grid:
 
     def __post_init__(self) -> None:
         shape = tuple(self.shape)
-        if len(shape) != 3 or any(int(n) != n or n < 1 for n in shape):
+        if len(shape) != 3 or not all(isinstance(n, (int, np.integer)) and n >= 1 for n in shape):
             raise BadInput(
                 "grid shape",
                 expected="three positive integers",
                 found=f"{self.shape}",
                 remedy="give (I, J, K)",
             )
-        affine = check_affine(self.affine, "grid affine")
+        affine = check_affine(self.affine, "grid affine") + 0.0  # no -0.0: equal grids hash alike
         affine.flags.writeable = False
         object.__setattr__(self, "shape", tuple(int(n) for n in shape))
         object.__setattr__(self, "affine", affine)
@@ -71,11 +72,36 @@ class Grid:
             shape: (I, J, K).
             spacing_mm: distance between neighbouring voxels along each index axis.
             origin_mm: (3,) world point of voxel [0, 0, 0].
-            direction: (3, 3), column a points where index a grows; None for the world axes.
+            direction: (3, 3), unit column a points where index a grows; None for the world axes.
+
+        Raises:
+            BadInput: a spacing that is not positive, or columns that are no unit vectors.
         """
-        spacing = np.broadcast_to(np.asarray(spacing_mm, dtype=np.float64), 3)
+        spacing = _checked_spacing(spacing_mm)
         columns = np.eye(3) if direction is None else np.asarray(direction, dtype=np.float64)
-        return cls((shape[0], shape[1], shape[2]), affine_from(columns * spacing, origin_mm))
+        if columns.shape != (3, 3) or not np.allclose(
+            np.linalg.norm(columns, axis=0), 1, atol=1e-4
+        ):
+            raise BadInput(
+                "grid direction",
+                expected="three unit columns",
+                found=f"{np.array2string(columns, precision=3, separator=',')}",
+                remedy="give lengths as the spacing, and directions without them",
+            )
+        return cls(tuple(shape), affine_from(columns * spacing, origin_mm))  # type: ignore[arg-type]
+
+    @classmethod
+    def centered(
+        cls,
+        shape: Sequence[int],
+        spacing_mm: ArrayLike,
+        center_mm: ArrayLike,
+        direction: ArrayLike | None = None,
+    ) -> Grid:
+        """As `from_spacing`, with the world point of the middle of the box instead of a corner."""
+        grid = cls.from_spacing(shape, spacing_mm, direction=direction)
+        origin = np.asarray(center_mm, dtype=np.float64) - grid.center_mm
+        return cls(grid.shape, affine_from(grid.affine[:3, :3], origin))
 
     @cached_property
     def index_from_world(self) -> Affine:
@@ -110,7 +136,7 @@ class Grid:
     @property
     def voxel_count(self) -> int:
         """I * J * K."""
-        return int(np.prod(self.shape, dtype=np.int64))
+        return math.prod(self.shape)
 
     @property
     def orientation(self) -> str:
@@ -210,6 +236,14 @@ class Grid:
         start[axis], step[axis] = self.shape[axis] - 1, -1
         return self._subgrid(self.shape, start, step)
 
+    def right_handed(self) -> Grid:
+        """The same voxels with right-handed index axes: the last axis flipped where needed.
+
+        Whoever looks at an array without its grid, as a network does, must look at this one: in
+        a left-handed array every body looks like its mirror image.
+        """
+        return self.flip(2) if self.is_left_handed else self
+
     def permute(self, order: Sequence[int]) -> Grid:
         """The grid of `numpy.transpose(array, order)`."""
         if sorted(order) != [0, 1, 2]:
@@ -232,14 +266,7 @@ class Grid:
         Args:
             spacing_mm: (3,) or one number, mm.
         """
-        spacing = np.broadcast_to(np.asarray(spacing_mm, dtype=np.float64), 3)
-        if not (np.isfinite(spacing) & (spacing > 0)).all():
-            raise BadInput(
-                "spacing",
-                expected="positive millimetres",
-                found=f"{spacing.tolist()}",
-                remedy="give one number or three",
-            )
+        spacing = _checked_spacing(spacing_mm)
         counts = np.maximum(1, np.round(self.extent_mm / spacing)).astype(int)
         linear = self.direction * spacing
         origin = self.center_mm - linear @ ((counts - 1) / 2)
@@ -247,6 +274,10 @@ class Grid:
 
     def scale(self, factor: float) -> Grid:
         """Same box with `factor` times as many voxels per axis: 0.4 is the paper's R4 input."""
+        if not factor > 0:
+            raise BadInput(
+                "scale", expected="a positive factor", found=f"{factor}", remedy="try 0.4"
+            )
         return self.respace(self.spacing_mm / factor)
 
     def is_close(self, other: Grid, tolerance_mm: float = 1e-6) -> bool:
@@ -273,3 +304,16 @@ class Grid:
         linear = self.affine[:3, :3] * np.asarray(step, dtype=np.float64)
         origin = self.to_world(np.asarray(start, dtype=np.float64))
         return Grid((shape[0], shape[1], shape[2]), affine_from(linear, origin))
+
+
+def _checked_spacing(spacing_mm: ArrayLike) -> FloatArray:
+    """(3,) positive millimetres from one number or three."""
+    values = np.asarray(spacing_mm, dtype=np.float64)
+    if values.shape not in ((), (3,)) or not (np.isfinite(values) & (values > 0)).all():
+        raise BadInput(
+            "spacing",
+            expected="positive millimetres, one number or three",
+            found=f"{values.tolist()}",
+            remedy="use flip to reverse an axis",
+        )
+    return np.broadcast_to(values, 3)

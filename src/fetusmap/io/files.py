@@ -14,6 +14,12 @@ from pathlib import Path
 from fetusmap.errors import BadInput, UnreadableFile
 
 VOLUME_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
+LONGEST_NAME = 255
+"""Bytes of a file name on every usual file system."""
+
+RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
+"""Names that Windows keeps for devices."""
+
 POSE_SUFFIXES = (".mrk.json", ".json", ".csv")
 
 
@@ -34,8 +40,14 @@ def case_name(path: Path) -> str:
 
 def safe_name(text: str) -> str:
     """A name that is safe as a file name everywhere; a safe name stays as it is."""
-    cleaned = re.sub(r"[^A-Za-z0-9_.-]+", "_", text)[:128].strip("._-")
-    return cleaned or "case"
+    cleaned = re.sub(r"[^A-Za-z0-9_.-]+", "_", text)[:128].strip("._-") or "case"
+    return f"case-{cleaned}" if RESERVED.fullmatch(cleaned) else cleaned
+
+
+def is_plain_name(name: str) -> bool:
+    """Whether a name out of a file names something in the same folder, and can exist at all."""
+    short = 0 < len(name.encode("utf-8", "replace")) <= LONGEST_NAME
+    return short and name not in (".", "..") and not set(name) & set("/\\:\0%")
 
 
 def check_regular_file(path: Path, *, follow_links: bool = False) -> int:
@@ -136,7 +148,7 @@ def atomic_path(path: Path, *, overwrite: bool = True) -> Iterator[Path]:
         yield temporary
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
-        temporary.replace(path)
+        _move(temporary, path, overwrite)
     except OSError as error:
         raise BadInput(
             path,
@@ -147,6 +159,25 @@ def atomic_path(path: Path, *, overwrite: bool = True) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink()
+
+
+def _move(temporary: Path, path: Path, overwrite: bool) -> None:
+    """Put the finished file into its place; without `overwrite` never over another one."""
+    if overwrite:
+        temporary.replace(path)
+    else:
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without links: nearly as good, but not against a race
+            temporary.replace(path)
+    if os.name == "posix":
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
 
 def write_text(path: Path, text: str, *, overwrite: bool = True) -> None:

@@ -17,14 +17,11 @@ from numpy.typing import DTypeLike
 from fetusmap.errors import BadInput, UnreadableFile
 from fetusmap.geometry import Grid, affine_from, check_affine
 from fetusmap.geometry.affine import direction_of, shear_of, spacing_of
-from fetusmap.io.files import check_regular_file, is_link
+from fetusmap.io.files import check_regular_file, is_link, is_plain_name
 from fetusmap.io.limits import ReadLimits
 from fetusmap.types import Affine, Shape3, Triple
 
 OVERRIDE = "give the true spacing with --spacing X Y Z"
-LONGEST_NAME = 255
-"""Bytes of a file name on every usual file system."""
-
 Compression = Literal["none", "gzip", "zlib", "bzip2"]
 
 
@@ -245,7 +242,7 @@ def detached_data(header_path: Path, name: str, limits: ReadLimits) -> Path:
             remedy="write it as one .nrrd, .mha or .nii.gz",
         )
     name = name.removeprefix("./")
-    data = header_path.with_name(name) if _is_plain_name(name) else None
+    data = header_path.with_name(name) if is_plain_name(name) else None
     if data is None or is_link(data):
         raise UnreadableFile(
             header_path,
@@ -254,11 +251,6 @@ def detached_data(header_path: Path, name: str, limits: ReadLimits) -> Path:
             remedy="put both files into one folder",
         )
     return data
-
-
-def _is_plain_name(name: str) -> bool:
-    short = 0 < len(name.encode("utf-8", "replace")) <= LONGEST_NAME
-    return short and name not in (".", "..") and not set(name) & set("/\\:\0%")
 
 
 def _text(spacing: object) -> str:

@@ -20,11 +20,14 @@ from fetusmap.documents import Position, parse_document, read_json
 from fetusmap.errors import BadInput
 from fetusmap.geometry import LPS_FROM_RAS, apply_affine
 from fetusmap.io.files import write_text
+from fetusmap.types import FloatArray
 
 SCHEMA = (
     "https://raw.githubusercontent.com/slicer/slicer/master/Modules/Loadable/Markups/"
     "Resources/Schema/markups-schema-v1.0.3.json#"
 )
+MOST = 10_000
+UNMOVED_MM = 1e-3
 MM_PER_UNIT = {"mm": 1.0, "um": 0.001}
 
 
@@ -40,7 +43,7 @@ class ControlPoint(_SlicerPart):
     label: str = ""
     description: str = ""
     position: Position | None = None
-    positionStatus: Literal["undefined", "preview", "defined"] = "defined"  # noqa: N815
+    positionStatus: str = "defined"  # noqa: N815
 
 
 class Markup(_SlicerPart):
@@ -49,13 +52,15 @@ class Markup(_SlicerPart):
     type: str
     coordinateSystem: Literal["LPS", "RAS"] = "LPS"  # noqa: N815
     coordinateUnits: str | tuple[str, str, str] = "mm"  # noqa: N815
-    controlPoints: Annotated[tuple[ControlPoint, ...], Field(max_length=100_000)] = ()  # noqa: N815
+    controlPoints: Annotated[  # noqa: N815
+        tuple[ControlPoint, ...], Field(max_length=MOST, fail_fast=True)
+    ] = ()
 
 
 class MarkupsDocument(_SlicerPart):
     """A Slicer markups file."""
 
-    markups: tuple[Markup, ...]
+    markups: Annotated[tuple[Markup, ...], Field(max_length=MOST, fail_fast=True)]
 
 
 def read_markups(path: Path, skeleton: Skeleton | None = None) -> Pose:
@@ -95,7 +100,7 @@ def pose_from_markups(
             if point.positionStatus == "defined" and point.position is not None:
                 row = skeleton.index(point.label)
                 positions[row] = _world_position(markup, point.position, subject)
-                confidence[row] = _confidence(point.description)
+                confidence[row] = _confidence(point.description, positions[row])
     if not seen:
         raise BadInput(
             subject,
@@ -144,7 +149,7 @@ def _control_point(number: int, landmark: PosedLandmark) -> dict[str, Any]:
     return {
         "id": str(number),
         "label": landmark.name,
-        "description": f"confidence {landmark.confidence!r}",
+        "description": f"confidence {landmark.confidence!r} at {_text(position)}",
         "associatedNodeID": "",
         "position": position,
         "orientation": [-1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 1.0],
@@ -186,7 +191,7 @@ def _check_label(label: str, skeleton: Skeleton, seen: set[str], subject: object
 
 def _world_position(
     markup: Markup, position: tuple[float, float, float], subject: object
-) -> np.ndarray[Any, np.dtype[np.float64]]:
+) -> FloatArray:
     units = markup.coordinateUnits
     # The long form is (code, scheme, meaning), such as ("mm", "UCUM", "millimeter").
     named = {units} if isinstance(units, str) else {units[0], *(set(units) & set(MM_PER_UNIT))}
@@ -201,11 +206,16 @@ def _world_position(
     return apply_affine(LPS_FROM_RAS, point) if markup.coordinateSystem == "RAS" else point
 
 
-def _confidence(description: str) -> float:
-    """What we wrote into the description; a point set by a person is certain."""
-    match = re.fullmatch(r"confidence ([0-9.e+-]+)", description.strip())
+def _confidence(description: str, position_mm: FloatArray) -> float:
+    """The confidence that we wrote for this position; a point that a person moved is certain."""
+    match = re.fullmatch(r"confidence ([0-9.e+-]+) at (.*)", description.strip())
     try:
-        value = float(match.group(1)) if match else 1.0
+        value, *place = (float(w) for w in " ".join(match.groups()).split()) if match else (1.0,)
     except ValueError:
         return 1.0
-    return value if 0 <= value <= 1 else 1.0
+    moved = len(place) != 3 or not np.allclose(place, position_mm, rtol=0, atol=UNMOVED_MM)
+    return 1.0 if moved or not 0 <= value <= 1 else value
+
+
+def _text(position: list[float]) -> str:
+    return " ".join(repr(v) for v in position)

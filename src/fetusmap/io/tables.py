@@ -9,15 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from fetusmap.anatomy import (
-    Pose,
-    Skeleton,
-    crown_rump_length,
-    joint_angles_deg,
-    load_skeleton,
-    trunk_flexion_deg,
-)
-from fetusmap.documents import MAX_JSON_BYTES
+from fetusmap.anatomy import Pose, Skeleton, load_skeleton, measurements
+from fetusmap.documents import MAX_TABLE_BYTES
 from fetusmap.errors import BadInput, UnreadableFile, errors_about
 from fetusmap.io.files import case_name, check_regular_file, write_text
 
@@ -48,10 +41,10 @@ def read_rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
         UnreadableFile: missing, too large, no text, or without a column.
     """
     size = check_regular_file(path, follow_links=True)
-    if size > MAX_JSON_BYTES:
+    if size > MAX_TABLE_BYTES:
         raise UnreadableFile(
             path,
-            expected=f"at most {MAX_JSON_BYTES} bytes of CSV",
+            expected=f"at most {MAX_TABLE_BYTES} bytes of CSV",
             found=f"{size}",
             remedy="check that this is the right file",
         )
@@ -91,15 +84,10 @@ def landmark_rows(pose: Pose, case: str) -> list[dict[str, object]]:
 
 def measurement_rows(pose: Pose, case: str) -> list[dict[str, object]]:
     """One row per segment length, joint angle, trunk flexion and crown-rump estimate."""
-    crl = crown_rump_length(pose)
-    found: list[tuple[str, str, float, str]] = [
-        *(("length", name, value, "mm") for name, value in pose.lengths_mm().items()),
-        *(("angle", name, value, "deg") for name, value in joint_angles_deg(pose).items()),
-        ("angle", "trunk_flexion", trunk_flexion_deg(pose), "deg"),
-        ("estimate", "crown_rump_length", crl.length_mm, "mm"),
-        ("estimate", "crown_rump_length_sd", crl.sd_mm, "mm"),
+    return [
+        {"case": case, "kind": m.kind, "name": m.name, "value": m.value, "unit": m.unit}
+        for m in measurements(pose)
     ]
-    return [{"case": case, **dict(zip(MEASUREMENT_COLUMNS[1:], row, strict=True))} for row in found]
 
 
 def write_landmarks_csv(

@@ -11,11 +11,13 @@ from fetusmap.anatomy import (
     Pose,
     crown_rump_length,
     joint_angles_deg,
-    trunk_flexion_deg,
+    measurements,
 )
 from fetusmap.report.theme import MUTED, TEXT, new_figure
 from fetusmap.report.views import View, body_views, draw_skeleton
 from fetusmap.types import FloatArray, Points3
+
+DEGREE = "\N{DEGREE SIGN}"
 
 
 def draw_pose(pose: Pose, title: str = "") -> Figure:
@@ -38,12 +40,17 @@ def write_measurements(axes: Axes, pose: Pose) -> None:
     axes.set_axis_off()
     axes.set_xlim(0, 1)
     crl = crown_rump_length(pose)
-    lengths = {name: f"{value:.1f}" for name, value in pose.lengths_mm().items()}
-    angles = {name: f"{value:.0f}\N{DEGREE SIGN}" for name, value in joint_angles_deg(pose).items()}
-    angles["trunk_flexion"] = f"{trunk_flexion_deg(pose):.0f}\N{DEGREE SIGN}"
-    lines: list[tuple[str, ...]] = [("Lengths, mm", "left", "right"), *_by_side(lengths)]
-    lines += [("Angles", "left", "right"), *_by_side(angles)]
-    lines += [("Crown-rump estimate", f"{crl.length_mm:.0f} ± {crl.sd_mm:.0f} mm", "")]
+    shown = {m.kind: {} for m in measurements(pose)}  # type: dict[str, dict[str, str]]
+    for m in measurements(pose):
+        shown[m.kind][m.name] = f"{m.value:.1f}" if m.unit == "mm" else f"{m.value:.0f}{DEGREE}"
+    estimate = f"{crl.length_mm:.0f} ± {crl.sd_mm:.0f} mm"
+    lines: list[tuple[str, ...]] = [
+        ("Lengths, mm", "left", "right"),
+        *_by_side(shown["length"]),
+        ("Angles", "left", "right"),
+        *_by_side(shown["angle"]),
+        ("Crown-rump estimate", estimate if np.isfinite(crl.length_mm) else "absent", ""),
+    ]
     heights = 1 - (np.arange(len(lines)) + 0.5) / max(len(lines), 22)
     left, right = pose.skeleton.color("left"), pose.skeleton.color("right")
     for line, y in zip(lines, heights, strict=True):
@@ -72,11 +79,14 @@ def write_measurements(axes: Axes, pose: Pose) -> None:
 
 def draw_joint_angles(pose: Pose) -> Figure:
     """Draw what each joint angle of the right side and the trunk is measured between."""
-    figure = new_figure(12.0, 8.2)
-    figure.suptitle("Joint angles: measured between the two arrows", color=TEXT, fontsize=12)
     skeleton = pose.skeleton
     shown = [a for a in skeleton.angles if not a.name.startswith("left_")]
-    panels = figure.subplots(2, 3).ravel()
+    rows = -(-len(shown) // 3)
+    figure = new_figure(12.0, 4.1 * max(rows, 1))
+    figure.suptitle("Joint angles: measured between the two arrows", color=TEXT, fontsize=12)
+    panels = figure.subplots(max(rows, 1), 3, squeeze=False).ravel()
+    for spare in panels[len(shown) :]:
+        spare.set_axis_off()
     view = body_views(pose)[1]
     for axes, angle in zip(panels, shown, strict=False):
         draw_skeleton(axes, pose, view, names=False)
@@ -114,7 +124,7 @@ def _draw_angle(axes: Axes, pose: Pose, angle: JointAngle, view: View) -> None:
     axes.text(
         middle[0],
         middle[1],
-        f"{value:.0f}\N{DEGREE SIGN}",
+        f"{value:.0f}{DEGREE}",
         color="#ffd166",
         fontsize=10,
         ha="center",

@@ -53,6 +53,14 @@ def resample(
     Raises:
         BadInput: an unknown interpolation.
     """
+    kind = volume.array.dtype
+    if interpolation == "nearest" and not _holds(kind, outside):
+        raise BadInput(
+            "value outside",
+            expected=f"a value that {kind.name} can hold",
+            found=f"{outside}",
+            remedy="choose another, or convert the labels first",
+        )
     if interpolation not in ("linear", "nearest"):
         raise BadInput(
             "interpolation",
@@ -130,39 +138,64 @@ def _resample_oblique(
     right variance), from which SciPy interpolates linearly.
     """
     if interpolation == "nearest":
-        return _affine_transform(array, index_from_index, shape, order=0)
+        return _pick_nearest(array, index_from_index, shape)
     target_from_source = np.linalg.inv(index_from_index[:3, :3])
     widths = np.maximum(1.0, 1.0 / np.linalg.norm(target_from_source, axis=0))
     if not antialias:
         widths = np.ones(3)
-    steps = np.maximum(1.0, widths / 2)
-    first_widths = np.maximum(1.0, np.sqrt(widths**2 - steps**2))
-
     first, last = _index_bounds(index_from_index, shape, array.shape)
-    counts = np.ceil((last - first) / steps).astype(int) + 1
+    counts = np.ceil((last - first) / np.maximum(1.0, widths / 2)).astype(int) + 1
+    # Steps that end exactly on the last sample, so that nothing is clipped at the border.
+    steps = np.where(counts > 1, (last - first) / np.maximum(counts - 1, 1), 1.0)
+    first_widths = np.maximum(1.0, np.sqrt(np.maximum(widths**2 - steps**2, 0)))
+
     weights = [
         linear_weights(first[a] + steps[a] * np.arange(counts[a]), array.shape[a], first_widths[a])
         for a in range(3)
     ]
     middle_from_target = np.diag(np.append(1 / steps, 1.0)) @ index_from_index
     middle_from_target[:3, 3] -= first / steps
-    return _affine_transform(_filter_axes(array, weights), middle_from_target, shape, order=1)
+    return _interpolate_linearly(_filter_axes(array, weights), middle_from_target, shape)
 
 
-def _affine_transform(
-    array: VoxelArray, index_from_index: Affine, shape: Shape3, order: Literal[0, 1]
-) -> VoxelArray:
-    """SciPy's interpolation, with the edge voxel held beyond the edge."""
+def _interpolate_linearly(array: VoxelArray, index_from_index: Affine, shape: Shape3) -> VoxelArray:
+    """SciPy's linear interpolation, with the edge voxel held beyond the edge."""
     return np.asarray(
         ndimage.affine_transform(
             array,
             index_from_index[:3, :3],
             index_from_index[:3, 3],
             output_shape=shape,
-            order=order,
+            order=1,
             mode="nearest",
             prefilter=False,
         )
+    )
+
+
+def _pick_nearest(array: VoxelArray, index_from_index: Affine, shape: Shape3) -> VoxelArray:
+    """The nearest voxel's own value, whatever its type, one target slab at a time."""
+    picked = np.empty(shape, dtype=array.dtype)
+    for i, slab in enumerate(picked):
+        index = [_index_along(index_from_index, a, shape, i) for a in range(3)]
+        slab[...] = array[tuple(_nearest(p, n) for p, n in zip(index, array.shape, strict=True))]
+    return picked
+
+
+def _index_along(index_from_index: Affine, axis: int, shape: Shape3, i: int) -> FloatArray:
+    """(J, K) source index along `axis` of the target voxels [i, :, :]."""
+    row = index_from_index[axis]
+    across = row[1] * np.arange(shape[1])[:, None] + row[2] * np.arange(shape[2])[None, :]
+    return np.asarray(row[3] + row[0] * i + across)
+
+
+def _holds(kind: np.dtype[np.generic], value: float) -> bool:
+    """Whether a voxel type can hold a value."""
+    if kind.kind == "f":
+        return True
+    limits = np.iinfo(kind.str)
+    return (
+        value == int(value) and limits.min <= value <= limits.max if np.isfinite(value) else False
     )
 
 
@@ -233,16 +266,12 @@ def _fill_outside(
     rim = 0.5 + AXIS_TOLERANCE
     if (reached >= -rim).all() and (reached <= np.array(source.shape) - 1 + rim).all():
         return array
-    missing: BoolArray = np.zeros(array.shape, dtype=bool)
-    for a in range(3):
-        steps = [index_from_index[a, t] * np.arange(n) for t, n in enumerate(array.shape)]
-        index = (
-            index_from_index[a, 3]
-            + steps[0][:, None, None]
-            + steps[1][None, :, None]
-            + steps[2][None, None, :]
-        )
-        missing |= (index < -rim) | (index > source.shape[a] - 1 + rim)
     filled = array.copy()
-    filled[missing] = outside
+    high = np.array(source.shape) - 1 + rim
+    for i, slab in enumerate(filled):
+        missing: BoolArray = np.zeros(slab.shape, dtype=bool)
+        for a in range(3):
+            index = _index_along(index_from_index, a, array.shape, i)
+            missing |= (index < -rim) | (index > high[a])
+        slab[missing] = outside
     return filled

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 
 from fetusmap.errors import BadInput
 from fetusmap.geometry import Grid
-from fetusmap.types import VoxelArray
+from fetusmap.types import FrozenMapping, VoxelArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +46,7 @@ class Volume:
                 found=f"{self.array.dtype}",
                 remedy="convert labels or flags to integers, and colours or phases to intensity",
             )
-        object.__setattr__(self, "facts", MappingProxyType(dict(self.facts)))
+        object.__setattr__(self, "facts", FrozenMapping(dict(self.facts)))
 
     @property
     def intensity_range(self) -> tuple[float, float]:
