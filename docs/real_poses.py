@@ -30,8 +30,8 @@ KEYPOINTS = (
 )  # fmt: skip
 VOXEL_MM = 3.0
 EVERY = 20
-# The stored axes form a left hand: read as right-handed, eyes, wrists and knees of all fetuses
-# would lie behind their backs. A grid with one reversed axis puts them where they belong.
+# Read with right-handed axes, eyes, wrists and knees of all fetuses would lie behind their backs. A
+# grid with one reversed axis puts them where they belong (exchanged labels would do so as well).
 GRID = fm.Grid.from_spacing((128, 128, 128), VOXEL_MM, direction=np.diag([1.0, 1.0, -1.0]))
 
 

@@ -173,4 +173,4 @@ def _numbers(values: FloatArray) -> str:
 
 
 def _is_true(text: str) -> bool:
-    return text.strip().lower() in ("true", "1", "t", "y", "yes")
+    return text.strip().lower() in ("true", "1", "t")

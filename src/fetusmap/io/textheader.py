@@ -50,7 +50,7 @@ def read_lines(
 def numbers(path: Path, key: str, text: str, count: int) -> FloatArray:
     """Exactly `count` numbers separated by white space."""
     try:
-        values = np.array([float(word) for word in text.split()])
+        values = np.array([float(word) for word in text.replace("_", "?").split()])
     except ValueError:
         values = np.empty(0)
     if len(values) != count:
