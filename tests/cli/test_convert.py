@@ -112,7 +112,7 @@ def test_a_folder_without_cases_is_one_line(fetusmap: Callable, tmp_path: Path) 
     assert not (tmp_path / "d").exists()
 
 
-@pytest.mark.parametrize("name", ["scan[left].nrrd", "a:smile:b.nrrd", "out[bold].nrrd", "ä 胎.nrrd"])
+@pytest.mark.parametrize("name", ["scan[left].mha", "a:smile:b.mha", "out[bold].mha", "ä 胎.mha"])
 def test_names_are_printed_as_they_are(
     fetusmap: Callable, volume: Path, tmp_path: Path, name: str
 ) -> None:

@@ -42,7 +42,9 @@ app = typer.Typer(add_completion=False, rich_markup_mode="rich")
     "test=0.3\n\n  fetusmap convert DATASET NNLANDMARK_FOLDER"
 )
 def convert(
-    source: Annotated[Path, typer.Argument(help="A volume, a pose, or a folder of cases.")],
+    source: Annotated[
+        Path, typer.Argument(help="A volume, a pose, or a folder of cases.", readable=False)
+    ],
     target: Annotated[Path, typer.Argument(help="The file or folder to write.")],
     spacing: Annotated[
         tuple[float, float, float] | None,

@@ -43,7 +43,9 @@ app = typer.Typer(add_completion=False, rich_markup_mode="rich")
     "  fetusmap info pose.mrk.json --json\n\n  fetusmap info DATASET_FOLDER"
 )
 def info(
-    file: Annotated[Path, typer.Argument(help="A volume, a pose, or a dataset's folder.")],
+    file: Annotated[
+        Path, typer.Argument(help="A volume, a pose, or a dataset's folder.", readable=False)
+    ],
     spacing: Annotated[
         tuple[float, float, float] | None,
         typer.Option(help="True spacing in mm, where the file's is missing or wrong."),
