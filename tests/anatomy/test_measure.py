@@ -18,7 +18,7 @@ from fetusmap.anatomy import (
     trunk_flexion_deg,
     trunk_length_mm,
 )
-from fetusmap.anatomy.skeleton import plain_from_skeleton, skeleton_from_plain
+from fetusmap.anatomy.skeleton_file import plain_from_skeleton, skeleton_from_plain
 from fetusmap.geometry import affine_from
 
 SEEDS = st.integers(0, 2**32 - 1)

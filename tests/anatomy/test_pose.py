@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from fetusmap.anatomy import Pose, load_skeleton, plain_from_skeleton, reference_pose
-from fetusmap.anatomy.skeleton import skeleton_from_plain
+from fetusmap.anatomy.skeleton_file import skeleton_from_plain
 from fetusmap.errors import BadInput
 from fetusmap.geometry import affine_from
 

@@ -20,11 +20,8 @@ from fetusmap.anatomy.measure import (
     trunk_length_mm,
 )
 from fetusmap.anatomy.pose import Pose, PosedLandmark, reference_pose
-from fetusmap.anatomy.skeleton import (
-    CrownRumpModel,
-    JointAngle,
-    Segment,
-    Skeleton,
+from fetusmap.anatomy.skeleton import CrownRumpModel, JointAngle, Segment, Skeleton
+from fetusmap.anatomy.skeleton_file import (
     built_in_skeleton,
     load_skeleton,
     plain_from_skeleton,

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from fetusmap.anatomy.skeleton import Side, Skeleton, load_skeleton
+from fetusmap.anatomy.skeleton import Side, Skeleton
+from fetusmap.anatomy.skeleton_file import load_skeleton
 from fetusmap.errors import BadInput
 from fetusmap.geometry import affine_from, apply_affine, check_affine, is_reflection
 from fetusmap.types import Affine, ArrayLike, BoolArray, FloatArray, FrozenMapping, Points3

@@ -19,7 +19,7 @@ import numpy as np
 from pydantic import Field, JsonValue
 
 from fetusmap.anatomy import Pose, Skeleton, built_in_skeleton, skeleton_from_plain
-from fetusmap.anatomy.skeleton import SkeletonDocument
+from fetusmap.anatomy.skeleton_file import SkeletonDocument
 from fetusmap.dataset.splits import check_splits
 from fetusmap.documents import Document, Version1, parse_document, read_json
 from fetusmap.errors import UnreadableFile

@@ -11,7 +11,7 @@ from typing import Self
 from pydantic import JsonValue
 
 from fetusmap.anatomy import Pose, Skeleton, load_skeleton, plain_from_skeleton
-from fetusmap.anatomy.skeleton import BUILT_IN
+from fetusmap.anatomy.skeleton_file import BUILT_IN
 from fetusmap.dataset.layout import (
     CASE_COLUMNS,
     CASES_FILE,
