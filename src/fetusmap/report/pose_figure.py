@@ -82,7 +82,7 @@ def draw_joint_angles(pose: Pose) -> Figure:
     skeleton = pose.skeleton
     shown = [a for a in skeleton.angles if not a.name.startswith("left_")]
     rows = -(-len(shown) // 3)
-    figure = new_figure(12.0, 4.1 * max(rows, 1))
+    figure = new_figure(8.6, 4.2 * max(rows, 1))
     figure.suptitle("Joint angles: measured between the two arrows", color=TEXT, fontsize=12)
     panels = figure.subplots(max(rows, 1), 3, squeeze=False).ravel()
     for spare in panels[len(shown) :]:
