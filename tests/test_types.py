@@ -18,6 +18,7 @@ def test_a_frozen_mapping_reads_like_a_dict_and_cannot_be_changed() -> None:
     source["a"] = 2
     assert frozen == {"a": 1}
     assert (len(frozen), list(frozen), repr(frozen)) == (1, ["a"], "{'a': 1}")
+    assert hash(frozen) == hash(FrozenMapping({"a": [2]}))
     with pytest.raises(TypeError):
         frozen["a"] = 3  # type: ignore[index]
 

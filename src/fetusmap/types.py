@@ -55,6 +55,10 @@ class FrozenMapping(Mapping[KeyT, ValueT]):
     def __repr__(self) -> str:
         return repr(self._items)
 
+    def __hash__(self) -> int:
+        # Equal mappings have equal keys; the values may be lists, which have no hash.
+        return hash(frozenset(self._items))
+
 
 __all__ = [
     "Affine",

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -94,7 +95,11 @@ def test_a_dataset_becomes_nnlandmark_files_and_back(
     fetusmap: Callable, annotated: Path, tmp_path: Path
 ) -> None:
     fetusmap("convert", annotated, tmp_path / "d")
-    assert fetusmap("convert", tmp_path / "d", tmp_path / "nn").out.strip().endswith("2 cases")
+    assert (
+        fetusmap("convert", tmp_path / "d", tmp_path / "nn")
+        .out.strip()
+        .endswith("2 cases, 0 failed")
+    )
     assert fetusmap("convert", tmp_path / "nn", tmp_path / "again").code == 0
     again = fm.load_dataset(tmp_path / "again")
     assert np.allclose(
@@ -125,7 +130,8 @@ def test_options_that_do_not_apply_are_refused(
 ) -> None:
     outcome = fetusmap("convert", pose, tmp_path / "x.csv", "--split", "train=1")
     assert outcome.code == 2
-    assert "a folder of annotated cases" in outcome.err
+    assert "options that apply to a pose" in outcome.err
+    assert "--split" in outcome.err
 
 
 def test_a_bad_table_of_subjects_stops_before_anything_is_written(
@@ -151,3 +157,36 @@ def test_a_full_output_is_one_line(pose: Path) -> None:
     assert done.returncode == 2
     assert b"No space left" in done.stderr
     assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "split", [["train=0.7", "test=0.7"], ["train=nan"], ["=1"], ["a=0.5", "a=0.5"], ["train"]]
+)
+def test_bad_splits_stop_before_anything_is_written(
+    fetusmap: Callable, annotated: Path, tmp_path: Path, split: list[str]
+) -> None:
+    words = [word for part in split for word in ("--split", part)]
+    outcome = fetusmap("convert", annotated, tmp_path / "d", *words)
+    assert outcome.code == 2
+    assert outcome.err.count("\n") == 1
+    assert not (tmp_path / "d").exists()
+
+
+def test_a_terminated_command_leaves_no_temporary_file(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    grid = fm.Grid.from_spacing((200, 200, 200), 0.5)
+    array = rng.integers(0, 255, grid.shape, dtype=np.uint8)
+    fm.save_volume(fm.Volume(array, grid), tmp_path / "large.nii")
+    program = Path(sys.executable).with_name("fetusmap")
+    words = [str(program), "convert", str(tmp_path / "large.nii"), str(tmp_path / "out.nrrd")]
+    with subprocess.Popen(words) as running:
+        for _ in range(2000):
+            if any(path.name.startswith(".") for path in tmp_path.iterdir()):
+                break
+            time.sleep(0.005)
+        running.terminate()
+        code = running.wait()
+    if code == 0:
+        pytest.skip("this machine wrote the file before it could be stopped")
+    assert code == 143
+    assert [path.name for path in tmp_path.iterdir()] == ["large.nii"]

@@ -104,3 +104,10 @@ def test_a_reader_that_leaves_is_no_error(pose: Path) -> None:
         running.stdout.close()
         assert running.stderr.read() == b""
         assert running.wait() == 0
+
+
+def test_no_words_at_all_show_the_help_and_no_error(fetusmap: Callable) -> None:
+    outcome = fetusmap()
+    assert outcome.code == 2
+    assert "Commands" in outcome.out
+    assert outcome.err == ""

@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 
 import fetusmap as fm
-from fetusmap.dataset import export_nnlandmark, find_foreign_cases
+from fetusmap.dataset import (
+    Subject,
+    export_nnlandmark,
+    find_foreign_cases,
+    import_cases,
+    read_subjects,
+)
 
 
 def indices_of(pose: fm.Pose, grid: fm.Grid) -> dict[str, list[float]]:
@@ -72,7 +78,10 @@ def test_markups_beside_volumes(
 def test_export_and_import_again(dataset_folder: Path, tmp_path: Path) -> None:
     dataset = fm.load_dataset(dataset_folder)
     (tmp_path / "nn").mkdir()
-    assert export_nnlandmark(dataset, tmp_path / "nn") == 5
+    outcomes = list(export_nnlandmark(dataset, tmp_path / "nn"))
+    assert [(case.name, error) for case, error in outcomes] == [
+        (f"case-{n}", None) for n in range(1, 6)
+    ]
     for found, case in zip(find_foreign_cases(tmp_path / "nn"), dataset.cases[1:], strict=True):
         assert same_place(found.load(dataset.skeleton)[1], case.load_pose())
 
@@ -147,3 +156,66 @@ def test_a_table_of_spacings_that_is_none_is_refused(tmp_path: Path) -> None:
     (tmp_path / "spacing.json").write_text("[]")
     with pytest.raises(fm.BadInput, match=r"spacing\.json"):
         find_foreign_cases(tmp_path)
+
+
+def test_export_leaves_out_what_cannot_be_written_and_goes_on(
+    tmp_path: Path, make_volume: Callable[..., fm.Volume]
+) -> None:
+    absent = fm.Pose.from_positions({})
+    with fm.DatasetWriter(tmp_path / "d", name="d", licence="none") as writer:
+        for name, pose in (("a", fm.reference_pose()), ("b", absent), ("c", fm.reference_pose())):
+            writer.add(make_volume(name), pose)
+    (tmp_path / "nn").mkdir()
+    outcomes = dict(export_nnlandmark(fm.load_dataset(tmp_path / "d"), tmp_path / "nn"))
+    assert [case.name for case, error in outcomes.items() if error] == ["b"]
+    names = sorted(path.name for path in (tmp_path / "nn").iterdir())
+    assert names == ["a.nii.gz", "a_landmark.json", "c.nii.gz", "c_landmark.json"]
+
+
+def test_annotations_in_two_layouts_are_refused(tmp_path: Path, pose: fm.Pose) -> None:
+    fm.save_pose(pose, tmp_path / "a.mrk.json")
+    (tmp_path / "b_landmark.json").write_text('{"landmarks": {"head": [1, 2, 3]}}')
+    with pytest.raises(fm.UnreadableFile, match="annotations in one layout"):
+        find_foreign_cases(tmp_path)
+
+
+def test_two_volumes_of_one_name_are_refused(
+    tmp_path: Path, make_volume: Callable[..., fm.Volume], pose: fm.Pose
+) -> None:
+    for suffix in (".nrrd", ".nii.gz"):
+        fm.save_volume(make_volume("q"), tmp_path / f"q{suffix}")
+    fm.save_pose(pose, tmp_path / "q.mrk.json")
+    with pytest.raises(fm.UnreadableFile, match=r"q\.nii\.gz, q\.nrrd"):
+        find_foreign_cases(tmp_path)
+
+
+def test_volumes_are_found_whatever_the_case_of_their_suffix(
+    tmp_path: Path, make_volume: Callable[..., fm.Volume], pose: fm.Pose
+) -> None:
+    fm.save_volume(make_volume("q"), tmp_path / "q.NII.GZ")
+    fm.save_pose(pose, tmp_path / "q.mrk.json")
+    (case,) = find_foreign_cases(tmp_path)
+    assert case.load(fm.load_skeleton())[1].equals(pose)
+
+
+def test_a_table_of_subjects_finds_cases_by_their_safe_names(tmp_path: Path) -> None:
+    path = tmp_path / "subjects.csv"
+    path.write_text("case,subject,gestational_age_days\nscan 0,A,80\nscan 1,,\n")
+    assert read_subjects(path) == {"scan_0": Subject("A", 80.0), "scan_1": Subject("scan_1")}
+    path.write_text("case,subject\nscan 0,A\nscan_0,B\n")
+    with pytest.raises(fm.UnreadableFile, match="'scan_0' twice"):
+        read_subjects(path)
+
+
+def test_a_case_without_a_row_in_the_table_is_left_out(
+    tmp_path: Path, make_volume: Callable[..., fm.Volume], pose: fm.Pose
+) -> None:
+    for name in ("a", "b"):
+        fm.save_volume(make_volume(name), tmp_path / f"{name}.nrrd")
+        fm.save_pose(pose, tmp_path / f"{name}.mrk.json")
+    writer = fm.DatasetWriter(tmp_path / "d", name="d", licence="none")
+    steps = import_cases(find_foreign_cases(tmp_path), writer, subjects={"a": Subject("A")})
+    outcomes = {case.name: outcome for case, outcome in steps}
+    assert isinstance(outcomes["a"], fm.Volume)
+    assert "a row in the table of subjects" in str(outcomes["b"])
+    assert [case.subject for case in writer.cases] == ["A"]

@@ -189,3 +189,32 @@ def test_a_dataset_cannot_make_us_open_another_file(dataset_folder: Path, skelet
     path.write_text(json.dumps({**json.loads(path.read_text()), "skeleton": skeleton}))
     with pytest.raises(fm.BadInput, match="a built-in skeleton"):
         fm.load_dataset(dataset_folder)
+
+
+@pytest.mark.parametrize("days", [0, -5, float("inf"), float("nan"), 400])
+def test_an_age_that_is_none_is_refused(
+    tmp_path: Path, make_volume: Callable[..., fm.Volume], days: float
+) -> None:
+    writer = fm.DatasetWriter(tmp_path / "d", name="d", licence="none")
+    with pytest.raises(fm.BadInput, match="a gestational age in days"):
+        writer.add(make_volume("a"), None, gestational_age_days=days)
+
+
+def test_what_could_not_be_read_back_is_not_written(
+    tmp_path: Path, make_volume: Callable[..., fm.Volume]
+) -> None:
+    def write() -> None:
+        made_by = {"log": "x" * 2_000_000}
+        with fm.DatasetWriter(tmp_path / "d", name="d", licence="none", made_by=made_by) as writer:
+            writer.add(make_volume("a"), None)
+
+    with pytest.raises(fm.BadInput, match="read back"):
+        write()
+
+
+def test_facts_of_several_lines_become_one(
+    tmp_path: Path, make_volume: Callable[..., fm.Volume]
+) -> None:
+    with fm.DatasetWriter(tmp_path / "d", name="d", licence="none") as writer:
+        writer.add(make_volume("a"), None, facts={"note": "first\r\nsecond\x00"})
+    assert fm.load_dataset(tmp_path / "d").cases[0].facts == {"note": "first second"}

@@ -37,7 +37,17 @@ def test_the_papers_split_is_100_and_52() -> None:
     assert splits != split_by_subject(subject_of, {"train": 100 / 152, "test": 52 / 152}, seed=1)
 
 
-@pytest.mark.parametrize("parts", [{}, {"a": 0.5}, {"a": 1.5, "b": -0.5}, {"a": 0.99, "b": 0.01}])
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {},
+        {"a": 0.5},
+        {"a": 1.5, "b": -0.5},
+        {"a": 0.99, "b": 0.01},
+        {"a": float("nan")},
+        {"": 1.0},
+    ],
+)
 def test_bad_parts_are_refused(parts: dict[str, float]) -> None:
     with pytest.raises(BadInput, match="splits: expected"):
         split_by_subject({"a": "a", "b": "b"}, parts, seed=0)

@@ -227,7 +227,8 @@ def test_a_doubtful_spacing_is_refused_until_the_caller_decides(
     loaded = load_volume(path, spacing_mm=(1, 2, 3))
     # The file's own directions are kept: it is left-handed.
     np.testing.assert_array_equal(loaded.grid.affine, np.diag([-1.0, 2.0, 3.0, 1.0]))
-    assert loaded.warnings == ("spacing 1 x 2 x 3 mm given by the caller",)
+    told = ("spacing 1 x 2 x 3 mm given by the caller", f"not believed: {found}")
+    assert loaded.warnings == told
 
 
 def test_an_element_size_stands_in_for_the_spacing(put, craft, phantom, agrees):
@@ -246,6 +247,7 @@ def test_a_missing_orientation_is_refused_until_the_caller_decides(put, craft, r
     assert loaded.warnings == (
         "spacing 1 x 2 x 3 mm given by the caller",
         "no usable orientation in the file: axes taken as left, posterior, superior",
+        "not believed: no TransformMatrix",
     )
 
 

@@ -15,7 +15,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from fetusmap.io import load_volume
+from fetusmap.errors import BadInput
+from fetusmap.geometry import Grid, random_rotations
+from fetusmap.io import load_volume, save_volume
+from fetusmap.volume import Volume
 
 RAS_FROM_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 CORNERS = np.argwhere(np.ones((2, 2, 2))) * (15, 16, 17)
@@ -407,7 +410,10 @@ def test_a_pixdim_that_contradicts_the_sform_is_refused_until_the_caller_decides
         load_volume(path)
     loaded = load_volume(path, spacing_mm=(1, 1, 3))
     np.testing.assert_array_equal(loaded.grid.affine, np.diag([-1.0, -1.0, 3.0, 1.0]))
-    assert loaded.warnings == ("spacing 1 x 1 x 3 mm given by the caller",)
+    assert loaded.warnings == (
+        "spacing 1 x 1 x 3 mm given by the caller",
+        "not believed: pixdim (1, 1, 3) but spacing (1, 1, 1) in the sform",
+    )
 
 
 def test_pixdim_and_sform_may_differ_by_rounding(tmp_path, craft):
@@ -428,6 +434,7 @@ def test_a_file_without_any_orientation_is_refused_until_the_caller_decides(
     assert loaded.warnings == (
         "spacing 0.5 x 0.5 x 0.5 mm given by the caller",
         "no usable orientation in the file: axes taken as left, posterior, superior",
+        "not believed: neither qform nor sform, only pixdim (0.5, 0.5, 0.5)",
     )
 
 
@@ -437,3 +444,35 @@ def test_a_nan_in_the_sform_is_refused_until_the_caller_decides(tmp_path, craft,
     with refused("nan", "--spacing"):
         load_volume(path)
     assert len(load_volume(path, spacing_mm=(1, 1, 1)).warnings) == 2
+
+
+def test_a_mirror_that_no_spacing_can_settle_stays_refused(write, refused):
+    mirrored = OBLIQUE.copy()
+    mirrored[:3, 0] *= -1
+    path = write(qform=(mirrored, 1), sform=(OBLIQUE, 1))
+    for spacing in (None, (1.0, 1.0, 1.0)):
+        with refused("mirror images of each other"):
+            load_volume(path, spacing_mm=spacing)
+
+
+@pytest.mark.parametrize(
+    ("shape", "origin", "found"),
+    [((40_000, 16, 16), (0, 0, 0), "40000"), ((16, 16, 16), (1e6 + 0.03, 0, 0), "an error of")],
+)
+def test_what_nifti_cannot_hold_is_refused_and_nrrd_takes_it(shape, origin, found, tmp_path):
+    grid = Grid.from_spacing(shape, 0.5, origin)
+    volume = Volume(np.zeros(shape, np.uint8), grid)
+    with pytest.raises(BadInput, match=found):
+        save_volume(volume, tmp_path / "case.nii.gz")
+    save_volume(volume, tmp_path / "case.nrrd")
+    assert load_volume(tmp_path / "case.nrrd").grid.is_close(grid, 1e-9)
+    assert [path.name for path in tmp_path.iterdir()] == ["case.nrrd"]
+
+
+@pytest.mark.parametrize("spacing", [0.05, 5.0])
+@pytest.mark.parametrize("seed", range(5))
+def test_spacings_at_the_limits_survive_single_precision(spacing, seed, tmp_path):
+    turn = random_rotations(np.random.default_rng(seed), 1)[0]
+    grid = Grid.from_spacing((16, 16, 16), spacing, (1, 2, 3), turn)
+    save_volume(Volume(np.zeros(grid.shape, np.uint8), grid), tmp_path / "case.nii")
+    assert load_volume(tmp_path / "case.nii").grid.is_close(grid, 1e-3)

@@ -78,7 +78,7 @@ def test_a_space_without_anatomy_is_refused_until_the_caller_decides(space, put,
         load_volume(path)
     loaded = load_volume(path, spacing_mm=(1, 2, 3))
     np.testing.assert_array_equal(loaded.grid.affine, np.diag([1.0, 2.0, 3.0, 1.0]))
-    assert len(loaded.warnings) == 2
+    assert len(loaded.warnings) == 3
 
 
 def test_spacings_without_directions_are_refused_until_the_caller_decides(put, craft, refused):

@@ -111,7 +111,11 @@ def test_a_pose_without_any_landmark_comes_back(suffix, tmp_path):
 @pytest.mark.parametrize("suffix", POSE_SUFFIXES)
 def test_the_extremes_of_numbers_come_back(suffix, tmp_path):
     pose = Pose.from_positions(
-        {"head": (5e-324, -0.0, 1e100), "neck": (1 / 3, -2 / 3, 1e16 + 2), "spine": (1e-7, 0, 0)}
+        {
+            "head": (5e-324, -0.0, 1e6),
+            "neck": (1 / 3, -2 / 3, 2**19 + 2**-33),
+            "spine": (1e-7, 0, 0),
+        }
     )
     confidence = np.where(pose.present, 5e-324, 0)
     pose = Pose(pose.skeleton, pose.positions_mm, confidence)

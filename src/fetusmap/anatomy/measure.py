@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fetusmap.anatomy.pose import Pose
+from fetusmap.errors import BadInput
 from fetusmap.types import FloatArray, RotationMatrix
 
 
@@ -103,8 +104,12 @@ def crown_rump_length(pose: Pose, position_sd_mm: float = 0.0) -> CrownRumpLengt
 
     Args:
         pose: in any frame of millimetres.
-        position_sd_mm: standard deviation of the landmarks, per axis.
+        position_sd_mm: standard deviation of the landmarks, per axis; 0 or more.
     """
+    if not position_sd_mm >= 0:
+        raise BadInput(
+            "position_sd_mm", expected="0 or more", found=f"{position_sd_mm}", remedy="give mm"
+        )
     model = pose.skeleton.crown_rump
     if model is None:
         return CrownRumpLength(float("nan"), float("nan"))

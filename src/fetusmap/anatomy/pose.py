@@ -14,6 +14,9 @@ from fetusmap.errors import BadInput
 from fetusmap.geometry import affine_from, apply_affine, check_affine, is_reflection
 from fetusmap.types import Affine, ArrayLike, BoolArray, FloatArray, FrozenMapping, Points3
 
+FARTHEST_MM = 1e6
+"""A kilometre: what lies beyond is no position in a scanner's room."""
+
 
 @dataclass(frozen=True, eq=False)
 class PosedLandmark:
@@ -73,6 +76,13 @@ class Pose:
                 expected="three finite coordinates per landmark, or three NaN",
                 found="an infinite or half-absent position",
                 remedy="set all three coordinates of an absent landmark to NaN",
+            )
+        if (np.abs(positions) > FARTHEST_MM).any():
+            raise BadInput(
+                "pose",
+                expected=f"coordinates of at most {FARTHEST_MM:.0e} mm",
+                found=f"{np.nanmax(np.abs(positions)):.3g}",
+                remedy="check the unit",
             )
         confidence = np.where(absent, 0.0, confidence)
         if not ((confidence >= 0) & (confidence <= 1)).all():

@@ -72,6 +72,7 @@ def track(items: Iterable[ItemT], what: str, count: int) -> Iterable[ItemT]:
         TimeRemainingColumn(),
         console=err,
         transient=True,
+        disable=not err.is_terminal,
     )
     with progress:
         yield from progress.track(items, total=count, description=what)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +13,7 @@ from fetusmap.anatomy import Skeleton, load_skeleton
 from fetusmap.cli.console import out, track, warn
 from fetusmap.dataset import (
     DatasetWriter,
+    check_fractions,
     export_nnlandmark,
     find_foreign_cases,
     import_cases,
@@ -25,13 +26,27 @@ from fetusmap.errors import BadInput, FetusmapError
 from fetusmap.io import (
     DEFAULT_LIMITS,
     POSE_SUFFIXES,
+    ReadLimits,
     load_pose,
     load_volume,
     save_pose,
     save_volume,
     suffix_of,
 )
+from fetusmap.types import Triple
 from fetusmap.volume import Volume
+
+DEFAULT_SKELETON = "fetus-16"
+NO_LICENCE = "unknown"
+APPLICABLE = {
+    "a volume": {"--spacing", "--overwrite", "--follow-links"},
+    "a pose": {"--skeleton", "--overwrite"},
+    "a folder": {
+        "--spacing", "--skeleton", "--subjects", "--split", "--licence", "--follow-links"
+    },
+    "a dataset": {"--overwrite"},
+}  # fmt: skip
+"""Which options mean something for which kind of source; the others would be ignored in silence."""
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich")
 
@@ -52,7 +67,7 @@ def convert(
     ] = None,
     skeleton: Annotated[
         str, typer.Option(help="Skeleton of the poses: a built-in name or a JSON file.")
-    ] = "fetus-16",
+    ] = DEFAULT_SKELETON,
     subjects: Annotated[
         Path | None,
         typer.Option(help="CSV with columns case, subject, gestational_age_days for a folder."),
@@ -61,7 +76,7 @@ def convert(
         list[str] | None, typer.Option(help="NAME=PART of the subjects; give one per split.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the random splits.")] = 0,
-    licence: Annotated[str, typer.Option(help="Of a folder's data.")] = "unknown",
+    licence: Annotated[str, typer.Option(help="Of a folder's data.")] = NO_LICENCE,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace an existing file.")
     ] = False,
@@ -74,51 +89,33 @@ def convert(
     A folder with volumes and annotations beside them (nnLandmark, 3D Slicer markups) becomes a
     dataset; a dataset becomes a folder of nnLandmark annotations.
     """
-    limits = replace(DEFAULT_LIMITS, follow_links=follow_links)
-    is_folder = os.path.isdir(source)  # noqa: PTH112 - unlike is_dir() it does not raise
-    if not is_folder and (subjects or split):
+    given = {
+        "--spacing": spacing is not None,
+        "--skeleton": skeleton != DEFAULT_SKELETON,
+        "--subjects": subjects is not None,
+        "--split": bool(split),
+        "--licence": licence != NO_LICENCE,
+        "--overwrite": overwrite,
+        "--follow-links": follow_links,
+    }
+    kind = _kind_of(source)
+    odd = [option for option, used in given.items() if used and option not in APPLICABLE[kind]]
+    if odd:
         raise BadInput(
             source,
-            expected="a folder of annotated cases with --subjects and --split",
-            found="a file",
-            remedy="leave these options out",
+            expected=f"options that apply to {kind}: {', '.join(sorted(APPLICABLE[kind]))}",
+            found=", ".join(odd),
+            remedy="leave them out",
         )
-    if is_folder and is_dataset(source):
-        count = _export(source, target, overwrite)
-        out.print(f"{target}: {count} cases")
-        return 0
-    if is_folder:
-        parts = _parts(split or [])
-        table = read_subjects(subjects) if subjects else {}
-        cases = find_foreign_cases(source)
-        writer = DatasetWriter(
-            target,
-            name=target.name,
-            licence=licence,
-            skeleton=load_skeleton(skeleton),
-            made_by={"imported_from": source.name},
-        )
-        failed = 0
-        with writer:
-            steps = import_cases(cases, writer, subjects=table, spacing_mm=spacing, limits=limits)
-            for case, outcome in track(steps, "importing", len(cases)):
-                failed += isinstance(outcome, FetusmapError)
-                for line in _told(outcome):
-                    warn(f"case {case.name}: {line}")
-            if not writer.cases:
-                raise BadInput(
-                    source,
-                    expected="at least one case that can be imported",
-                    found=f"{failed} that cannot",
-                    remedy="see the warnings above",
-                )
-            if parts:
-                subject_of = {case.name: case.subject for case in writer.cases}
-                writer.splits = split_by_subject(subject_of, parts, seed)
-        out.print(f"{target}: {len(writer.cases)} cases, {failed} failed")
-        return 1 if failed else 0
-    if suffix_of(source, POSE_SUFFIXES):
-        save_pose(load_pose(source, _skeleton(skeleton)), target, overwrite=overwrite)
+    limits = replace(DEFAULT_LIMITS, follow_links=follow_links)
+    if kind == "a dataset":
+        return _export(source, target, overwrite)
+    if kind == "a folder":
+        wanted = _Import(spacing, limits, subjects, _parts(split or []), seed)
+        return _import(source, target, load_skeleton(skeleton), licence, wanted)
+    if kind == "a pose":
+        own = None if skeleton == DEFAULT_SKELETON else load_skeleton(skeleton)
+        save_pose(load_pose(source, own), target, overwrite=overwrite)
     else:
         volume = load_volume(source, spacing_mm=spacing, limits=limits)
         for warning in volume.warnings:
@@ -126,6 +123,54 @@ def convert(
         save_volume(volume, target, overwrite=overwrite)
     out.print(str(target))
     return 0
+
+
+def _kind_of(source: Path) -> str:
+    """What there is to convert; what is no folder is told apart by its suffix."""
+    if os.path.isdir(source):  # noqa: PTH112 - unlike is_dir() it does not raise
+        return "a dataset" if is_dataset(source) else "a folder"
+    return "a pose" if suffix_of(source, POSE_SUFFIXES) else "a volume"
+
+
+@dataclass(frozen=True)
+class _Import:
+    """How a folder is to be imported."""
+
+    spacing: Triple | None
+    limits: ReadLimits
+    subjects: Path | None
+    parts: dict[str, float]
+    seed: int
+
+
+def _import(source: Path, target: Path, skeleton: Skeleton, licence: str, wanted: _Import) -> int:
+    """Turn a folder of annotated volumes into a dataset."""
+    table = read_subjects(wanted.subjects) if wanted.subjects else None
+    cases = find_foreign_cases(source)
+    made_by = {"imported_from": source.name}
+    failed = 0
+    with DatasetWriter(
+        target, name=target.name, licence=licence, skeleton=skeleton, made_by=made_by
+    ) as writer:
+        steps = import_cases(
+            cases, writer, subjects=table, spacing_mm=wanted.spacing, limits=wanted.limits
+        )
+        for case, outcome in track(steps, "importing", len(cases)):
+            failed += isinstance(outcome, FetusmapError)
+            for line in _told(outcome):
+                warn(f"case {case.name}: {line}")
+        if not writer.cases:
+            raise BadInput(
+                source,
+                expected="at least one case that can be imported",
+                found=f"{failed} that cannot",
+                remedy="see the warnings above",
+            )
+        if wanted.parts:
+            subject_of = {case.name: case.subject for case in writer.cases}
+            writer.splits = split_by_subject(subject_of, wanted.parts, wanted.seed)
+    out.print(f"{target}: {len(writer.cases)} cases, {failed} failed")
+    return 1 if failed else 0
 
 
 def _told(outcome: Volume | FetusmapError) -> tuple[str, ...]:
@@ -136,6 +181,8 @@ def _told(outcome: Volume | FetusmapError) -> tuple[str, ...]:
 
 
 def _export(source: Path, target: Path, overwrite: bool) -> int:
+    """Turn a dataset into a folder of volumes with landmark files."""
+    dataset = load_dataset(source)
     try:
         target.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -145,22 +192,28 @@ def _export(source: Path, target: Path, overwrite: bool) -> int:
             found=(error.strerror or type(error).__name__).lower(),
             remedy="choose another",
         ) from error
-    return export_nnlandmark(load_dataset(source), target, overwrite=overwrite)
-
-
-def _skeleton(name: str) -> Skeleton | None:
-    """None lets a pose file name its own built-in skeleton."""
-    return None if name == "fetus-16" else load_skeleton(name)
+    done = failed = 0
+    steps = export_nnlandmark(dataset, target, overwrite=overwrite)
+    for case, trouble in track(steps, "exporting", sum(c.is_annotated for c in dataset.cases)):
+        done, failed = done + (trouble is None), failed + (trouble is not None)
+        if trouble is not None:
+            warn(f"case {case.name}: left out: {trouble}")
+    out.print(f"{target}: {done} cases, {failed} failed")
+    return 1 if failed else 0
 
 
 def _parts(split: list[str]) -> dict[str, float]:
     parts = {}
     for text in split:
         name, _, part = text.partition("=")
+        if name in parts:
+            raise BadInput("--split", expected="each name once", found=name, remedy="drop one")
         try:
             parts[name] = float(part)
         except ValueError:
             raise BadInput(
                 "--split", expected="NAME=PART", found=repr(text), remedy="try train=0.7"
             ) from None
+    if parts:
+        check_fractions(parts)
     return parts

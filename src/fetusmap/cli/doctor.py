@@ -19,7 +19,6 @@ from fetusmap.anatomy import reference_pose
 from fetusmap.cli.console import out, print_facts
 from fetusmap.geometry import Grid
 from fetusmap.io import load_pose, load_volume, save_pose, save_volume
-from fetusmap.report import draw_pose
 from fetusmap.volume import Volume
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich")
@@ -70,6 +69,8 @@ def check_poses() -> str:
 
 def check_figures() -> str:
     """Draw a pose."""
+    from fetusmap.report import draw_pose  # here, as torch below
+
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "pose.png"
         draw_pose(reference_pose()).savefig(path)

@@ -66,7 +66,11 @@ def info(
         if not as_json:
             print_pose(file, pose)
             return
-        facts = {**plain_from_pose(pose), "measurements": measurement_facts(pose)}
+        facts = {
+            **plain_from_pose(pose),
+            "measurements": measurement_facts(pose),
+            "warnings": list(implausibilities(pose)),
+        }
     else:
         limits = replace(DEFAULT_LIMITS, follow_links=follow_links)
         facts = volume_facts(load_volume(file, spacing_mm=spacing, limits=limits), file)

@@ -6,6 +6,7 @@ A subcommand's module is imported when it is called, so that `fetusmap --help` i
 
 from __future__ import annotations
 
+import signal
 import sys
 import traceback
 from importlib import import_module
@@ -25,6 +26,8 @@ COMMANDS = {
     "doctor": ("fetusmap.cli.doctor", "Check that this installation works."),
 }
 DEBUG = "--debug"
+INTERRUPTED = 130  # what Typer makes of Ctrl-C
+TERMINATED = 143
 
 
 class LazyGroup(typer.core.TyperGroup):
@@ -81,6 +84,8 @@ def main(arguments: list[str] | None = None) -> None:
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = DEBUG in words
     words = [word for word in words if word != DEBUG]
+    # Schedulers and containers end programs this way: temporary files must still go.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name must never stop a command
@@ -93,9 +98,6 @@ def run(words: list[str], *, debug: bool = False) -> int:
         result = app(words, prog_name="fetusmap", standalone_mode=False)
     except FetusmapError as error:
         return _complain(str(error), debug)
-    except (KeyboardInterrupt, typer.Abort):
-        _complain("stopped; what was finished is kept", debug)
-        return 130
     except MemoryError:
         return _complain("not enough memory; close other programs or use a smaller volume", debug)
     except OSError as error:
@@ -104,11 +106,14 @@ def run(words: list[str], *, debug: bool = False) -> int:
         if hasattr(error, "format_message"):  # how Typer says that a command line is wrong
             context = getattr(error, "ctx", None)
             command = context.command_path if context else "fetusmap"
-            return _complain(f"{error.format_message()} See '{command} --help'.", debug)
+            message = error.format_message()  # empty when the help itself was the answer
+            return _complain(f"{message} See '{command} --help'.", debug) if message else 2
         what = f"{type(error).__name__}: {error}"
         return _complain(
             f"internal error, please report it with the output of --debug: {what}", debug
         )
+    if result == INTERRUPTED:
+        _complain("stopped; what was finished is kept", debug)
     return result if isinstance(result, int) else 0
 
 

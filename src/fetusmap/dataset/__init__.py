@@ -9,7 +9,7 @@ from fetusmap.dataset.importers import (
     read_subjects,
 )
 from fetusmap.dataset.layout import Case, Dataset, is_dataset, load_dataset
-from fetusmap.dataset.splits import check_splits, split_by_subject
+from fetusmap.dataset.splits import check_fractions, check_splits, split_by_subject
 from fetusmap.dataset.writer import DatasetWriter
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "DatasetWriter",
     "ForeignCase",
     "Subject",
+    "check_fractions",
     "check_splits",
     "export_nnlandmark",
     "find_foreign_cases",

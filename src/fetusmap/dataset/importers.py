@@ -17,13 +17,13 @@ from pathlib import Path
 from pydantic import RootModel
 
 from fetusmap.anatomy import Pose, Skeleton
-from fetusmap.dataset.layout import CASE_COLUMNS, Dataset, age_in_days
+from fetusmap.dataset.layout import CASE_COLUMNS, Case, Dataset, age_in_days
 from fetusmap.dataset.writer import DatasetWriter
 from fetusmap.documents import MAX_TABLE_BYTES, Document, Position, parse_document, read_json
 from fetusmap.errors import BadInput, FetusmapError, UnreadableFile
 from fetusmap.geometry import Grid
 from fetusmap.io import DEFAULT_LIMITS, VOLUME_SUFFIXES, ReadLimits, load_volume
-from fetusmap.io.files import atomic_path, is_plain_name, safe_name
+from fetusmap.io.files import atomic_path, is_plain_name, safe_name, suffix_of
 from fetusmap.io.markups import read_markups
 from fetusmap.io.nnlandmark import (
     SUFFIX,
@@ -107,16 +107,25 @@ class ForeignCase:
 
 
 def find_foreign_cases(folder: str | Path) -> tuple[ForeignCase, ...]:
-    """Find the annotated volumes of a folder, in the first layout that it fits, sorted by name.
+    """Find the annotated volumes of a folder, sorted by name.
 
     Raises:
-        UnreadableFile: no folder, or no annotated volume in it.
+        UnreadableFile: no folder, no annotated volume in it, annotations in several layouts, or
+            several volumes for one annotation.
     """
     folder = Path(folder)
     if folder.is_dir():
-        for find in (_find_nnlandmark_raw, _find_nnlandmark, _find_markups):
-            if cases := find(folder):
-                return _named(folder, cases)
+        finders = (_find_nnlandmark_raw, _find_nnlandmark, _find_markups)
+        layouts = [cases for find in finders if (cases := find(folder))]
+        if len(layouts) > 1:
+            raise UnreadableFile(
+                folder,
+                expected="annotations in one layout",
+                found=" and ".join(f"{len(cases)} like {cases[0].name!r}" for cases in layouts),
+                remedy="put each layout into a folder of its own",
+            )
+        if layouts:
+            return _named(folder, layouts[0])
     raise UnreadableFile(
         folder,
         expected=f"volumes with <case>{SUFFIX} or <case>.mrk.json beside them, or {ALL_LANDMARKS}",
@@ -138,7 +147,7 @@ def import_cases(
     Args:
         cases: as `find_foreign_cases` gives them.
         writer: of the dataset; its skeleton names the landmarks.
-        subjects: case name to who it is; others count as their own subject.
+        subjects: case name to who it is, for every case; None counts each as its own subject.
         spacing_mm: overrides the spacing of every volume.
         limits: for reading the volumes.
 
@@ -146,8 +155,15 @@ def import_cases(
         Each case, with the volume that was written or the error that kept it out.
     """
     for case in cases:
-        subject = (subjects or {}).get(case.name, Subject(case.name))
+        subject = Subject(case.name) if subjects is None else subjects.get(case.name)
         try:
+            if subject is None:
+                raise BadInput(
+                    f"case {case.name!r}",
+                    expected="a row in the table of subjects",
+                    found="none",
+                    remedy="add it, so that no subject can stand in two splits",
+                )
             volume, pose = case.load(writer.skeleton, spacing_mm=spacing_mm, limits=limits)
             writer.add(
                 volume,
@@ -164,41 +180,49 @@ def import_cases(
 def read_subjects(path: Path) -> dict[str, Subject]:
     """Read a table of case, subject and, perhaps, gestational_age_days.
 
-    Raises:
-        UnreadableFile: no such table, or an age that is no number of days.
-    """
-    return {
-        row["case"]: Subject(
-            row["subject"] or row["case"],
-            age_in_days(row.get("gestational_age_days") or "", path, row["case"]),
-        )
-        for row in read_rows(path, CASE_COLUMNS[:2])
-    }
-
-
-def export_nnlandmark(dataset: Dataset, folder: Path, *, overwrite: bool = False) -> int:
-    """Write annotated cases as `<case>.nii.gz` with `<case>_landmark.json` beside.
-
-    Returns:
-        How many cases were written.
+    Case names are made safe as those of files are, so that both find each other.
 
     Raises:
-        BadInput: a place that cannot be written, or an existing file.
+        UnreadableFile: no such table, a case twice, or an age that is no number of days.
     """
-    annotated = [case for case in dataset.cases if case.is_annotated]
-    for case in annotated:
-        with atomic_path(folder / case.volume_path.name, overwrite=overwrite) as temporary:
-            shutil.copyfile(case.volume_path, temporary)
+    subjects: dict[str, Subject] = {}
+    for row in read_rows(path, CASE_COLUMNS[:2]):
+        name = safe_name(row["case"])
+        if name in subjects:
+            raise UnreadableFile(
+                path, expected="each case once", found=f"{name!r} twice", remedy="remove one row"
+            )
+        age = age_in_days(row.get("gestational_age_days") or "", path, row["case"])
+        subjects[name] = Subject(row["subject"] or name, age)
+    return subjects
+
+
+def export_nnlandmark(
+    dataset: Dataset, folder: Path, *, overwrite: bool = False
+) -> Iterator[tuple[Case, FetusmapError | None]]:
+    """Write annotated cases as `<case>.nii.gz` with `<case>_landmark.json`, one per step.
+
+    Yields:
+        Each annotated case, with the error that kept it out, if any.
+    """
+    for case in dataset.cases:
+        if not case.is_annotated:
+            continue
         path = folder / f"{case.name}{SUFFIX}"
-        write_nnlandmark(case.load_pose(), path, case.load_grid(), overwrite=overwrite)
-    return len(annotated)
+        try:
+            write_nnlandmark(case.load_pose(), path, case.load_grid(), overwrite=overwrite)
+            with atomic_path(folder / case.volume_path.name, overwrite=overwrite) as temporary:
+                shutil.copyfile(case.volume_path, temporary)
+        except FetusmapError as error:
+            yield case, error
+        else:
+            yield case, None
 
 
 def _find_nnlandmark(folder: Path) -> list[ForeignCase]:
     return [
-        ForeignCase(stem, _volume_beside(path, stem), partial(read_nnlandmark, path))
-        for path in sorted(folder.rglob(f"*{SUFFIX}"))
-        if (stem := path.name[: -len(SUFFIX)])
+        ForeignCase(stem, volume, partial(read_nnlandmark, path))
+        for path, stem, volume in _annotations(folder, SUFFIX)
     ]
 
 
@@ -229,12 +253,31 @@ def _pose_of_table(
 
 
 def _find_markups(folder: Path) -> list[ForeignCase]:
-    suffix = ".mrk.json"
     return [
-        ForeignCase(stem, _volume_beside(path, stem), partial(_pose_of_markups, path))
-        for path in sorted(folder.rglob(f"*{suffix}"))
-        if (stem := path.name[: -len(suffix)])
+        ForeignCase(stem, volume, partial(_pose_of_markups, path))
+        for path, stem, volume in _annotations(folder, ".mrk.json")
     ]
+
+
+def _annotations(folder: Path, suffix: str) -> Iterator[tuple[Path, str, Path]]:
+    """Each annotation file with its stem and the volume of that stem in the same folder."""
+    volumes: dict[Path, list[Path]] = {}
+    for path in folder.rglob("*"):
+        if ending := suffix_of(path, VOLUME_SUFFIXES):
+            volumes.setdefault(path.with_name(path.name[: -len(ending)]), []).append(path)
+    for path in sorted(folder.rglob(f"*{suffix}")):
+        stem = path.name[: -len(suffix)]
+        if not stem:
+            continue
+        found = volumes.get(path.with_name(stem), [path.with_name(f"{stem}.nii.gz")])
+        if len(found) > 1:
+            raise UnreadableFile(
+                path,
+                expected="one volume of that name beside",
+                found=", ".join(sorted(volume.name for volume in found)),
+                remedy="keep the volume that was annotated",
+            )
+        yield path, stem, found[0]
 
 
 def _pose_of_markups(path: Path, _: Grid, skeleton: Skeleton) -> Pose:
@@ -252,12 +295,6 @@ def _named(folder: Path, cases: list[ForeignCase]) -> tuple[ForeignCase, ...]:
             name = safe_name("-".join([*parts, case.name]))
         named.append(replace(case, name=name))
     return tuple(sorted(named, key=lambda case: case.name))
-
-
-def _volume_beside(path: Path, stem: str) -> Path:
-    """The volume of that stem in the annotation's folder; where there is none, its first name."""
-    candidates = [path.with_name(stem + suffix) for suffix in VOLUME_SUFFIXES]
-    return next((c for c in candidates if c.exists()), candidates[0])
 
 
 def _raw_volume(folder: Path, stem: str) -> Path:

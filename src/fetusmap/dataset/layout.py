@@ -15,13 +15,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
-import numpy as np
 from pydantic import Field, JsonValue
 
 from fetusmap.anatomy import Pose, Skeleton, built_in_skeleton, skeleton_from_plain
 from fetusmap.anatomy.skeleton_file import SkeletonDocument
 from fetusmap.dataset.splits import check_splits
-from fetusmap.documents import Document, Version1, parse_document, read_json
+from fetusmap.documents import MAX_TABLE_BYTES, Document, Version1, parse_document, read_json
 from fetusmap.errors import UnreadableFile
 from fetusmap.geometry import Grid
 from fetusmap.io import DEFAULT_LIMITS, ReadLimits, load_grid, load_pose, load_volume
@@ -33,6 +32,7 @@ from fetusmap.volume import Volume
 DATASET_FILE = "dataset.json"
 CASES_FILE = "cases.csv"
 SPLITS_FILE = "splits.json"
+LONGEST_PREGNANCY_DAYS = 330
 CASE_COLUMNS = ("case", "subject", "gestational_age_days")
 
 
@@ -201,6 +201,11 @@ def _read_cases(folder: Path, skeleton: Skeleton) -> tuple[Case, ...]:
     return tuple(cases.values())
 
 
+def is_age(days: float) -> bool:
+    """Whether a number can be a gestational age in days."""
+    return 0 < days <= LONGEST_PREGNANCY_DAYS
+
+
 def age_in_days(cell: str, path: Path, case: str) -> float | None:
     """A gestational age from a table's cell; None where it is empty.
 
@@ -210,7 +215,7 @@ def age_in_days(cell: str, path: Path, case: str) -> float | None:
     if not cell:
         return None
     with suppress(ValueError):
-        if np.isfinite(float(cell)):
+        if is_age(float(cell)):
             return float(cell)
     raise UnreadableFile(
         path,
@@ -224,6 +229,6 @@ def _read_splits(folder: Path, cases: tuple[Case, ...]) -> dict[str, tuple[str, 
     path = folder / SPLITS_FILE
     if not path.is_file():
         return {}
-    splits = dict(parse_document(SplitsDocument, read_json(path), path).splits)
+    splits = dict(parse_document(SplitsDocument, read_json(path, MAX_TABLE_BYTES), path).splits)
     check_splits(splits, {case.name: case.subject for case in cases}, path)
     return splits

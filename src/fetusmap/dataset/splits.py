@@ -25,13 +25,7 @@ def split_by_subject(
     Raises:
         BadInput: parts that do not sum to 1, or a split that would be empty.
     """
-    if min(fractions.values(), default=0) <= 0 or abs(sum(fractions.values()) - 1) > 1e-6:
-        raise BadInput(
-            "splits",
-            expected="positive parts that sum to 1",
-            found=", ".join(f"{name} {part:g}" for name, part in fractions.items()) or "none",
-            remedy="give, for example, train=0.7 test=0.3",
-        )
+    check_fractions(fractions)
     subjects = sorted(set(subject_of.values()))
     shuffled = [subjects[n] for n in np.random.default_rng(seed).permutation(len(subjects))]
     edges = np.round(np.cumsum(list(fractions.values())) * len(subjects)).astype(int)
@@ -47,6 +41,23 @@ def split_by_subject(
                 remedy="use fewer splits or more subjects",
             )
     return splits
+
+
+def check_fractions(fractions: Mapping[str, float]) -> None:
+    """Make sure that named parts make up a whole.
+
+    Raises:
+        BadInput: an empty name, a part that is not positive, or parts that do not sum to 1.
+    """
+    parts = list(fractions.values())
+    whole = np.isfinite(parts).all() and abs(sum(parts) - 1) <= 1e-6 and min(parts, default=0) > 0
+    if not whole or not all(name.strip() for name in fractions):
+        raise BadInput(
+            "splits",
+            expected="named, positive parts that sum to 1",
+            found=", ".join(f"{name}={part:g}" for name, part in fractions.items()) or "none",
+            remedy="give, for example, train=0.7 test=0.3",
+        )
 
 
 def check_splits(

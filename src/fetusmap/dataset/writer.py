@@ -20,10 +20,11 @@ from fetusmap.dataset.layout import (
     Case,
     DatasetDocument,
     SplitsDocument,
+    is_age,
     is_dataset,
 )
 from fetusmap.dataset.splits import check_splits
-from fetusmap.documents import Document, parse_document
+from fetusmap.documents import MAX_JSON_BYTES, MAX_TABLE_BYTES, Document, parse_document
 from fetusmap.errors import BadInput
 from fetusmap.io import save_pose, save_volume
 from fetusmap.io.files import safe_name, write_text
@@ -149,6 +150,13 @@ class DatasetWriter:
                 found=f"one of {pose.skeleton.name}",
                 remedy="write one dataset per skeleton",
             )
+        if gestational_age_days is not None and not is_age(gestational_age_days):
+            raise BadInput(
+                f"case {name!r}",
+                expected="a gestational age in days",
+                found=f"{gestational_age_days}",
+                remedy="give days since the last menstrual period, or None",
+            )
         told = {**({"warnings": "; ".join(volume.warnings)} if volume.warnings else {})}
         told.update(facts or {})
         if set(told) & set(CASE_COLUMNS):
@@ -190,4 +198,13 @@ class DatasetWriter:
 def _write_document(document: Document, path: Path) -> None:
     plain = document.model_dump(mode="json", exclude_none=True)
     parse_document(type(document), plain, path)
-    write_text(path, json.dumps(plain, indent=2) + "\n")
+    text = json.dumps(plain, indent=1) + "\n"
+    limit = MAX_TABLE_BYTES if path.name == SPLITS_FILE else MAX_JSON_BYTES
+    if len(text) > limit:
+        raise BadInput(
+            path,
+            expected=f"at most {limit} bytes, so that it can be read back",
+            found=f"{len(text)}",
+            remedy="write less into it",
+        )
+    write_text(path, text)

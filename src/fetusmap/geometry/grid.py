@@ -23,6 +23,8 @@ from fetusmap.geometry.affine import (
 )
 from fetusmap.types import Affine, ArrayLike, BoolArray, FloatArray, Points3, Shape3
 
+LARGEST_AXIS = 2**31 - 1
+
 
 @dataclass(frozen=True, eq=False)
 class Grid:
@@ -193,7 +195,10 @@ class Grid:
         Raises:
             BadInput: an empty range, or one that leaves the grid (see `pad`).
         """
-        if any(not 0 <= a < b <= n for a, b, n in zip(start, stop, self.shape, strict=True)):
+        lengths = (len(start), len(stop))
+        if lengths != (3, 3) or any(
+            not 0 <= a < b <= n for a, b, n in zip(start, stop, self.shape, strict=True)
+        ):
             raise BadInput(
                 "crop",
                 expected=f"ranges inside shape {self.shape}",
@@ -204,10 +209,10 @@ class Grid:
 
     def pad(self, before: Sequence[int], after: Sequence[int]) -> Grid:
         """The grid of an array padded with `before` and `after` voxels on each axis."""
-        if min(*before, *after) < 0:
+        if (len(before), len(after)) != (3, 3) or min(*before, *after) < 0:
             raise BadInput(
                 "pad",
-                expected="numbers of 0 or more",
+                expected="three numbers of 0 or more, twice",
                 found=f"{tuple(before)} and {tuple(after)}",
                 remedy="use crop to take voxels away",
             )
@@ -216,10 +221,10 @@ class Grid:
 
     def stride(self, step: Sequence[int]) -> Grid:
         """The grid of `array[::step[0], ::step[1], ::step[2]]`; node [0, 0, 0] stays."""
-        if min(step) < 1:
+        if len(step) != 3 or min(step) < 1:
             raise BadInput(
                 "stride",
-                expected="steps of 1 or more",
+                expected="three steps of 1 or more",
                 found=f"{tuple(step)}",
                 remedy="use flip to reverse an axis",
             )
@@ -232,6 +237,13 @@ class Grid:
         The voxels keep their world points, so this is no mirror image of the body and no labels
         are exchanged. A mirror image is made by `Pose.mirror` and a flip of the array alone.
         """
+        if axis not in range(-3, 3):
+            raise BadInput(
+                "flip",
+                expected="axis 0, 1 or 2, or -1 to -3 from the end",
+                found=f"{axis}",
+                remedy="name one",
+            )
         start, step = [0, 0, 0], [1, 1, 1]
         start[axis], step[axis] = self.shape[axis] - 1, -1
         return self._subgrid(self.shape, start, step)
@@ -267,7 +279,14 @@ class Grid:
             spacing_mm: (3,) or one number, mm.
         """
         spacing = _checked_spacing(spacing_mm)
-        counts = np.maximum(1, np.round(self.extent_mm / spacing)).astype(int)
+        counts = np.maximum(1, np.round(self.extent_mm / spacing))
+        if counts.max() > LARGEST_AXIS:
+            raise BadInput(
+                "spacing",
+                expected=f"at most {LARGEST_AXIS} voxels on an axis",
+                found=f"{counts.max():.3g} at {spacing.tolist()} mm",
+                remedy="use a coarser spacing",
+            )
         linear = self.direction * spacing
         origin = self.center_mm - linear @ ((counts - 1) / 2)
         return Grid((int(counts[0]), int(counts[1]), int(counts[2])), affine_from(linear, origin))

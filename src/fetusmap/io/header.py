@@ -34,7 +34,8 @@ class VolumeHeader:
         shape: (I, J, K), the first index varying fastest in the file.
         dtype: type on disk, with byte order.
         affine: (4, 4) world_from_index in LPS mm, or None when the file gives no orientation.
-        doubt: why that geometry cannot be believed as it stands; "" when it can.
+        doubt: why that geometry cannot be believed before the caller gives a spacing, or "".
+        conflict: what is wrong with it that no spacing can settle, or "".
         data_path: the file with the voxels.
         skip_file: bytes of that file before the (compressed) voxels.
         skip_stream: bytes of the decompressed stream before the first voxel.
@@ -50,6 +51,7 @@ class VolumeHeader:
     affine: Affine | None
     data_path: Path
     doubt: str = ""
+    conflict: str = ""
     skip_file: int = 0
     skip_stream: int = 0
     compression: Compression = "none"
@@ -139,8 +141,16 @@ def checked_grid(
         UnreadableFile: no orientation, or a geometry that `check_geometry` refuses.
         BadInput: a spacing of the caller's that is none.
     """
+    if header.conflict:
+        raise UnreadableFile(
+            path,
+            expected="one orientation and position",
+            found=header.conflict,
+            remedy="mend the header with the program that wrote it",
+        )
     if spacing_mm is not None:
         affine, warnings = _override_spacing(header.affine, _checked_spacing(spacing_mm))
+        warnings += (f"not believed: {header.doubt}",) if header.doubt else ()
     elif header.affine is None or header.doubt:
         raise UnreadableFile(
             path,
@@ -172,7 +182,8 @@ def check_geometry(affine: Affine, path: Path, limits: ReadLimits) -> None:
         ) from error
     spacing = spacing_of(affine)
     low, high = limits.spacing_mm
-    if not ((spacing >= low) & (spacing <= high)).all():
+    rounding = 1e-6  # of single precision, in which NIfTI keeps its numbers
+    if not ((spacing >= low * (1 - rounding)) & (spacing <= high * (1 + rounding))).all():
         raise UnreadableFile(
             path,
             expected=f"a spacing of {low} to {high} mm",

@@ -29,6 +29,7 @@ DTYPES = {
 }  # fmt: skip
 MM_PER_UNIT = {"mm": 1.0, "um": 0.001, "cm": 10.0, "m": 1000.0}
 LAST_KEY = "ElementDataFile"
+OFFSETS = ("Offset", "Position", "Origin")
 SIZE_TO_COME = "?" * 16
 
 
@@ -72,6 +73,7 @@ def read_header(path: Path, limits: ReadLimits) -> VolumeHeader:
         )
     packed = _is_true(fields.get("CompressedData", "False"))
     affine, how, doubt = _orientation(path, fields)
+    offsets = {fields[key] for key in OFFSETS if key in fields}
     local = fields[LAST_KEY].upper() == "LOCAL"
     data_path = path if local else detached_data(path, fields[LAST_KEY], limits)
     header = VolumeHeader(
@@ -81,6 +83,7 @@ def read_header(path: Path, limits: ReadLimits) -> VolumeHeader:
         affine=affine,
         data_path=data_path,
         doubt=doubt,
+        conflict=f"several offsets: {'; '.join(sorted(offsets))}" if len(offsets) > 1 else "",
         compression="zlib" if packed else "none",
         facts={
             "orientation from": how,
@@ -120,8 +123,7 @@ def _orientation(path: Path, fields: dict[str, str]) -> tuple[Affine | None, str
         return None, "none", "no TransformMatrix"
     rows = numbers(path, "TransformMatrix", matrix, 9).reshape(3, 3)
     steps = numbers(path, "ElementSpacing", spacing or "0 0 0", 3)
-    offset = numbers(path, "Offset", first("Offset", "Position", "Origin") or "0 0 0", 3)
-    offsets = {fields[key] for key in ("Offset", "Position", "Origin") if key in fields}
+    offset = numbers(path, "Offset", first(*OFFSETS) or "0 0 0", 3)
     unit = fields.get("DistanceUnits", "mm").lower()
     doubt = ""
     if unit not in MM_PER_UNIT:
@@ -130,8 +132,6 @@ def _orientation(path: Path, fields: dict[str, str]) -> tuple[Affine | None, str
         doubt = "no ElementSpacing"
     elif not (steps > 0).all():
         doubt = f"ElementSpacing = {spacing}"
-    elif len(offsets) > 1:
-        doubt = f"several offsets: {'; '.join(sorted(offsets))}"
     # A step that is not positive would mirror or flatten what the matrix says.
     steps = np.where(steps > 0, steps, 1.0)
     mm = MM_PER_UNIT.get(unit, 1.0)

@@ -17,10 +17,11 @@ from typing import Literal
 
 import numpy as np
 
-from fetusmap.errors import UnreadableFile
+from fetusmap.errors import BadInput, UnreadableFile
 from fetusmap.geometry import (
     LPS_FROM_RAS,
     RAS_FROM_LPS,
+    Grid,
     affine_from,
     apply_affine,
     is_reflection,
@@ -48,6 +49,8 @@ HALF_TURN = 3 * float(np.finfo(np.float32).eps)
 ByteOrder = Literal["<", ">"]
 ORDERS: tuple[ByteOrder, ...] = ("<", ">")
 MILLIMETRE = 2
+LONGEST_AXIS = 2**15 - 1
+LARGEST_ROUNDING_MM = 1e-3
 MM_PER_UNIT = {1: 1000.0, 2: 1.0, 3: 0.001}
 UNIT_NAMES = {0: "not given", 1: "metre", 2: "millimetre", 3: "micrometre"}
 
@@ -98,7 +101,7 @@ def read_header(path: Path, limits: ReadLimits) -> VolumeHeader:
     name = DTYPE_NAMES.get(code, f"unknown data type {code}")
     dtype = real_dtype(path, DTYPES.get(code), name).newbyteorder(order)
     unit = int(fields(layout.units)[0]) & 7
-    affine, how, doubt, warnings = _orientation(
+    affine, how, doubt, conflict, warnings = _orientation(
         shape,
         fields(layout.pixdim),
         fields(layout.codes),
@@ -134,6 +137,7 @@ def read_header(path: Path, limits: ReadLimits) -> VolumeHeader:
         affine=affine,
         data_path=path,
         doubt=doubt,
+        conflict=conflict,
         skip_stream=int(offset),
         compression="gzip" if packed else "none",
         slope=float(slope),
@@ -196,8 +200,8 @@ def _orientation(
     codes: tuple[float, ...],
     quaternion: tuple[float, ...],
     srow: tuple[float, ...],
-) -> tuple[Affine | None, str, str, list[str]]:
-    """World_from_index in RAS and the file's unit, how it was found, a doubt, and warnings.
+) -> tuple[Affine | None, str, str, str, list[str]]:
+    """World_from_index in RAS and the file's unit, its origin, a doubt, a conflict, and warnings.
 
     The sform wins over the qform, as in nibabel; when they show mirror images of each other, nobody
     can know. Without either the standard gives only a spacing, and programs differ about the
@@ -209,21 +213,21 @@ def _orientation(
     doubt = "" if usable.all() else f"pixdim {_list(spacing)}"
     qform = _affine_from_qform(np.where(usable, spacing, 1.0), pixdim[0], quaternion)
     if sform_code <= 0 and qform_code <= 0:
-        return None, "none", f"neither qform nor sform, only pixdim {_list(spacing)}", []
+        return None, "none", f"neither qform nor sform, only pixdim {_list(spacing)}", "", []
     if sform_code <= 0:
-        return qform, f"qform (code {qform_code})", doubt, []
+        return qform, f"qform (code {qform_code})", doubt, "", []
     sform = np.vstack([np.reshape(srow, (3, 4)), [0, 0, 0, 1]]).astype(np.float64)
     lengths = np.linalg.norm(sform[:3, :3], axis=0)
-    warnings = []
+    conflict, warnings = "", []
     if not np.allclose(lengths, spacing, rtol=0.01, atol=0):
         doubt = f"pixdim {_list(spacing)} but spacing {_list(lengths)} in the sform"
     elif qform_code > 0:
         apart = _corner_distance(qform, sform, shape)
         if is_reflection(qform) != is_reflection(sform):
-            doubt = "a qform and an sform that are mirror images of each other"
+            conflict = "a qform and an sform that are mirror images of each other"
         elif apart > 0.25 * lengths.min():
             warnings.append(f"qform and sform disagree by up to {apart:.3g} mm: sform used")
-    return sform, f"sform (code {sform_code})", doubt, warnings
+    return sform, f"sform (code {sform_code})", doubt, conflict, warnings
 
 
 def _corner_distance(first: Affine, second: Affine, shape: Shape3) -> float:
@@ -251,7 +255,11 @@ def write_volume(volume: Volume, dtype: np.dtype[np.generic], path: Path) -> Non
     """Write a NIfTI-1 file with an exact sform and the qform nearest to it; gzip for `.gz`.
 
     The same volume gives the same bytes, whenever and under whatever name it is written.
+
+    Raises:
+        BadInput: an axis or a position that the format cannot hold.
     """
+    _check_representable(volume.grid, path)
     header = _header_bytes(volume, dtype.newbyteorder("<"))
     with path.open("wb") as raw:
         if path.name.lower().endswith(".gz"):
@@ -261,6 +269,28 @@ def write_volume(volume: Volume, dtype: np.dtype[np.generic], path: Path) -> Non
         else:
             raw.write(header)
             raw.writelines(voxel_pieces(volume.array, dtype.newbyteorder("<")))
+
+
+def _check_representable(grid: Grid, path: Path) -> None:
+    """NIfTI-1 counts voxels in 16 bits and keeps its affine in single precision."""
+    remedy = "write it as .nrrd or .mha"
+    if max(grid.shape) > LONGEST_AXIS:
+        raise BadInput(
+            path,
+            expected=f"at most {LONGEST_AXIS} voxels on each axis",
+            found=f"shape {grid.shape}",
+            remedy=remedy,
+        )
+    with np.errstate(over="ignore", invalid="ignore"):
+        rounded = grid.affine.astype(np.float32).astype(np.float64)
+        moved = _corner_distance(rounded, grid.affine, grid.shape)
+    if not moved <= LARGEST_ROUNDING_MM:
+        raise BadInput(
+            path,
+            expected=f"a position that single precision keeps to {LARGEST_ROUNDING_MM} mm",
+            found=f"an error of {moved:.3g} mm, at an origin of {_list(grid.origin_mm)} mm",
+            remedy=remedy,
+        )
 
 
 def _header_bytes(volume: Volume, dtype: np.dtype[np.generic]) -> bytes:

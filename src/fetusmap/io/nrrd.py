@@ -80,6 +80,14 @@ def read_header(path: Path, limits: ReadLimits) -> VolumeHeader:
             found=f"dimension {dimension}",
             remedy="extract one 3D volume of grey values",
         )
+    odd = set(fields.get("kinds", "domain").lower().split()) - {"domain", "space", "none", "???"}
+    if odd:
+        raise UnreadableFile(
+            path,
+            expected="three axes of space",
+            found=f"kinds: {fields['kinds']}",
+            remedy="extract one 3D volume of grey values",
+        )
     shape = integers(path, "sizes", fields.get("sizes", ""), 3)
     kind = fields.get("type", "none").lower()
     dtype = real_dtype(path, DTYPES.get(kind), f"type {kind!r}")

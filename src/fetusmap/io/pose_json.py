@@ -10,7 +10,15 @@ import numpy as np
 from pydantic import Field, JsonValue
 
 from fetusmap.anatomy import Pose, Skeleton, built_in_skeleton
-from fetusmap.documents import Document, Number, Position, Version1, parse_document, read_json
+from fetusmap.documents import (
+    MAX_JSON_BYTES,
+    Document,
+    Number,
+    Position,
+    Version1,
+    parse_document,
+    read_json,
+)
 from fetusmap.errors import BadInput, errors_about
 from fetusmap.io.files import write_text
 
@@ -128,8 +136,15 @@ def read_pose_json(path: Path, skeleton: Skeleton | None = None) -> Pose:
 
 def write_pose_json(pose: Pose, path: Path, *, overwrite: bool = True) -> None:
     """Write a `pose.json`, atomically; numbers read back equal to the last bit."""
-    text = json.dumps(plain_from_pose(pose), indent=2, allow_nan=False)
-    write_text(path, text + "\n", overwrite=overwrite)
+    text = json.dumps(plain_from_pose(pose), indent=2, allow_nan=False) + "\n"
+    if len(text) > MAX_JSON_BYTES:
+        raise BadInput(
+            path,
+            expected=f"at most {MAX_JSON_BYTES} bytes, so that it can be read back",
+            found=f"{len(text)}",
+            remedy="keep less in its quality and provenance",
+        )
+    write_text(path, text, overwrite=overwrite)
 
 
 def pose_schema() -> dict[str, Any]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from fetusmap.anatomy import Pose, Skeleton, load_skeleton, measurements
 from fetusmap.documents import MAX_TABLE_BYTES
-from fetusmap.errors import BadInput, UnreadableFile, errors_about
+from fetusmap.errors import BadInput, UnreadableFile, errors_about, one_line
 from fetusmap.io.files import case_name, check_regular_file, write_text
 
 LANDMARK_COLUMNS = ("case", "landmark", "x_mm", "y_mm", "z_mm", "confidence")
@@ -152,7 +152,9 @@ def _pose_of_rows(path: Path, rows: list[dict[str, str]], skeleton: Skeleton | N
 
 
 def _cell(value: object) -> object:
-    """Floats with all their digits; nothing for NaN and None."""
+    """Floats with all their digits; nothing for NaN and None; text on one line."""
+    if isinstance(value, str):
+        return one_line(value)
     if isinstance(value, float):
         return "" if np.isnan(value) else repr(value)
     return "" if value is None else value

@@ -154,7 +154,9 @@ def save_volume(
 
 def _written_type(volume: Volume, path: Path) -> np.dtype[np.generic]:
     """The type on disk: that of the array, native, with float16 widened."""
-    dtype = np.dtype(np.float32) if volume.array.dtype == np.float16 else volume.array.dtype
+    dtype = volume.array.dtype
+    if dtype.kind == "f" and dtype.itemsize == 2:
+        dtype = np.dtype(np.float32)
     if dtype.itemsize > (8 if dtype.kind == "f" else 4):
         raise BadInput(
             path,
