@@ -27,6 +27,7 @@ from scipy.spatial.transform import Rotation
 from fetusmap.anatomy import Pose, load_skeleton
 from fetusmap.errors import BadInput, UnreadableFile
 from fetusmap.geometry import Grid
+from fetusmap.io import load_volume
 
 SHAPE = (16, 17, 18)
 NIFTI_CODES = {"u1": 2, "i2": 4, "i4": 8, "f4": 16, "f8": 64, "i1": 256, "u2": 512, "u4": 768}
@@ -309,3 +310,19 @@ def _gzip_zeros(head: bytes, zeros: int, wrapper: str = "gzip") -> bytes:
         total = zlib.crc32(block, total)
     tail = struct.pack("<II", total, size & 0xFFFFFFFF)
     return b"\x1f\x8b\x08\0\0\0\0\0\0\x03" + deflated + tail
+
+
+@pytest.fixture
+def agrees(read_simpleitk):
+    """Demand that we and SimpleITK read the same voxels at the same places."""
+
+    def agrees(path, array):
+        corners = np.argwhere(np.ones((2, 2, 2))) * (np.array(array.shape) - 1)
+        ours, theirs = load_volume(path), read_simpleitk(path)
+        np.testing.assert_array_equal(ours.array, array)
+        np.testing.assert_array_equal(theirs.array, array)
+        assert ours.array.dtype == array.dtype.newbyteorder("=")
+        assert np.abs(ours.grid.to_world(corners) - theirs.to_world(corners)).max() < 1e-3
+        return ours
+
+    return agrees

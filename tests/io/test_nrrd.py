@@ -16,7 +16,6 @@ DIRECTION = Rotation.from_euler("xyz", [20, -35, 50], degrees=True).as_matrix()
 COLUMNS = DIRECTION * (0.5, 0.8, 1.3)
 VECTORS = " ".join("(" + ",".join(map(repr, column.tolist())) + ")" for column in COLUMNS.T)
 OBLIQUE = {"space directions": VECTORS, "space origin": "(10.5,-20,30)"}
-CORNERS = np.argwhere(np.ones((2, 2, 2))) * (15, 16, 17)
 
 
 @pytest.fixture
@@ -28,21 +27,6 @@ def put(tmp_path):
         return tmp_path / name
 
     return put
-
-
-@pytest.fixture
-def agrees(read_simpleitk):
-    """Demand that we and SimpleITK read the same voxels at the same places."""
-
-    def agrees(path, array):
-        ours, theirs = load_volume(path), read_simpleitk(path)
-        np.testing.assert_array_equal(ours.array, array)
-        np.testing.assert_array_equal(theirs.array, array)
-        assert ours.array.dtype == array.dtype.newbyteorder("=")
-        assert np.abs(ours.grid.to_world(CORNERS) - theirs.to_world(CORNERS)).max() < 1e-3
-        return ours
-
-    return agrees
 
 
 def test_space_directions_are_the_columns_of_the_affine(put, craft, phantom, agrees):

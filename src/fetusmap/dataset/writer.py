@@ -198,13 +198,5 @@ class DatasetWriter:
 def _write_document(document: Document, path: Path) -> None:
     plain = document.model_dump(mode="json", exclude_none=True)
     parse_document(type(document), plain, path)
-    text = json.dumps(plain, indent=1) + "\n"
     limit = MAX_TABLE_BYTES if path.name == SPLITS_FILE else MAX_JSON_BYTES
-    if len(text) > limit:
-        raise BadInput(
-            path,
-            expected=f"at most {limit} bytes, so that it can be read back",
-            found=f"{len(text)}",
-            remedy="write less into it",
-        )
-    write_text(path, text)
+    write_text(path, json.dumps(plain, indent=1) + "\n", max_bytes=limit)

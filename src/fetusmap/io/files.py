@@ -180,10 +180,24 @@ def _move(temporary: Path, path: Path, overwrite: bool) -> None:
             os.close(folder)
 
 
-def write_text(path: Path, text: str, *, overwrite: bool = True) -> None:
-    """Write UTF-8 text atomically."""
+def write_text(
+    path: Path, text: str, *, overwrite: bool = True, max_bytes: int | None = None
+) -> None:
+    """Write UTF-8 text atomically; never more than its reader would take.
+
+    Raises:
+        BadInput: more than `max_bytes`, or a place that cannot be written.
+    """
+    content = text.encode("utf-8")
+    if max_bytes is not None and len(content) > max_bytes:
+        raise BadInput(
+            path,
+            expected=f"at most {max_bytes} bytes, so that it can be read back",
+            found=f"{len(content)}",
+            remedy="put less into it",
+        )
     with atomic_path(path, overwrite=overwrite) as temporary:
-        temporary.write_bytes(text.encode("utf-8"))
+        temporary.write_bytes(content)
 
 
 def _reason(error: OSError | ValueError) -> str:

@@ -137,14 +137,7 @@ def read_pose_json(path: Path, skeleton: Skeleton | None = None) -> Pose:
 def write_pose_json(pose: Pose, path: Path, *, overwrite: bool = True) -> None:
     """Write a `pose.json`, atomically; numbers read back equal to the last bit."""
     text = json.dumps(plain_from_pose(pose), indent=2, allow_nan=False) + "\n"
-    if len(text) > MAX_JSON_BYTES:
-        raise BadInput(
-            path,
-            expected=f"at most {MAX_JSON_BYTES} bytes, so that it can be read back",
-            found=f"{len(text)}",
-            remedy="keep less in its quality and provenance",
-        )
-    write_text(path, text, overwrite=overwrite)
+    write_text(path, text, overwrite=overwrite, max_bytes=MAX_JSON_BYTES)
 
 
 def pose_schema() -> dict[str, Any]:

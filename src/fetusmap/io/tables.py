@@ -31,7 +31,7 @@ def write_rows(
     writer.writeheader()
     for row in rows:
         writer.writerow({key: _cell(value) for key, value in row.items()})
-    write_text(path, buffer.getvalue(), overwrite=overwrite)
+    write_text(path, buffer.getvalue(), overwrite=overwrite, max_bytes=MAX_TABLE_BYTES)
 
 
 def read_rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
