@@ -476,3 +476,21 @@ def test_spacings_at_the_limits_survive_single_precision(spacing, seed, tmp_path
     grid = Grid.from_spacing((16, 16, 16), spacing, (1, 2, 3), turn)
     save_volume(Volume(np.zeros(grid.shape, np.uint8), grid), tmp_path / "case.nii")
     assert load_volume(tmp_path / "case.nii").grid.is_close(grid, 1e-3)
+
+
+@pytest.mark.parametrize("degrees", [0.0, 0.02, 0.1, 0.5, 10.0, 90.0])
+def test_no_form_that_we_write_is_off_by_a_micrometre(degrees, tmp_path, read_simpleitk):
+    turn = Rotation.from_rotvec(np.array([0.6, -0.64, 0.48]) * degrees, degrees=True)
+    grid = Grid.from_spacing((220, 205, 26), 0.5, (100, -200, 50), turn.as_matrix())
+    path = tmp_path / "case.nii"
+    save_volume(Volume(np.zeros(grid.shape, np.uint8), grid), path)
+    corners = np.argwhere(np.ones((2, 2, 2))) * (219, 204, 25)
+    here = grid.to_world(corners)
+    image = nib.load(path)
+    forms = [image.get_sform(coded=True), image.get_qform(coded=True)]
+    assert forms[0][1] == 1
+    for form, code in forms:
+        if code:
+            ras = corners @ form[:3, :3].T + form[:3, 3]
+            np.testing.assert_allclose(ras * (-1, -1, 1), here, rtol=0, atol=1e-3)
+    np.testing.assert_allclose(read_simpleitk(path).to_world(corners), here, rtol=0, atol=1e-3)

@@ -252,7 +252,7 @@ def _affine_from_qform(spacing: FloatArray, qfac: float, quaternion: tuple[float
 
 
 def write_volume(volume: Volume, dtype: np.dtype[np.generic], path: Path) -> None:
-    """Write a NIfTI-1 file with an exact sform and the qform nearest to it; gzip for `.gz`.
+    """Write a NIfTI-1 file with an exact sform and, where it is exact, a qform; gzip for `.gz`.
 
     The same volume gives the same bytes, whenever and under whatever name it is written.
 
@@ -314,8 +314,13 @@ def _header_bytes(volume: Volume, dtype: np.dtype[np.generic]) -> bytes:
     put(NIFTI1.vox_offset, len(header))
     put(NIFTI1.scaling, 1.0, 0.0)
     put(NIFTI1.units, MILLIMETRE)
-    put(NIFTI1.codes, 1, 1)
-    put(NIFTI1.quaternion, *quaternion[1:], *affine[:3, 3])
+    # A quaternion of single precision is off by up to 0.1 mm at the far corner when the turn is
+    # nearly, but not quite, a half turn (a scan almost along LPS): then only the sform is told.
+    spread = np.array([*quaternion[1:], *affine[:3, 3]], dtype=np.float32)
+    qform = _affine_from_qform(volume.grid.spacing_mm, qfac, tuple(spread.tolist()))
+    exact = _corner_distance(qform, affine, volume.grid.shape) <= LARGEST_ROUNDING_MM
+    put(NIFTI1.codes, int(exact), 1)
+    put(NIFTI1.quaternion, *spread.tolist())
     put(NIFTI1.srow, *affine[:3].ravel())
     header[NIFTI1.magic[1] : NIFTI1.size] = NIFTI1.magic[0]
     return bytes(header)
