@@ -117,3 +117,9 @@ def test_what_is_absent_is_said_to_be(fetusmap: Callable, tmp_path: Path) -> Non
     assert outcome.out.count("absent") > 20
     assert "nan" not in outcome.out
     assert "the trunk has no length" in outcome.err
+
+
+def test_options_that_do_not_apply_are_refused(fetusmap: Callable, pose: Path) -> None:
+    outcome = fetusmap("info", pose, "--spacing", "1", "1", "1")
+    assert outcome.code == 2
+    assert "options that apply to a pose: --skeleton, found --spacing" in outcome.err

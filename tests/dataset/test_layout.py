@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import fetusmap as fm
-from fetusmap.anatomy import skeleton_from_plain
+from fetusmap.anatomy import plain_from_skeleton, skeleton_from_plain
 
 
 def test_reads_back_as_written(dataset_folder: Path, make_volume: Callable[..., fm.Volume]) -> None:
@@ -218,3 +218,17 @@ def test_facts_of_several_lines_become_one(
     with fm.DatasetWriter(tmp_path / "d", name="d", licence="none") as writer:
         writer.add(make_volume("a"), None, facts={"note": "first\r\nsecond\x00"})
     assert fm.load_dataset(tmp_path / "d").cases[0].facts == {"note": "first second"}
+
+
+def test_a_skeleton_that_only_shares_the_built_in_name_is_written_whole(
+    tmp_path: Path, make_volume: Callable[..., fm.Volume]
+) -> None:
+    plain = plain_from_skeleton(fm.load_skeleton())
+    plain["landmarks"] = [*plain["landmarks"], {"name": "nose", "reference_position": [0, 0, 1]}]
+    skeleton = skeleton_from_plain(plain)
+    pose = fm.Pose.from_positions({"nose": (1, 2, 3)}, skeleton)
+    with fm.DatasetWriter(tmp_path / "d", name="d", licence="none", skeleton=skeleton) as writer:
+        writer.add(make_volume("a"), pose)
+    dataset = fm.load_dataset(tmp_path / "d")
+    assert dataset.skeleton == skeleton
+    assert dataset.cases[0].load_pose().equals(pose)

@@ -257,3 +257,16 @@ def test_a_left_handed_file_stays_left_handed(put, craft, phantom, agrees):
     fields = {"TransformMatrix": "-1 0 0 0 1 0 0 0 1"}
     loaded = agrees(put(craft.metaimage(fields, array.tobytes("F"))), array)
     assert loaded.grid.is_left_handed
+
+
+def test_synonyms_of_the_matrix_that_differ_are_refused(put, craft, refused):
+    path = put(craft.metaimage({"Rotation": "-1 0 0 0 1 0 0 0 1"}))
+    for spacing in (None, (1.0, 1.0, 1.0)):
+        with refused("Rotation"):
+            load_volume(path, spacing_mm=spacing)
+
+
+def test_a_key_that_stands_twice_is_refused(put, craft, refused):
+    content = craft.metaimage().replace(b"NDims", b"ElementSpacing = 2 2 2\nNDims", 1)
+    with refused("'ElementSpacing' twice"):
+        load_volume(put(content))

@@ -494,3 +494,12 @@ def test_no_form_that_we_write_is_off_by_a_micrometre(degrees, tmp_path, read_si
             ras = corners @ form[:3, :3].T + form[:3, 3]
             np.testing.assert_allclose(ras * (-1, -1, 1), here, rtol=0, atol=1e-3)
     np.testing.assert_allclose(read_simpleitk(path).to_world(corners), here, rtol=0, atol=1e-3)
+
+
+def test_a_mirror_is_seen_even_where_pixdim_contradicts_the_sform(tmp_path, craft, refused):
+    path = tmp_path / "case.nii"
+    mirrored = (-1, 1, 1, 3, 0, 0, 0, 0)  # qfac -1 turns the third axis round
+    path.write_bytes(craft.nifti(codes=(1, 1), pixdim=mirrored))
+    for spacing in (None, (1.0, 1.0, 3.0)):
+        with refused("mirror images of each other"):
+            load_volume(path, spacing_mm=spacing)

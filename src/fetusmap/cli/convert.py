@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
@@ -11,13 +10,20 @@ import typer
 
 from fetusmap.anatomy import Skeleton, load_skeleton
 from fetusmap.cli.console import out, track, warn
+from fetusmap.cli.options import (
+    DEFAULT_SKELETON,
+    FollowLinks,
+    SkeletonName,
+    Spacing,
+    check_options,
+    kind_of,
+)
 from fetusmap.dataset import (
     DatasetWriter,
     check_fractions,
     export_nnlandmark,
     find_foreign_cases,
     import_cases,
-    is_dataset,
     load_dataset,
     read_subjects,
     split_by_subject,
@@ -25,18 +31,15 @@ from fetusmap.dataset import (
 from fetusmap.errors import BadInput, FetusmapError
 from fetusmap.io import (
     DEFAULT_LIMITS,
-    POSE_SUFFIXES,
     ReadLimits,
     load_pose,
     load_volume,
     save_pose,
     save_volume,
-    suffix_of,
 )
 from fetusmap.types import Triple
 from fetusmap.volume import Volume
 
-DEFAULT_SKELETON = "fetus-16"
 NO_LICENCE = "unknown"
 APPLICABLE = {
     "a volume": {"--spacing", "--overwrite", "--follow-links"},
@@ -46,7 +49,6 @@ APPLICABLE = {
     },
     "a dataset": {"--overwrite"},
 }  # fmt: skip
-"""Which options mean something for which kind of source; the others would be ignored in silence."""
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich")
 
@@ -61,13 +63,8 @@ def convert(
         Path, typer.Argument(help="A volume, a pose, or a folder of cases.", readable=False)
     ],
     target: Annotated[Path, typer.Argument(help="The file or folder to write.")],
-    spacing: Annotated[
-        tuple[float, float, float] | None,
-        typer.Option(help="True spacing in mm, where the file's is missing or wrong."),
-    ] = None,
-    skeleton: Annotated[
-        str, typer.Option(help="Skeleton of the poses: a built-in name or a JSON file.")
-    ] = DEFAULT_SKELETON,
+    spacing: Spacing = None,
+    skeleton: SkeletonName = DEFAULT_SKELETON,
     subjects: Annotated[
         Path | None,
         typer.Option(help="CSV with columns case, subject, gestational_age_days for a folder."),
@@ -80,9 +77,7 @@ def convert(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace an existing file.")
     ] = False,
-    follow_links: Annotated[
-        bool, typer.Option("--follow-links", help="Read through symbolic links.")
-    ] = False,
+    follow_links: FollowLinks = False,
 ) -> int:
     """Convert between volume formats, pose formats, and layouts of annotated cases.
 
@@ -98,15 +93,8 @@ def convert(
         "--overwrite": overwrite,
         "--follow-links": follow_links,
     }
-    kind = _kind_of(source)
-    odd = [option for option, used in given.items() if used and option not in APPLICABLE[kind]]
-    if odd:
-        raise BadInput(
-            source,
-            expected=f"options that apply to {kind}: {', '.join(sorted(APPLICABLE[kind]))}",
-            found=", ".join(odd),
-            remedy="leave them out",
-        )
+    kind = kind_of(source)
+    check_options(source, kind, given, APPLICABLE)
     limits = replace(DEFAULT_LIMITS, follow_links=follow_links)
     if kind == "a dataset":
         return _export(source, target, overwrite)
@@ -123,13 +111,6 @@ def convert(
         save_volume(volume, target, overwrite=overwrite)
     out.print(str(target))
     return 0
-
-
-def _kind_of(source: Path) -> str:
-    """What there is to convert; what is no folder is told apart by its suffix."""
-    if os.path.isdir(source):  # noqa: PTH112 - unlike is_dir() it does not raise
-        return "a dataset" if is_dataset(source) else "a folder"
-    return "a pose" if suffix_of(source, POSE_SUFFIXES) else "a volume"
 
 
 @dataclass(frozen=True)

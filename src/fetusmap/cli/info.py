@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,18 +20,31 @@ from fetusmap.anatomy import (
     measurements,
 )
 from fetusmap.cli.console import out, print_facts, print_table, warn
+from fetusmap.cli.options import (
+    DEFAULT_SKELETON,
+    FollowLinks,
+    SkeletonName,
+    Spacing,
+    check_options,
+    kind_of,
+)
 from fetusmap.dataset import Dataset, load_dataset
 from fetusmap.errors import OutOfRange
 from fetusmap.io import (
     DEFAULT_LIMITS,
-    POSE_SUFFIXES,
     load_pose,
     load_volume,
     plain_from_pose,
-    suffix_of,
 )
 from fetusmap.io.files import sha256_of
 from fetusmap.volume import Volume
+
+APPLICABLE: dict[str, set[str]] = {
+    "a volume": {"--spacing", "--follow-links"},
+    "a pose": {"--skeleton"},
+    "a folder": set(),
+    "a dataset": set(),
+}
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich")
 
@@ -46,22 +58,22 @@ def info(
     file: Annotated[
         Path, typer.Argument(help="A volume, a pose, or a dataset's folder.", readable=False)
     ],
-    spacing: Annotated[
-        tuple[float, float, float] | None,
-        typer.Option(help="True spacing in mm, where the file's is missing or wrong."),
-    ] = None,
-    skeleton: Annotated[
-        str, typer.Option(help="Skeleton of a pose: a built-in name or a JSON file.")
-    ] = "fetus-16",
-    follow_links: Annotated[
-        bool, typer.Option("--follow-links", help="Read through symbolic links.")
-    ] = False,
+    spacing: Spacing = None,
+    skeleton: SkeletonName = DEFAULT_SKELETON,
+    follow_links: FollowLinks = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
 ) -> None:
     """Say what a file is, its geometry, and what is wrong with it."""
-    if os.path.isdir(file):  # noqa: PTH112 - unlike is_dir() it does not raise
+    given = {
+        "--spacing": spacing is not None,
+        "--skeleton": skeleton != DEFAULT_SKELETON,
+        "--follow-links": follow_links,
+    }
+    kind = kind_of(file)
+    check_options(file, kind, given, APPLICABLE)
+    if kind in ("a dataset", "a folder"):
         facts = dataset_facts(load_dataset(file))
-    elif suffix_of(file, POSE_SUFFIXES):
+    elif kind == "a pose":
         pose = load_pose(file, load_skeleton(skeleton))
         if not as_json:
             print_pose(file, pose)

@@ -10,7 +10,13 @@ from typing import Self
 
 from pydantic import JsonValue
 
-from fetusmap.anatomy import Pose, Skeleton, load_skeleton, plain_from_skeleton
+from fetusmap.anatomy import (
+    Pose,
+    Skeleton,
+    built_in_skeleton,
+    load_skeleton,
+    plain_from_skeleton,
+)
 from fetusmap.anatomy.skeleton_file import BUILT_IN
 from fetusmap.dataset.layout import (
     CASE_COLUMNS,
@@ -62,13 +68,18 @@ class DatasetWriter:
         self.skeleton = skeleton or load_skeleton()
         self.splits: dict[str, tuple[str, ...]] = {}
         self._cases: dict[str, Case] = {}
-        known = self.skeleton.name in BUILT_IN
+        self._names: set[str] = set()
+        plain = plain_from_skeleton(self.skeleton)
+        # A name is enough only where it stands for this very skeleton.
+        known = self.skeleton.name in BUILT_IN and plain == plain_from_skeleton(
+            built_in_skeleton(self.skeleton.name)
+        )
         self._document = DatasetDocument(
             format="fetusmap-dataset",
             version=1,
             name=name,
             licence=licence,
-            skeleton=self.skeleton.name if known else plain_from_skeleton(self.skeleton),
+            skeleton=self.skeleton.name if known else plain,
             made_by=dict(made_by or {}),
         )
         if is_dataset(self.folder):
@@ -104,11 +115,6 @@ class DatasetWriter:
             self._finish()
 
     @property
-    def _names(self) -> set[str]:
-        """Names so far, without their case: some file systems do not tell "a" from "A"."""
-        return {name.lower() for name in self._cases}
-
-    @property
     def cases(self) -> tuple[Case, ...]:
         """The cases so far."""
         return tuple(self._cases.values())
@@ -136,6 +142,7 @@ class DatasetWriter:
                 a fact named as one of our own columns.
         """
         name = volume.name
+        # Some file systems do not tell "a" from "A".
         if name != safe_name(name) or name.lower() in self._names:
             raise BadInput(
                 f"case {name!r}",
@@ -157,8 +164,9 @@ class DatasetWriter:
                 found=f"{gestational_age_days}",
                 remedy="give days since the last menstrual period, or None",
             )
-        told = {**({"warnings": "; ".join(volume.warnings)} if volume.warnings else {})}
-        told.update(facts or {})
+        told = dict(facts or {})
+        if volume.warnings:
+            told.setdefault("warnings", "; ".join(volume.warnings))
         if set(told) & set(CASE_COLUMNS):
             raise BadInput(
                 f"case {name!r}",
@@ -173,6 +181,7 @@ class DatasetWriter:
         if pose is not None:
             save_pose(pose, case.landmarks_path)
         self._cases[name] = case
+        self._names.add(name.lower())
         return case
 
     def _finish(self) -> None:

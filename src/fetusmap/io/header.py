@@ -222,6 +222,12 @@ def _override_spacing(affine: Affine | None, spacing_mm: Triple) -> tuple[Affine
     return affine_from(np.diag(spacing), np.zeros(3)), (told, assumed)
 
 
+def skip_to_last(header: VolumeHeader, start: int) -> int:
+    """Bytes before uncompressed voxels that are the end of their file, but never before `start`."""
+    length = check_regular_file(header.data_path, follow_links=True)
+    return max(start, length - header.data_bytes)
+
+
 def real_dtype(path: Path, dtype: DTypeLike | None, found: str) -> np.dtype[np.generic]:
     """A supported voxel type, or one clear line.
 

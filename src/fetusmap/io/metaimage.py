@@ -16,8 +16,7 @@ import numpy as np
 from fetusmap.errors import UnreadableFile
 from fetusmap.geometry import affine_from
 from fetusmap.io.encode import LEVEL, voxel_pieces
-from fetusmap.io.files import check_regular_file
-from fetusmap.io.header import VolumeHeader, detached_data, real_dtype
+from fetusmap.io.header import VolumeHeader, detached_data, real_dtype, skip_to_last
 from fetusmap.io.limits import ReadLimits
 from fetusmap.io.textheader import LARGEST, integers, numbers, read_lines
 from fetusmap.types import Affine, FloatArray
@@ -30,6 +29,7 @@ DTYPES = {
 MM_PER_UNIT = {"mm": 1.0, "um": 0.001, "cm": 10.0, "m": 1000.0}
 LAST_KEY = "ElementDataFile"
 OFFSETS = ("Offset", "Position", "Origin")
+MATRICES = ("TransformMatrix", "Rotation", "Orientation")
 SIZE_TO_COME = "?" * 16
 
 
@@ -43,9 +43,7 @@ def read_header(path: Path, limits: ReadLimits) -> VolumeHeader:
     lines, data_start = read_lines(
         path, limits, is_last=lambda line: line.split("=")[0].strip() == LAST_KEY
     )
-    fields = {
-        key.strip(): value.strip() for key, _, value in (line.partition("=") for line in lines)
-    }
+    fields = _fields(path, lines)
     if "NDims" not in fields or LAST_KEY not in fields:
         raise UnreadableFile(
             path,
@@ -73,7 +71,6 @@ def read_header(path: Path, limits: ReadLimits) -> VolumeHeader:
         )
     packed = _is_true(fields.get("CompressedData", "False"))
     affine, how, doubt = _orientation(path, fields)
-    offsets = {fields[key] for key in OFFSETS if key in fields}
     local = fields[LAST_KEY].upper() == "LOCAL"
     data_path = path if local else detached_data(path, fields[LAST_KEY], limits)
     header = VolumeHeader(
@@ -83,7 +80,7 @@ def read_header(path: Path, limits: ReadLimits) -> VolumeHeader:
         affine=affine,
         data_path=data_path,
         doubt=doubt,
-        conflict=f"several offsets: {'; '.join(sorted(offsets))}" if len(offsets) > 1 else "",
+        conflict=_conflict(fields),
         compression="zlib" if packed else "none",
         facts={
             "orientation from": how,
@@ -93,6 +90,30 @@ def read_header(path: Path, limits: ReadLimits) -> VolumeHeader:
         },
     )
     return replace(header, skip_file=_skip(path, fields, header, data_start if local else 0))
+
+
+def _fields(path: Path, lines: list[str]) -> dict[str, str]:
+    """`Key = value` lines."""
+    fields: dict[str, str] = {}
+    for key, _, value in (line.partition("=") for line in lines):
+        if key.strip() in fields and key.strip() != "Comment":
+            raise UnreadableFile(
+                path,
+                expected="each key once",
+                found=f"{key.strip()!r} twice",
+                remedy="write it again",
+            )
+        fields[key.strip()] = value.strip()
+    return fields
+
+
+def _conflict(fields: dict[str, str]) -> str:
+    """Synonyms that say different things about the geometry, or ""."""
+    for keys in (OFFSETS, MATRICES):
+        said = sorted({fields[key] for key in keys if key in fields})
+        if len(said) > 1:
+            return f"several of {', '.join(keys)}: {'; '.join(said)}"
+    return ""
 
 
 def _skip(path: Path, fields: dict[str, str], header: VolumeHeader, start: int) -> int:
@@ -107,8 +128,7 @@ def _skip(path: Path, fields: dict[str, str], header: VolumeHeader, start: int) 
             found="-1",
             remedy="write it again as one .mha",
         )
-    length = check_regular_file(header.data_path, follow_links=True)
-    return max(start, length - header.data_bytes)
+    return skip_to_last(header, start)
 
 
 def _orientation(path: Path, fields: dict[str, str]) -> tuple[Affine | None, str, str]:
@@ -118,7 +138,7 @@ def _orientation(path: Path, fields: dict[str, str]) -> tuple[Affine | None, str
         return next((fields[key] for key in keys if key in fields), None)
 
     spacing = first("ElementSpacing", "ElementSize")
-    matrix = first("TransformMatrix", "Rotation", "Orientation")
+    matrix = first(*MATRICES)
     if matrix is None:
         return None, "none", "no TransformMatrix"
     rows = numbers(path, "TransformMatrix", matrix, 9).reshape(3, 3)

@@ -221,12 +221,10 @@ def _orientation(
     conflict, warnings = "", []
     if not np.allclose(lengths, spacing, rtol=0.01, atol=0):
         doubt = f"pixdim {_list(spacing)} but spacing {_list(lengths)} in the sform"
-    elif qform_code > 0:
-        apart = _corner_distance(qform, sform, shape)
-        if is_reflection(qform) != is_reflection(sform):
-            conflict = "a qform and an sform that are mirror images of each other"
-        elif apart > 0.25 * lengths.min():
-            warnings.append(f"qform and sform disagree by up to {apart:.3g} mm: sform used")
+    elif qform_code > 0 and (apart := _corner_distance(qform, sform, shape)) > lengths.min() / 4:
+        warnings.append(f"qform and sform disagree by up to {apart:.3g} mm: sform used")
+    if qform_code > 0 and is_reflection(qform) != is_reflection(sform):
+        conflict = "a qform and an sform that are mirror images of each other"
     return sform, f"sform (code {sform_code})", doubt, conflict, warnings
 
 

@@ -16,8 +16,8 @@ import numpy as np
 from fetusmap.errors import UnreadableFile
 from fetusmap.geometry import affine_from
 from fetusmap.io.encode import LEVEL, voxel_pieces
-from fetusmap.io.files import check_regular_file, read_head
-from fetusmap.io.header import Compression, VolumeHeader, detached_data, real_dtype
+from fetusmap.io.files import read_head
+from fetusmap.io.header import Compression, VolumeHeader, detached_data, real_dtype, skip_to_last
 from fetusmap.io.limits import ReadLimits
 from fetusmap.io.textheader import integers, numbers, read_lines
 from fetusmap.types import Affine, FloatArray
@@ -171,8 +171,7 @@ def _skip(path: Path, fields: dict[str, str], header: VolumeHeader, start: int) 
     """Bytes before the voxels; a byte skip of -1 means "the end of the file"."""
     bytes_, lines = (fields.get(k, fields.get(k.replace(" ", ""), "0")) for k in SKIPS)
     if bytes_ == "-1" and lines == "0" and header.compression == "none":
-        length = check_regular_file(header.data_path, follow_links=True)
-        return max(start, length - header.data_bytes)
+        return skip_to_last(header, start)
     if (bytes_, lines) != ("0", "0"):
         raise UnreadableFile(
             path,

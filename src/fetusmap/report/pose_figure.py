@@ -40,15 +40,16 @@ def write_measurements(axes: Axes, pose: Pose) -> None:
     axes.set_axis_off()
     axes.set_xlim(0, 1)
     crl = crown_rump_length(pose)
-    shown = {m.kind: {} for m in measurements(pose)}  # type: dict[str, dict[str, str]]
+    shown: dict[str, dict[str, str]] = {}
     for m in measurements(pose):
-        shown[m.kind][m.name] = f"{m.value:.1f}" if m.unit == "mm" else f"{m.value:.0f}{DEGREE}"
+        text = f"{m.value:.1f}" if m.unit == "mm" else f"{m.value:.0f}{DEGREE}"
+        shown.setdefault(m.kind, {})[m.name] = text
     estimate = f"{crl.length_mm:.0f} ± {crl.sd_mm:.0f} mm"
     lines: list[tuple[str, ...]] = [
         ("Lengths, mm", "left", "right"),
-        *_by_side(shown["length"]),
+        *_by_side(shown.get("length", {})),
         ("Angles", "left", "right"),
-        *_by_side(shown["angle"]),
+        *_by_side(shown.get("angle", {})),
         ("Crown-rump estimate", estimate if np.isfinite(crl.length_mm) else "absent", ""),
     ]
     heights = 1 - (np.arange(len(lines)) + 0.5) / max(len(lines), 22)

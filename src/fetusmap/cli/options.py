@@ -1,0 +1,51 @@
+"""What the commands have in common: options, kinds of sources, and which fit together."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fetusmap.dataset import is_dataset
+from fetusmap.errors import BadInput
+from fetusmap.io import POSE_SUFFIXES, suffix_of
+
+DEFAULT_SKELETON = "fetus-16"
+
+Spacing = Annotated[
+    tuple[float, float, float] | None,
+    typer.Option(help="True spacing in mm, where the file's is missing or wrong."),
+]
+SkeletonName = Annotated[
+    str, typer.Option(help="Skeleton of a pose: a built-in name or a JSON file.")
+]
+FollowLinks = Annotated[bool, typer.Option("--follow-links", help="Read through symbolic links.")]
+
+
+def kind_of(source: Path) -> str:
+    """What a path is; what is no folder is told apart by its suffix."""
+    if os.path.isdir(source):  # noqa: PTH112 - unlike is_dir() it does not raise
+        return "a dataset" if is_dataset(source) else "a folder"
+    return "a pose" if suffix_of(source, POSE_SUFFIXES) else "a volume"
+
+
+def check_options(
+    source: Path, kind: str, given: Mapping[str, bool], applicable: Mapping[str, set[str]]
+) -> None:
+    """Refuse options that mean nothing for this kind of source, instead of ignoring them.
+
+    Raises:
+        BadInput: with the options that do not fit.
+    """
+    fitting = applicable[kind]
+    odd = [option for option, used in given.items() if used and option not in fitting]
+    if odd:
+        raise BadInput(
+            source,
+            expected=f"options that apply to {kind}: {', '.join(sorted(fitting)) or 'none'}",
+            found=", ".join(odd),
+            remedy="leave them out",
+        )
