@@ -81,7 +81,7 @@ def parse_document(model: type[DocumentT], data: object, subject: object) -> Doc
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"])[:LONGEST_PLACE] or "the document"
         more = error.error_count() - 1
         raise BadInput(
