@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn, TypeVar
 
@@ -13,8 +14,9 @@ from fetusmap.errors import BadInput, UnreadableFile
 MAX_JSON_BYTES = 1024 * 1024
 """A pose takes 4 kB, with Slicer's lines 40 kB; more is not one of our files."""
 
-MAX_TABLE_BYTES = 16 * 1024 * 1024
-"""A cohort's table of cases or landmarks."""
+MAX_TABLE_BYTES = 8 * 1024 * 1024
+"""A cohort's table of cases or landmarks: 16,000 cases at 500 bytes. Twice as much, all of it
+wrong, would take more than 1 GB to refuse."""
 
 
 class Document(BaseModel):
@@ -84,9 +86,10 @@ def parse_document(model: type[DocumentT], data: object, subject: object) -> Doc
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"])[:LONGEST_PLACE] or "the document"
         more = error.error_count() - 1
+        words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", model.__name__.removesuffix("Document"))
         raise BadInput(
             subject,
-            expected=f"a valid {model.__name__.removesuffix('Document').lower()}",
+            expected=f"a valid {words.lower()}",
             found=f"{place}: {first['msg']}" + (f" (and {more} more)" if more else ""),
             remedy="mend the file, or write it again with FetusMap",
         ) from error

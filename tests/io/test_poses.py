@@ -239,7 +239,7 @@ def test_content_that_is_no_pose_is_refused(content, suffix, tmp_path, refused):
 def test_twenty_megabytes_are_no_pose(suffix, tmp_path, refused):
     with (tmp_path / f"case{suffix}").open("wb") as file:
         file.write(b"[" + b"1," * 10_000_000 + b"1]")
-    with refused("at most 16777216 bytes" if suffix == ".csv" else "at most 1048576 bytes"):
+    with refused("at most 8388608 bytes" if suffix == ".csv" else "at most 1048576 bytes"):
         load_pose(tmp_path / f"case{suffix}")
 
 
