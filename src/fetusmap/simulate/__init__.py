@@ -1,0 +1,31 @@
+"""The simulated fetus and the simulated scanner: volumes with exact landmarks, from seeds."""
+
+from fetusmap.simulate.case import SimulationSettings, draw_case
+from fetusmap.simulate.cohort import dataset_origin, simulate_dataset
+from fetusmap.simulate.draws import Seeds
+from fetusmap.simulate.fetus import Fetus, draw_poses
+from fetusmap.simulate.media import Medium
+from fetusmap.simulate.render import PRESETS, Drawn, Rendering, render
+from fetusmap.simulate.scanner import HARD, Difficulty, profiles
+from fetusmap.simulate.stream import Shard, simulate_case, stream_cases
+
+__all__ = [
+    "HARD",
+    "PRESETS",
+    "Difficulty",
+    "Drawn",
+    "Fetus",
+    "Medium",
+    "Rendering",
+    "Seeds",
+    "Shard",
+    "SimulationSettings",
+    "dataset_origin",
+    "draw_case",
+    "draw_poses",
+    "profiles",
+    "render",
+    "simulate_case",
+    "simulate_dataset",
+    "stream_cases",
+]

@@ -1,0 +1,218 @@
+"""From media to envelopes: attenuation, speckle, interfaces, clutter, haze, noise, point spread."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from fetusmap.simulate.beams import BeamLattice, row_blocks
+from fetusmap.simulate.fields import Upsampler
+from fetusmap.simulate.media import Labels, Medium, property_of_media
+from fetusmap.simulate.paint import Painting
+from fetusmap.simulate.pointspread import PointSpread, spread_across, spread_along
+from fetusmap.simulate.probe import Probe
+from fetusmap.simulate.scanner import Scanner
+from fetusmap.simulate.shapes import Field
+from fetusmap.types import FloatArray
+
+NEPER_PER_DB = np.log(10) / 20
+
+
+@dataclass(frozen=True, eq=False)
+class Illumination:
+    """What the beam meets on its way, on the coarse lattice.
+
+    Attributes:
+        gain: amplitude that is left of an echo after attenuation, compensation and dropout.
+        background: power of clutter, haze and noise.
+    """
+
+    gain: Field
+    background: Field
+
+
+def illuminate(
+    painting: Painting,
+    lattice: BeamLattice,
+    factors: tuple[int, int, int],
+    probe: Probe,
+) -> Illumination:
+    """Attenuate, compensate, and add what does not come from the focus.
+
+    A(r) = 2 f0 sum(alpha dr); the average over the neighbouring beams makes shadows soft.
+    """
+    scanner = probe.scanner
+    ranges = lattice.ranges_mm[:: factors[0]]
+    loss_db = _loss_db(painting.label, lattice, factors, scanner)
+    compensation = scanner.attenuation_compensated * loss_db.mean(axis=(1, 2))
+    if scanner.lateral_compensated > 0:
+        loss_db -= _lateral_gain_db(loss_db, lattice, factors, scanner)
+    depth_cm = (ranges - ranges.mean()) / 10
+    knots = np.interp(
+        np.linspace(0, 1, len(ranges)), np.linspace(0, 1, len(probe.gain_knots_db)),
+        probe.gain_knots_db,
+    )  # fmt: skip
+    gain_db = compensation + scanner.gain_slope_db_per_cm * depth_cm + knots
+    loss_db -= gain_db.astype(np.float32)[:, None, None]
+    loss_db += _dropout_db(probe, lattice, factors)
+    gain = np.exp(np.float32(-NEPER_PER_DB) * loss_db)
+    return Illumination(gain, _background(painting, gain, ranges, lattice, factors, scanner))
+
+
+def _lateral_gain_db(
+    loss_db: Field, lattice: BeamLattice, factors: tuple[int, int, int], scanner: Scanner
+) -> Field:
+    """What an automatic gain lifts behind wide shadows and lowers behind wide fluid."""
+    own = loss_db - loss_db.mean(axis=(1, 2), keepdims=True)
+    _, turn, swing = lattice.steps
+    for axis, sigma in ((1, 0.15 / (turn * factors[1])), (2, 0.15 / (swing * factors[2]))):
+        own = ndimage.gaussian_filter1d(own, sigma, axis=axis, truncate=2.0, mode="nearest")
+    return np.asarray(own * np.float32(scanner.lateral_compensated))
+
+
+def _loss_db(
+    label: Labels,
+    lattice: BeamLattice,
+    factors: tuple[int, int, int],
+    scanner: Scanner,
+) -> Field:
+    per_sample = property_of_media("attenuation") * np.float32(
+        2 * scanner.frequency_mhz * lattice.steps[0] / 10 * scanner.attenuation
+    )
+    rows, thetas, phis = label.shape
+    loss = np.empty((rows, -(-thetas // factors[1]), -(-phis // factors[2])), np.float32)
+    for rows_ in row_blocks(rows):
+        block = np.take(per_sample, label[rows_])
+        loss[rows_] = _halved(_halved(block, 2, factors[2]), 1, factors[1])
+    np.cumsum(loss, axis=0, out=loss)
+    return loss[:: factors[0]].copy()
+
+
+def _halved(block: Field, axis: int, factor: int) -> Field:
+    """Weights 1/4, 1/2, 1/4 across the beams, then every n-th."""
+    moved = np.moveaxis(block, axis, 0)
+    blurred = moved * np.float32(0.5)
+    blurred[1:] += np.float32(0.25) * moved[:-1]
+    blurred[:-1] += np.float32(0.25) * moved[1:]
+    blurred[0] += np.float32(0.25) * moved[0]
+    blurred[-1] += np.float32(0.25) * moved[-1]
+    return np.moveaxis(blurred[::factor], 0, axis)
+
+
+def _dropout_db(probe: Probe, lattice: BeamLattice, factors: tuple[int, int, int]) -> Field:
+    """(1, t, p) lost to missing contact and to the flicker of frames."""
+    thetas, phis = lattice.thetas_rad[:: factors[1]], lattice.phis_rad[:: factors[2]]
+    lost = np.zeros((len(thetas), len(phis)))
+    for sector in probe.dropouts:
+        axis = thetas if sector.axis == "theta" else phis
+        where = (axis - axis.mean()) / (axis[-1] - axis[0])
+        profile = sector.depth_db * np.exp(-0.5 * ((where - sector.center) / sector.width) ** 2)
+        lost += profile[:, None] if sector.axis == "theta" else profile[None, :]
+    flicker = np.random.Generator(np.random.SFC64(probe.flicker_seed)).standard_normal(len(phis))
+    return (lost + flicker * probe.scanner.frame_flicker_db)[None].astype(np.float32)
+
+
+def _background(
+    painting: Painting,
+    gain: Field,
+    ranges: FloatArray,
+    lattice: BeamLattice,
+    factors: tuple[int, int, int],
+    scanner: Scanner,
+) -> Field:
+    """Power of side lobes around bright echoes, of reverberation, of the amplifier."""
+    r, t, p = factors
+    amplitude = _echo_amplitude()
+    power = np.take(amplitude**2, painting.label[::r, ::t, ::p])
+    power += painting.mirror[::r, ::t, ::p] ** 2
+    power *= gain**2
+    _, turn, swing = lattice.steps
+    # Side lobes and slice thickness reach some seven degrees to each side.
+    for axis, sigma in ((1, 0.12 / (turn * t)), (2, 0.10 / (swing * p)), (0, 1.5)):
+        power = ndimage.gaussian_filter1d(power, sigma, axis=axis, truncate=2.0)
+    tissue = float(amplitude[Medium.FETAL_TISSUE] ** 2)
+    haze = 10 ** (scanner.haze_db / 10) * np.exp(-ranges / scanner.haze_length_mm)
+    slope = scanner.noise_slope_db_per_cm * (ranges - 60) / 10
+    noise = 10 ** ((scanner.noise_db + slope) / 10)
+    power *= np.float32(10 ** (scanner.clutter_db / 10))
+    power += (tissue * (haze + noise)).astype(np.float32)[:, None, None]
+    return np.asarray(power)
+
+
+def synthesize(
+    painting: Painting,
+    lattice: BeamLattice,
+    upsampler: Upsampler,
+    illumination: Illumination,
+    texture: Field,
+    scanner: Scanner,
+    speckle_seed: int,
+) -> Field:
+    """(R, T, P) envelope: the mean over the looks of |point spread of complex echoes|.
+
+    Echoes are complex normal numbers times the medium's amplitude, plus what interfaces mirror,
+    which has one phase and so stays bright and even.
+    """
+    spread = PointSpread.of(scanner, lattice)
+    shape = lattice.shape
+    gain, background, slow = (
+        upsampler.spread(field) for field in (illumination.gain, illumination.background, texture)
+    )
+    amplitude = _echo_amplitude()
+    varies = property_of_media("texture") * np.float32(NEPER_PER_DB)
+    rng = np.random.Generator(np.random.SFC64(speckle_seed))
+    work = np.empty(shape, np.float32)
+    envelope = np.empty(shape, np.float32)
+    echoes = [np.empty(shape, np.float32) for _ in range(2)]
+    for look in range(scanner.looks):
+        for rows in row_blocks(shape[0]):
+            first, last = rows.start, rows.stop
+            label = painting.label[first:last]
+            own = upsampler.rows(gain, first, last)
+            wave = upsampler.rows(slow, first, last)
+            wave *= np.take(varies, label)
+            wave += 1
+            np.maximum(wave, np.float32(0.2), out=wave)
+            wave *= np.take(amplitude, label)
+            wave *= own
+            wave *= wave
+            wave += upsampler.rows(background, first, last)
+            np.sqrt(wave, out=wave)
+            own *= painting.mirror[first:last]
+            for part, target in enumerate(echoes):
+                noise = rng.standard_normal(wave.shape, dtype=np.float32)
+                noise *= wave
+                if part == 0:
+                    noise += own
+                spread_across(noise, first, spread, target[first:last])
+        _add_envelope(echoes, spread, work, envelope, fresh=look == 0)
+    if scanner.looks > 1:
+        envelope /= scanner.looks
+    return envelope
+
+
+def _add_envelope(
+    echoes: list[Field], spread: PointSpread, work: Field, envelope: Field, *, fresh: bool
+) -> None:
+    """Blur both parts along the beams and add their modulus."""
+    real, imaginary = echoes
+    spread_along(real, spread, work)
+    spread_along(imaginary, spread, real)
+    for rows in row_blocks(len(work)):
+        square = work[rows]
+        square *= square
+        other = real[rows]
+        other *= other
+        square += other
+        np.sqrt(square, out=square)
+        if fresh:
+            envelope[rows] = square
+        else:
+            envelope[rows] += square
+
+
+def _echo_amplitude() -> Field:
+    # Complex normal numbers have power 2: the root makes the mean power that of the table.
+    return np.asarray(10 ** (property_of_media("echo") / 20), dtype=np.float32)

@@ -1,0 +1,180 @@
+"""Distances to the body and to the walls around it, on a coarse lattice of beams."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from fetusmap.simulate.beams import BeamLattice, Box
+from fetusmap.simulate.body import Body
+from fetusmap.simulate.probe import Probe
+from fetusmap.simulate.scene import Scene, placenta_profile
+from fetusmap.simulate.shapes import Field, Shape, smooth_union
+from fetusmap.types import Points3
+
+REACH_MM = 9.0  # around each solid; further out the distance to it is not computed
+FAR_MM = 1000.0
+
+
+@dataclass(frozen=True, eq=False)
+class Fields:
+    """Signed distances on a lattice, mm, negative inside.
+
+    Attributes:
+        body: to the fetus' skin.
+        sac: to the wall of the sac.
+        placenta: to the outer side of placenta and decidua.
+        amnion: to the amnion, or None when it lies on the wall.
+        texture: slow random variation inside the media, mean 0, deviation 1.
+    """
+
+    body: Field
+    sac: Field
+    placenta: Field
+    amnion: Field | None
+    texture: Field
+
+
+@dataclass(frozen=True, eq=False)
+class Placement:
+    """Coordinates of a lattice's samples as a moving fetus meets them.
+
+    Attributes:
+        lattice: of the samples.
+        motion_mm: (P, 3) how far the fetus has moved at each sweep angle.
+    """
+
+    lattice: BeamLattice
+    motion_mm: Points3
+
+    @classmethod
+    def of(cls, lattice: BeamLattice, probe: Probe) -> Placement:
+        """Where the samples lie when a probe sweeps."""
+        phis = lattice.phis_rad
+        part = (phis - phis[0]) / (phis[-1] - phis[0])
+        return cls(lattice, probe.motion_mm(part).astype(np.float32))
+
+    def still(self, box: Box) -> tuple[Field, Field, Field]:
+        """x, y, z of the samples in a box, mm, for what does not move."""
+        return self.lattice.positions(box)
+
+    def moving(self, box: Box) -> tuple[Field, Field, Field]:
+        """x, y, z less the fetus' motion, for what moves with it."""
+        x, y, z = self.lattice.positions(box)
+        mx, my, mz = self.motion_mm[box[2]].T
+        return x - mx, y - my, z - mz
+
+    def box(self, shape: Shape, margin_mm: float, *, moves: bool = True) -> Box | None:
+        """The samples that may lie within a margin of a shape."""
+        centers, radii = shape.balls()
+        if moves:
+            spread = (self.motion_mm.max(axis=0) - self.motion_mm.min(axis=0)) / 2
+            middle = (self.motion_mm.max(axis=0) + self.motion_mm.min(axis=0)) / 2
+            centers, margin_mm = centers + middle, margin_mm + float(np.linalg.norm(spread))
+        return self.lattice.box_around(centers, radii, margin_mm)
+
+
+def compute_fields(placement: Placement, body: Body, scene: Scene, probe: Probe) -> Fields:
+    """Distances on the placement's lattice, which is meant to be coarse."""
+    whole = (slice(None),) * 3
+    skin = _body_distance(placement, body, probe)
+    x, y, z = placement.still(whole)
+    uterus = scene.uterus
+    sac = uterus.sac.moved(probe.rotation, probe.shift_mm)
+    ellipsoid = sac.distance(x, y, z)
+    wall = smooth_union(ellipsoid, skin - np.float32(uterus.clearance_mm), 3.0)
+    amnion = None
+    if uterus.amnion_gap_mm > 0.8:
+        inner = ellipsoid + np.float32(uterus.amnion_gap_mm)
+        amnion = smooth_union(inner, skin - np.float32(0.5 * uterus.clearance_mm), 3.0)
+    own = [part / np.float32(s) for part, s in zip(sac.local(x, y, z), sac.semi_axes, strict=True)]
+    towards = sum(
+        part * np.float32(d) for part, d in zip(own, uterus.placenta_direction, strict=True)
+    )
+    length = np.sqrt(own[0] ** 2 + own[1] ** 2 + own[2] ** 2)
+    cosine = towards / np.maximum(length, np.float32(1e-6))
+    thickness = uterus.decidua_mm + uterus.placenta_mm * placenta_profile(
+        cosine, uterus.placenta_cosine
+    )
+    return Fields(
+        body=skin,
+        sac=wall,
+        placenta=wall - thickness.astype(np.float32),
+        amnion=amnion,
+        texture=_texture(placement.lattice, scene.texture_seed),
+    )
+
+
+def _body_distance(placement: Placement, body: Body, probe: Probe) -> Field:
+    distance = np.full(placement.lattice.shape, FAR_MM, dtype=np.float32)
+    soft, firm = 0.036 * body.crl_mm, 0.016 * body.crl_mm
+    for shapes, blend in ((body.outline, soft), (body.limbs, firm)):
+        for resting in shapes:
+            shape = resting.moved(probe.rotation, probe.shift_mm)
+            box = placement.box(shape, REACH_MM)
+            if box is not None:
+                own = shape.distance(*placement.moving(box))
+                distance[box] = smooth_union(distance[box], own, blend)
+    return distance
+
+
+def _texture(lattice: BeamLattice, seed: int) -> Field:
+    """Smooth noise on two scales, about 3 mm and 10 mm."""
+    rng = np.random.Generator(np.random.SFC64(seed))
+    step, turn, swing = lattice.steps
+    middle = float(np.mean(lattice.ranges_mm))
+    arms = (
+        step,
+        turn * (lattice.probe_radius_mm + middle),
+        swing * (lattice.motor_radius_mm + middle),
+    )
+    fine = rng.standard_normal(lattice.shape, dtype=np.float32)
+    for axis, (mm, arm) in enumerate(zip((1.3, 2.0, 2.0), arms, strict=True)):
+        if mm / arm > 0.3:
+            fine = ndimage.gaussian_filter1d(fine, mm / arm, axis=axis, truncate=2.5)
+    knots = [max(2, int(n * arm / 9)) for n, arm in zip(lattice.shape, arms, strict=True)]
+    coarse = rng.standard_normal(knots, dtype=np.float32)
+    for axis, count in enumerate(lattice.shape):
+        where = np.linspace(0, knots[axis] - 1, count)[:, None]
+        weights = np.maximum(1 - np.abs(where - np.arange(knots[axis])), 0).astype(np.float32)
+        coarse = np.moveaxis(np.tensordot(weights, coarse, axes=(1, axis)), 0, axis)
+    mixed = fine / fine.std() + coarse / max(float(coarse.std()), 1e-6)
+    return np.ascontiguousarray(mixed / mixed.std(), dtype=np.float32)
+
+
+class Upsampler:
+    """Takes fields from a decimated lattice back to the full one, some rows at a time.
+
+    Linear between nodes, which stand on samples of the full lattice, so that nothing shifts.
+    """
+
+    def __init__(self, factors: tuple[int, int, int], coarse_shape: tuple[int, int, int]) -> None:
+        self.factors = factors
+        self._across = [_linear(n, f) for n, f in zip(coarse_shape[1:], factors[1:], strict=True)]
+
+    def spread(self, coarse: Field) -> Field:
+        """The field at full resolution across the beams, still coarse along them."""
+        theta, phi = self._across
+        spread = coarse if self.factors[2] == 1 else coarse @ phi.T
+        return np.asarray(spread if self.factors[1] == 1 else np.matmul(theta, spread))
+
+    def rows(self, spread: Field, first: int, last: int) -> Field:
+        """Rows `first` to `last` (not included) of the full field, from what `spread` returned."""
+        factor = self.factors[0]
+        low = first // factor
+        high = min(-(-(last - 1) // factor), len(spread) - 1)
+        where = np.arange(first, last) / factor - low
+        weights = np.maximum(1 - np.abs(where[:, None] - np.arange(high - low + 1)), 0).astype(
+            np.float32
+        )
+        block = spread[low : high + 1]
+        flat = weights @ block.reshape(len(block), -1)
+        return np.asarray(flat.reshape(last - first, *block.shape[1:]))
+
+
+def _linear(nodes: int, factor: int) -> Field:
+    """((nodes - 1) * factor + 1, nodes) weights of linear interpolation."""
+    where = np.arange((nodes - 1) * factor + 1)[:, None] / factor
+    return np.asarray(np.maximum(1 - np.abs(where - np.arange(nodes)), 0), dtype=np.float32)

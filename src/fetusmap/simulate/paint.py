@@ -1,0 +1,312 @@
+"""From distances to media: a label for every sample, and how much each mirrors the beam."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from fetusmap.simulate.beams import row_blocks
+from fetusmap.simulate.body import Body, Part
+from fetusmap.simulate.fields import Fields, Placement, Upsampler
+from fetusmap.simulate.head import paint_head
+from fetusmap.simulate.media import Labels, Medium, reflectivity, set_medium
+from fetusmap.simulate.probe import Probe
+from fetusmap.simulate.scene import Mother, Scene
+from fetusmap.simulate.shapes import Ellipsoid, Field, RoundCone, ball
+from fetusmap.types import FloatArray
+
+INTERFACE_MM = 0.45
+# Reflectivities of soft tissue are some percent, but a smooth surface returns all of it to the
+# probe, and rough tissue little: this is how much brighter it looks (a guess).
+SURFACE = 16.0
+
+
+@dataclass(frozen=True, eq=False)
+class Painting:
+    """Media on the full lattice.
+
+    Attributes:
+        label: (R, T, P) uint8 numbers of `Medium`.
+        mirror: (R, T, P) amplitude that interfaces send straight back.
+    """
+
+    label: Labels
+    mirror: Field
+
+
+def paint(
+    placement: Placement,
+    upsampler: Upsampler,
+    fields: Fields,
+    body: Body,
+    scene: Scene,
+    probe: Probe,
+) -> Painting:
+    """Label every sample of the full lattice, the large before the small."""
+    shape = placement.lattice.shape
+    painting = Painting(np.empty(shape, np.uint8), np.empty(shape, np.float32))
+    _paint_spaces(painting, placement, upsampler, fields, scene)
+    _paint_mother(painting, placement, scene, probe)
+    _paint_cord(painting, placement, scene, probe)
+    fluid = (Medium.AMNIOTIC_FLUID, Medium.COELOMIC_FLUID)
+    for shape_ in body.fine:
+        moved = shape_.moved(probe.rotation, probe.shift_mm)
+        _paint_shape(painting, placement, Part(moved, Medium.FETAL_TISSUE), over=fluid)
+    head = body.head.moved(probe.rotation, probe.shift_mm)
+    paint_head(painting.label, painting.mirror, placement, head, body)
+    for part in body.parts:
+        moved = part.shape.moved(probe.rotation, probe.shift_mm)
+        over = (Medium.FETAL_TISSUE,) if part.within else ()
+        _paint_shape(painting, placement, Part(moved, part.medium, part.mirror), over=over)
+    return painting
+
+
+def _paint_spaces(
+    painting: Painting,
+    placement: Placement,
+    upsampler: Upsampler,
+    fields: Fields,
+    scene: Scene,
+) -> None:
+    """Body, fluids, walls and layers, with their interfaces, from distances to them."""
+    lattice, uterus = placement.lattice, scene.uterus
+    body, sac, placenta = (
+        upsampler.spread(field) for field in (fields.body, fields.sac, fields.placenta)
+    )
+    amnion = None if fields.amnion is None else upsampler.spread(fields.amnion)
+    layers = _layers(scene.mother, lattice.thetas_rad, lattice.phis_rad)
+    sheets = _sheets(scene.mother, layers, lattice.thetas_rad, lattice.phis_rad)
+    deepest = float(layers[0][1].max()) + 1
+    ranges = lattice.ranges_mm.astype(np.float32)
+    step = lattice.steps[0]
+    skin = SURFACE * reflectivity(Medium.AMNIOTIC_FLUID, Medium.FETAL_TISSUE)
+    serosa = SURFACE * 0.5 * reflectivity(Medium.MYOMETRIUM, Medium.VISCERA)
+    rows = len(ranges)
+    for block in row_blocks(rows):
+        first, last = block.start, block.stop
+        beyond = min(last + 1, rows)  # one more, to see how distances change along the beam
+        label, mirror = painting.label[first:last], painting.mirror[first:last]
+        skin_at = upsampler.rows(body, first, beyond)
+        sac_at = upsampler.rows(sac, first, beyond)
+        outer_at = upsampler.rows(placenta, first, beyond)
+        label.fill(Medium.VISCERA)
+        in_placenta = outer_at[: last - first] < 0
+        outer_at -= np.float32(uterus.myometrium_mm)
+        set_medium(label, Medium.MYOMETRIUM, where=outer_at[: last - first] < 0)
+        set_medium(label, Medium.PLACENTA, where=in_placenta)
+        in_sac = sac_at[: last - first] < 0
+        set_medium(label, Medium.AMNIOTIC_FLUID, where=in_sac)
+        np.multiply(_interface(skin_at, step, last - first), np.float32(skin), out=mirror)
+        mirror += _interface(sac_at, step, last - first) * np.float32(0.8 * skin)
+        mirror += _interface(outer_at, step, last - first) * np.float32(serosa)
+        if amnion is not None:
+            membrane = upsampler.rows(amnion, first, beyond)
+            outside = in_sac & (membrane[: last - first] > 0)
+            set_medium(label, Medium.COELOMIC_FLUID, where=outside)
+            sheet = _interface(membrane, step, last - first) * np.float32(0.35 * skin)
+            mirror += sheet * in_sac
+        set_medium(label, Medium.FETAL_TISSUE, where=skin_at[: last - first] < 0)
+        if ranges[first] < deepest:
+            _paint_layers(label, mirror, ranges[first:last], layers, sheets)
+
+
+def _interface(distance: Field, step: float, rows: int) -> Field:
+    """How much a surface at distance 0 mirrors, 0 to 1: most where it faces the beam.
+
+    S = (1 - (d / w)^2)+ (a + (1 - a) cos^4) with cos = dd/dr. A surface along the beam would be
+    sampled as a comb, so it is widened there.
+
+    Args:
+        distance: signed, (rows or rows + 1, T, P): one row more than wanted, where there is one.
+        step: between rows, mm.
+        rows: how many are wanted.
+    """
+    facing = np.empty_like(distance[:rows])
+    known = min(rows, len(distance) - 1)
+    np.subtract(distance[1 : known + 1], distance[:known], out=facing[:known])
+    facing[known:] = facing[known - 1 : known]
+    facing *= np.float32(1 / step)
+    np.abs(facing, out=facing)
+    np.minimum(facing, 1, out=facing)
+    width = facing * np.float32(-1.6 * INTERFACE_MM)
+    width += np.float32(2.6 * INTERFACE_MM)
+    profile = distance[:rows] / width
+    profile *= profile
+    np.subtract(1, profile, out=profile)
+    np.maximum(profile, 0, out=profile)
+    facing *= facing
+    facing *= facing
+    facing *= np.float32(0.82)
+    facing += np.float32(0.18)
+    profile *= facing
+    return profile
+
+
+def _layers(mother: Mother, thetas: FloatArray, phis: FloatArray) -> list[tuple[Medium, Field]]:
+    """Each layer with the range where it ends, (T, P) mm; the deepest first."""
+    theta, phi = thetas[:, None], phis[None, :]
+    depth = np.zeros((len(thetas), len(phis)))
+    layers = []
+    thicknesses = (mother.skin_mm, mother.fat_mm, mother.muscle_mm)
+    media = (Medium.SKIN, Medium.FAT, Medium.MUSCLE)
+    for medium, thickness, wave in zip(media, thicknesses, mother.waves, strict=True):
+        size, across, along, *phases = wave
+        ripple = (np.sin(across * theta + phases[0]) + np.sin(along * phi + phases[1])
+                  + np.sin(across * theta - along * phi + phases[2])) / 2  # fmt: skip
+        depth = depth + thickness * np.maximum(0.3, 1 + size * ripple)
+        layers.append((medium, depth.astype(np.float32)))
+    return layers[::-1]
+
+
+def _sheets(
+    mother: Mother, layers: list[tuple[Medium, Field]], thetas: FloatArray, phis: FloatArray
+) -> list[tuple[Field, Field]]:
+    """Ranges (T, P) and strengths (T, P) of what reflects in the wall: its layers' ends, fascia.
+
+    Their brightness comes and goes, as sheets of fibres that are nowhere quite even.
+    """
+    theta, phi = thetas[:, None], phis[None, :]
+    whole = layers[0][1]
+    sheets = []
+    ends = [(end / whole.mean(), 0.35) for _, end in layers]
+    rows = [(part, strength, mother.fascia[n % len(mother.fascia)][2:])
+            for n, (part, strength) in enumerate(ends)]  # fmt: skip
+    rows += [(np.float32(row[0]), float(row[1]) * 0.6, row[2:]) for row in mother.fascia]
+    for part, strength, (across, along, phase) in rows:
+        wave = np.sin(2.3 * across * theta + phase) * np.sin(1.7 * along * phi - phase)
+        wave = wave + np.sin(across * theta + along * phi + 2 * phase)
+        uneven = strength * np.clip(0.55 + 0.4 * wave, 0.05, 1.2)
+        depth = whole.mean() * part + 0.03 * whole.mean() * np.sin(along * theta + across * phi)
+        sheets.append((np.asarray(depth, np.float32), np.asarray(uneven, np.float32)))
+    return sheets
+
+
+def _paint_layers(
+    label: Labels,
+    mirror: Field,
+    ranges: Field,
+    layers: list[tuple[Medium, Field]],
+    sheets: list[tuple[Field, Field]],
+) -> None:
+    surface = SURFACE * reflectivity(Medium.FAT, Medium.MUSCLE)
+    for medium, end in layers:
+        inside = ranges[:, None, None] < end
+        set_medium(label, medium, where=inside)
+        np.copyto(mirror, 0, where=inside)
+    for end, strength in sheets:
+        beyond = (ranges[:, None, None] - end) * np.float32(1 / (1.3 * INTERFACE_MM))
+        mirror += np.maximum(1 - beyond * beyond, 0) * (strength * np.float32(surface))
+
+
+def _paint_mother(painting: Painting, placement: Placement, scene: Scene, probe: Probe) -> None:
+    """The mother's bladder, and gas in her bowel."""
+    mother, lattice = scene.mother, placement.lattice
+    sac = scene.uterus.sac.moved(probe.rotation, probe.shift_mm)
+    if mother.bladder is not None:
+        place, semi = mother.bladder[:3], mother.bladder[3:]
+        center = np.array([40 * place[0], mother.wall_mm + semi[1] + 2, 50 * np.sign(place[2])])
+        solid = Ellipsoid(center, np.eye(3), semi)
+        _paint_shape(painting, placement, Part(solid, Medium.MATERNAL_BLADDER, 0.0),
+                     over=(Medium.VISCERA,), moves=False)  # fmt: skip
+    reach = float(sac.semi_axes.max()) + scene.uterus.myometrium_mm + scene.uterus.decidua_mm
+    for *direction, size, kind in mother.loops:
+        center = sac.center + np.array(direction) * (reach + 3.0 + 0.6 * size)
+        if center[1] < mother.wall_mm + 3:
+            continue
+        medium = (Medium.FAT, Medium.MUSCLE, Medium.MYOMETRIUM)[int(3 * kind)]
+        loop = Part(ball(center, float(size)), medium)
+        _paint_shape(painting, placement, loop, over=(Medium.VISCERA,), moves=False)
+    for *direction, size in mother.gas:
+        center = sac.center + np.array(direction) * (reach + 2.0 + size)
+        if center[1] < mother.wall_mm + 3:
+            continue
+        blob = ball(center, float(size))
+        box = placement.box(blob, 1.0, moves=False)
+        if box is None:
+            continue
+        distance = blob.distance(*placement.still(box))
+        gas = (distance < 0) & (painting.label[box] == Medium.VISCERA)
+        painting.label[box][gas] = Medium.GAS
+        facing = np.clip(-np.gradient(distance, lattice.steps[0], axis=0), 0, 1)
+        shine = np.maximum(1 - (distance / 0.9) ** 2, 0) * facing**2 * 1.2
+        painting.mirror[box] = np.maximum(painting.mirror[box], shine * gas)
+
+
+def _paint_cord(painting: Painting, placement: Placement, scene: Scene, probe: Probe) -> None:
+    """The cord and the yolk sac, where there is fluid."""
+    fluid = (Medium.AMNIOTIC_FLUID, Medium.COELOMIC_FLUID)
+    path, radius = probe.to_world(scene.cord_mm), scene.cord_radius_mm
+    ends = list(pairwise(path))
+    for start, end in ends:
+        tube = RoundCone(start, end, radius, radius)
+        _paint_shape(painting, placement, Part(tube, Medium.CORD), over=fluid)
+    if radius > 1.0:
+        for start, end in ends:
+            vessel = RoundCone(start, end, 0.4 * radius, 0.4 * radius)
+            _paint_shape(painting, placement, Part(vessel, Medium.CORD_VESSEL), over=(Medium.CORD,))
+    if scene.yolk_sac_mm is not None:
+        center = probe.to_world(scene.yolk_sac_mm)
+        shell = ball(center, scene.yolk_sac_radius_mm)
+        inside = ball(center, scene.yolk_sac_radius_mm - 0.9)
+        _paint_shape(painting, placement, Part(shell, Medium.YOLK_SAC), over=fluid)
+        _paint_shape(painting, placement, Part(inside, Medium.COELOMIC_FLUID),
+                     over=(Medium.YOLK_SAC,))  # fmt: skip
+
+
+def _paint_shape(
+    painting: Painting,
+    placement: Placement,
+    part: Part,
+    *,
+    over: tuple[Medium, ...] = (),
+    moves: bool = True,
+) -> None:
+    """Give a shape's samples its medium, where they are of one of the media `over` (none: all).
+
+    Shapes thinner than the lattice are painted as thick as it, so that none falls between.
+    """
+    shape = part.shape
+    if isinstance(shape, RoundCone):
+        least = 0.55 * _coarsest_step(placement, (shape.start + shape.end) / 2)
+        if shape.start_radius < least or shape.end_radius < least:
+            shape = RoundCone(shape.start, shape.end, max(shape.start_radius, least),
+                              max(shape.end_radius, least))  # fmt: skip
+    box = placement.box(shape, 0.5, moves=moves)
+    if box is None:
+        return
+    distance = shape.distance(*(placement.moving(box) if moves else placement.still(box)))
+    chosen = distance < 0
+    label = painting.label[box]
+    if over:
+        allowed = label == over[0]
+        for medium in over[1:]:
+            allowed |= label == medium
+        chosen &= allowed
+    set_medium(label, part.medium, where=chosen)
+    if part.mirror > 0 and isinstance(shape, RoundCone):
+        shine = part.mirror * _across_beam(shape, placement)
+        painting.mirror[box] = np.maximum(painting.mirror[box], chosen * np.float32(shine))
+
+
+def _coarsest_step(placement: Placement, point: FloatArray) -> float:
+    """The largest distance between neighbouring samples around a point, mm."""
+    lattice = placement.lattice
+    r, _, _ = lattice.to_beam(point)
+    step, turn, swing = lattice.steps
+    reach = lattice.motor_radius_mm + max(r, 0)
+    return float(max(step, turn * (lattice.probe_radius_mm + max(r, 0)), swing * reach))
+
+
+def _across_beam(bone: RoundCone, placement: Placement) -> float:
+    """Sine to the sixth of the angle between beam and bone: how much of the echo comes back."""
+    lattice = placement.lattice
+    middle, axis = (bone.start + bone.end) / 2, bone.end - bone.start
+    length = float(np.linalg.norm(axis))
+    if length < 1e-6:
+        return 1.0
+    beam = lattice.to_beam(middle)
+    ahead = lattice.to_world(beam + np.array([1.0, 0, 0])) - lattice.to_world(beam)
+    cosine = float(ahead @ axis) / (length * float(np.linalg.norm(ahead)))
+    return 0.15 + 0.85 * (1 - cosine**2) ** 3

@@ -1,0 +1,192 @@
+"""The articulated body: joint angles to landmarks and frames, and back.
+
+Everything is batched over A fetuses. The body frame is x right, y ventral, z cranial, with the
+sacrum at the origin; a rotation about +x by a positive angle leads a limb that hangs along -z
+towards the belly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from fetusmap.anatomy import load_skeleton
+from fetusmap.geometry import rotation_about, rotation_from_vector
+from fetusmap.types import FloatArray, RotationMatrix
+
+SIDES = ("left", "right")
+MIDLINE_ANGLES = (
+    "spine_flexion", "spine_lateral", "spine_twist",
+    "neck_flexion", "neck_lateral", "neck_rotation",
+)  # fmt: skip
+ARM_ANGLES = (
+    "shoulder_flexion", "shoulder_abduction", "shoulder_rotation", "elbow_flexion", "wrist_flexion",
+)  # fmt: skip
+LEG_ANGLES = (
+    "hip_flexion", "hip_abduction", "hip_rotation", "knee_flexion", "ankle_flexion",
+)  # fmt: skip
+ANGLES = MIDLINE_ANGLES + tuple(
+    f"{side}_{name}" for side in SIDES for name in ARM_ANGLES + LEG_ANGLES
+)
+LUMBAR_PART = 0.35
+
+Angles = Mapping[str, FloatArray]
+Lengths = Mapping[str, FloatArray]
+
+
+@dataclass(frozen=True)
+class Posture:
+    """Where the parts of A bodies are, in the body frame.
+
+    Attributes:
+        landmarks_mm: (A, 16, 3) in the order of fetus-16.
+        frames: name to (A, 3, 3) columns right, ventral, cranial of that part: "sacrum", "pelvis",
+            "waist", "thorax", "nape", "head", and for each side "upper_arm", "forearm", "hand",
+            "thigh", "leg", "foot", whose -z runs along the limb away from the trunk.
+    """
+
+    landmarks_mm: FloatArray
+    frames: Mapping[str, RotationMatrix]
+
+    def __getitem__(self, landmark: str) -> FloatArray:
+        """(A, 3) positions of a landmark."""
+        return np.asarray(self.landmarks_mm[:, load_skeleton().index(landmark)])
+
+    def only(self, chosen: FloatArray) -> Posture:
+        """The bodies chosen by an index or a mask."""
+        frames = {name: frame[chosen] for name, frame in self.frames.items()}
+        return Posture(self.landmarks_mm[chosen], frames)
+
+
+def pose_body(angles: Angles, lengths: Lengths) -> Posture:
+    """Place the landmarks of A bodies (forward kinematics).
+
+    The trunk is two arcs, lumbar and thoracic, that share its flexion 35 to 65; their chords have
+    the given lengths. Pelvis and thorax stand as the middles of those arcs.
+
+    Args:
+        angles: each name of ANGLES to (A,) degrees.
+        lengths: "sacrum_spine", "spine_neck", "neck_head", "half_shoulder", "half_hip", and for
+            each side "humerus", "forearm", "femur", "leg", to (A,) mm.
+    """
+    a = {name: np.radians(angles[name]) for name in ANGLES}
+    bend = np.stack([-a["spine_flexion"], a["spine_lateral"], a["spine_twist"]], axis=-1)
+    lumbar, thoracic = LUMBAR_PART * bend, (1 - LUMBAR_PART) * bend
+    frames = {"sacrum": rotation_about([1.0, 0, 0], a["spine_flexion"] / 2)}
+    frames["pelvis"] = frames["sacrum"] @ rotation_from_vector(lumbar / 2)
+    frames["waist"] = frames["sacrum"] @ rotation_from_vector(lumbar)
+    frames["thorax"] = frames["waist"] @ rotation_from_vector(thoracic / 2)
+    frames["nape"] = frames["waist"] @ rotation_from_vector(thoracic)
+    nod = np.stack([-a["neck_flexion"], a["neck_lateral"], a["neck_rotation"]], axis=-1)
+    frames["head"] = frames["nape"] @ rotation_from_vector(nod)
+
+    at = {"sacrum": np.zeros((len(bend), 3))}
+    at["spine"] = at["sacrum"] + _along(frames["pelvis"], lengths["sacrum_spine"])
+    at["neck"] = at["spine"] + _along(frames["thorax"], lengths["spine_neck"])
+    at["head"] = at["neck"] + _along(frames["head"], lengths["neck_head"])
+    for side in SIDES:
+        sign = 1.0 if side == "right" else -1.0
+        shoulder = lengths["half_shoulder"][:, None] * [sign, 0.0, -0.11]
+        hip = lengths["half_hip"][:, None] * [sign, 0.26, -0.04]
+        at[f"{side}_shoulder"] = at["neck"] + _moved(frames["thorax"], shoulder)
+        at[f"{side}_hip"] = at["sacrum"] + _moved(frames["pelvis"], hip)
+        arm = _limb(a, side, sign, ("shoulder", "elbow", "wrist"), bends=1.0)
+        leg = _limb(a, side, sign, ("hip", "knee", "ankle"), bends=-1.0)
+        for trunk, names, turns, bones, joints in (
+            ("thorax", ("upper_arm", "forearm", "hand"), arm, ("humerus", "forearm"),
+             ("shoulder", "elbow", "wrist")),
+            ("pelvis", ("thigh", "leg", "foot"), leg, ("femur", "leg"), ("hip", "knee", "ankle")),
+        ):  # fmt: skip
+            frame = frames[trunk]
+            for name, turn in zip(names, turns, strict=True):
+                frame = frames[f"{side}_{name}"] = frame @ turn
+            for name, bone, near, far in zip(names[:2], bones, joints, joints[1:], strict=False):
+                step = _along(frames[f"{side}_{name}"], -lengths[f"{side}_{bone}"])
+                at[f"{side}_{far}"] = at[f"{side}_{near}"] + step
+    skeleton = load_skeleton()
+    return Posture(np.stack([at[name] for name in skeleton.landmarks], axis=1), frames)
+
+
+def limb_angles(landmarks_mm: FloatArray) -> dict[str, FloatArray]:
+    """Limb angles that `pose_body` would need (inverse kinematics), degrees.
+
+    Shoulders and elbows are told against the thorax (its axis spine to neck, its side from
+    shoulder to shoulder), hips and knees against the pelvis. Hands and feet have no landmarks.
+
+    Args:
+        landmarks_mm: (A, 16, 3) in any right-handed frame.
+
+    Returns:
+        (A,) degrees of each side's shoulder, elbow, hip and knee angles; NaN where landmarks are
+        absent. At a straight elbow or knee the rotation of the limb is arbitrary.
+    """
+    index = load_skeleton().index
+    at = {name: landmarks_mm[:, index(name)] for name in load_skeleton().landmarks}
+    thorax = _frame(at["right_shoulder"] - at["left_shoulder"], at["neck"] - at["spine"])
+    pelvis = _frame(at["right_hip"] - at["left_hip"], at["spine"] - at["sacrum"])
+    angles = {}
+    for side in SIDES:
+        sign = 1.0 if side == "right" else -1.0
+        for frame, (near, middle, far), bends in (
+            (thorax, ("shoulder", "elbow", "wrist"), 1.0),
+            (pelvis, ("hip", "knee", "ankle"), -1.0),
+        ):
+            upper = _unit(at[f"{side}_{middle}"] - at[f"{side}_{near}"])
+            lower = _unit(at[f"{side}_{far}"] - at[f"{side}_{middle}"])
+            x, y, z = np.moveaxis(_moved(np.swapaxes(frame, -1, -2), upper), -1, 0)
+            flexion, abduction = np.arctan2(y, -z), np.arcsin(np.clip(sign * x, -1, 1))
+            straight = frame @ _swing(flexion, abduction, sign)
+            x, y, z = np.moveaxis(_moved(np.swapaxes(straight, -1, -2), lower), -1, 0)
+            angles[f"{side}_{near}_flexion"] = flexion
+            angles[f"{side}_{near}_abduction"] = abduction
+            angles[f"{side}_{near}_rotation"] = np.arctan2(-sign * x, bends * y)
+            angles[f"{side}_{middle}_flexion"] = np.arccos(np.clip(-z, -1, 1))
+    return {name: np.degrees(values) for name, values in angles.items()}
+
+
+def _limb(
+    a: Mapping[str, FloatArray],
+    side: str,
+    sign: float,
+    joints: tuple[str, str, str],
+    bends: float,
+) -> tuple[RotationMatrix, RotationMatrix, RotationMatrix]:
+    """Rotations of the upper part against the trunk, the lower against it, and the end part.
+
+    `bends` is 1 where the middle joint closes towards the belly (elbow), -1 where it closes
+    towards the back (knee).
+    """
+    near, middle, end = (f"{side}_{joint}" for joint in joints)
+    swing = _swing(a[f"{near}_flexion"], a[f"{near}_abduction"], sign)
+    # Turned so that a positive angle brings the lower part of a bent limb to the midline.
+    turn = rotation_about([0, 0, 1.0], sign * bends * a[f"{near}_rotation"])
+    hinge = rotation_about([1.0, 0, 0], bends * a[f"{middle}_flexion"])
+    return swing @ turn, hinge, rotation_about([1.0, 0, 0], a[f"{end}_flexion"])
+
+
+def _swing(flexion: FloatArray, abduction: FloatArray, sign: float) -> RotationMatrix:
+    about_x = rotation_about([1.0, 0, 0], flexion)
+    return np.asarray(about_x @ rotation_about([0, 1.0, 0], -sign * abduction))
+
+
+def _along(frame: RotationMatrix, length: FloatArray) -> FloatArray:
+    """(A, 3) steps of a length along the frame's cranial axis."""
+    return np.asarray(frame[..., 2] * np.asarray(length)[:, None])
+
+
+def _moved(frame: RotationMatrix, vectors: FloatArray) -> FloatArray:
+    """(A, 3) vectors of a frame, in the frame around it."""
+    return np.asarray((frame @ vectors[..., None])[..., 0])
+
+
+def _unit(vectors: FloatArray) -> FloatArray:
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=-1, keepdims=True))
+
+
+def _frame(right: FloatArray, cranial: FloatArray) -> RotationMatrix:
+    """(A, 3, 3) columns right, ventral, cranial, exact along cranial."""
+    z = _unit(cranial)
+    x = _unit(right - (right * z).sum(-1, keepdims=True) * z)
+    return np.stack([x, np.cross(z, x), z], axis=-1)

@@ -1,0 +1,198 @@
+"""A volume of a drawn case: pure, from frozen parameters to voxels and landmarks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fetusmap.anatomy import Pose, load_skeleton
+from fetusmap.geometry import Grid
+from fetusmap.simulate.beams import BeamLattice
+from fetusmap.simulate.body import Body
+from fetusmap.simulate.display import to_decibels, to_grey
+from fetusmap.simulate.echo import illuminate, synthesize
+from fetusmap.simulate.fetus import Fetus
+from fetusmap.simulate.fields import Placement, Upsampler, compute_fields
+from fetusmap.simulate.media import Labels
+from fetusmap.simulate.paint import paint
+from fetusmap.simulate.probe import Probe
+from fetusmap.simulate.scan_conversion import scan_convert, scan_convert_labels
+from fetusmap.simulate.scene import Scene
+from fetusmap.simulate.workers import one_blas_thread
+from fetusmap.types import Points3
+from fetusmap.volume import Volume
+
+
+@dataclass(frozen=True)
+class Preset:
+    """How finely a volume is simulated and exported.
+
+    Attributes:
+        spacing_mm: of its cubic voxels.
+        coarseness: factor on the distance of beam samples.
+        factors: decimation of the lattice on which distances are computed.
+    """
+
+    spacing_mm: float
+    coarseness: float
+    factors: tuple[int, int, int]
+
+
+PRESETS = {
+    "full": Preset(0.5, 1.0, (4, 2, 2)),
+    "mid": Preset(0.75, 1.4, (3, 2, 2)),
+    "half": Preset(1.0, 1.9, (2, 1, 1)),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """Everything random about a case, drawn and frozen; see `draw_case`.
+
+    Attributes:
+        fetus: age, sizes, posture.
+        body: its solids.
+        scene: what is around it.
+        probe: how it is scanned.
+        speckle_seed: of the scatterers.
+    """
+
+    fetus: Fetus
+    body: Body
+    scene: Scene
+    probe: Probe
+    speckle_seed: int
+
+
+@dataclass(frozen=True, eq=False)
+class BeamSpace:
+    """A sweep before scan conversion.
+
+    Attributes:
+        grey: (R, T, P) uint8.
+        lattice: ranges and angles of its samples.
+    """
+
+    grey: Labels
+    lattice: BeamLattice
+
+
+@dataclass(frozen=True, eq=False)
+class Rendering:
+    """A simulated volume and the truth about it.
+
+    Attributes:
+        volume: uint8 voxels in the probe's frame (x lateral, y depth, z sweep).
+        pose: exact landmarks; confidence 0 for those outside the swept field or the volume.
+        beams: the sweep in beam space, on request.
+        labels: media as a volume of `Medium` numbers, on request.
+    """
+
+    volume: Volume
+    pose: Pose
+    beams: BeamSpace | None = None
+    labels: Volume | None = None
+
+
+def render(
+    drawn: Drawn,
+    preset: str = "full",
+    *,
+    name: str = "volume",
+    beams: bool = False,
+    labels: bool = False,
+) -> Rendering:
+    """Simulate the volume of a drawn case. The same parameters give the same bytes.
+
+    Args:
+        drawn: from `draw_case`.
+        preset: "full" (0.5 mm), "mid" (0.75 mm) or "half" (1 mm).
+        name: of the volume.
+        beams: return the beam-space sweep too.
+        labels: return the label map too.
+    """
+    with one_blas_thread():
+        return _render(drawn, preset, name, beams=beams, labels=labels)
+
+
+def true_pose_of(drawn: Drawn, preset: str = "full") -> Pose:
+    """The landmarks of a drawn case, without rendering it."""
+    grid = drawn.probe.grid(PRESETS[preset].spacing_mm)
+    return true_pose(drawn, beam_lattice(drawn.probe, grid, PRESETS[preset]), grid)
+
+
+def _render(drawn: Drawn, preset: str, name: str, *, beams: bool, labels: bool) -> Rendering:
+    settings, probe = PRESETS[preset], drawn.probe
+    grid = probe.grid(settings.spacing_mm)
+    lattice = beam_lattice(probe, grid, settings)
+    coarse = lattice.decimated(settings.factors)
+    upsampler = Upsampler(settings.factors, coarse.shape)
+    fields = compute_fields(Placement.of(coarse, probe), drawn.body, drawn.scene, probe)
+    painting = paint(
+        Placement.of(lattice, probe), upsampler, fields, drawn.body, drawn.scene, probe
+    )
+    light = illuminate(painting, lattice, settings.factors, probe)
+    envelope = synthesize(
+        painting, lattice, upsampler, light, fields.texture, probe.scanner, drawn.speckle_seed
+    )
+    grey = to_grey(to_decibels(envelope), probe.scanner)
+    volume = Volume(scan_convert(grey, lattice, grid), grid, name)
+    return Rendering(
+        volume=volume,
+        pose=true_pose(drawn, lattice, grid),
+        beams=BeamSpace((grey + np.float32(0.5)).astype(np.uint8), lattice) if beams else None,
+        labels=Volume(scan_convert_labels(painting.label, lattice, grid), grid, name)
+        if labels
+        else None,
+    )
+
+
+def beam_lattice(probe: Probe, grid: Grid, preset: Preset) -> BeamLattice:
+    """Beams and samples for a scanner's field as far as a grid needs it.
+
+    Samples stand about 2.2 to the width of the point spread, at 60 mm, times the preset's
+    coarseness.
+    """
+    scanner = probe.scanner
+    rp, rm = scanner.probe_radius_mm, scanner.motor_radius_mm
+    probing = BeamLattice(rp, rm, np.arange(2.0), np.arange(2.0), np.arange(2.0))
+    corners = probing.to_beam(grid.corners_mm())
+    low, high = grid.bounds_mm()
+    # The nearest sample lies in the middle of the top face, not at a corner.
+    nearest = max(0.5, float(low[1]))
+    wide = np.radians([scanner.lateral_field_deg, scanner.sweep_deg]) / 2
+    reach = np.array([60.0])
+    density = preset.coarseness / scanner.line_density
+    steps = (
+        float(np.clip(scanner.axial_fwhm_mm / 2.2, 0.24, 0.4)) * preset.coarseness,
+        float(np.clip(scanner.lateral_fwhm_mm(reach)[0], 1.2, 2.6)) / (rp + 60) / 2.1 * density,
+        float(np.clip(scanner.elevation_fwhm_mm(reach)[0], 1.8, 3.6)) / (rm + 60) / 2.1 * density,
+    )
+    ends = (
+        (nearest, float(min(corners[:, 0].max(), high[1] * 1.25))),
+        (max(-wide[0], corners[:, 1].min()), min(wide[0], corners[:, 1].max())),
+        (max(-wide[1], corners[:, 2].min()), min(wide[1], corners[:, 2].max())),
+    )
+    axes = []
+    for (first, last), step, factor in zip(ends, steps, preset.factors, strict=True):
+        count = (int(np.ceil((last - first) / step)) // factor + 1) * factor + 1
+        axes.append(np.linspace(first, last, count))
+    return BeamLattice(rp, rm, axes[0], axes[1], axes[2])
+
+
+def true_pose(drawn: Drawn, lattice: BeamLattice, grid: Grid) -> Pose:
+    """Where each landmark was when its frame was acquired.
+
+    The frame that meets a moving point depends on where the point is: a fixed point, reached in a
+    few steps because motion is slow against the sweep.
+    """
+    probe = drawn.probe
+    resting = probe.to_world(drawn.fetus.posture.landmarks_mm[0])
+    points: Points3 = resting
+    for _ in range(20):
+        phi = lattice.to_beam(points)[:, 2]
+        part = (phi - lattice.phis_rad[0]) / (lattice.phis_rad[-1] - lattice.phis_rad[0])
+        points = resting + probe.motion_mm(np.clip(part, 0, 1))
+    seen = lattice.contains(points) & grid.contains(points)
+    return Pose(load_skeleton(), points, seen.astype(np.float64))

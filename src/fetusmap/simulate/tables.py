@@ -1,0 +1,15 @@
+"""The simulator's numbers: tables of anatomy, joints, media and scanners, each with its source."""
+
+from __future__ import annotations
+
+import tomllib
+from functools import cache
+from importlib import resources
+from typing import Any
+
+
+@cache
+def table(name: str) -> dict[str, Any]:
+    """The content of `<name>.toml` beside this module."""
+    text = resources.files("fetusmap.simulate").joinpath(f"{name}.toml").read_text("utf-8")
+    return tomllib.loads(text)

@@ -1,0 +1,103 @@
+"""Work on many cases in several processes, with results in order and no word of the scheduling."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from functools import cache
+from multiprocessing import connection
+from typing import TypeVar
+
+from threadpoolctl import ThreadpoolController
+
+from fetusmap.errors import BadInput
+
+ItemT = TypeVar("ItemT")
+ResultT = TypeVar("ResultT")
+AHEAD = 2  # results per worker that may wait for whoever takes them
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Matrix products on one thread: how they are split would change their last bits.
+
+    It costs nothing here, where the matrices are small, and several workers do not get in each
+    other's way.
+    """
+    with _controller().limit(limits=1, user_api="blas"):
+        yield
+
+
+def map_in_order(
+    function: Callable[[ItemT], ResultT], items: Iterable[ItemT], workers: int
+) -> Iterator[ResultT]:
+    """`map(function, items)` in several processes, results in the order of the items.
+
+    `items` may be endless: only a few are taken ahead. When the caller stops, so do the workers;
+    they also stop when the caller's process dies.
+
+    Args:
+        function: importable by name, as are its arguments and results by pickle.
+        items: what to work on.
+        workers: 0 and 1 work in this process.
+
+    Raises:
+        BadInput: a negative number of workers, or a worker that was killed.
+    """
+    if workers < 0:
+        raise BadInput("workers", expected="0 or more", found=f"{workers}", remedy="try 1")
+    if workers <= 1:
+        yield from map(function, items)
+        return
+    pool = ProcessPoolExecutor(
+        workers, multiprocessing.get_context("spawn"), initializer=_begin_worker
+    )
+    waiting: deque[Future[ResultT]] = deque()
+    try:
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) >= AHEAD * workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    except BrokenProcessPool as error:
+        raise BadInput(
+            "simulation",
+            expected=f"{workers} workers that go on to the end",
+            found="one that was killed",
+            remedy="use fewer workers if memory ran out, and run the same command again to go on",
+        ) from error
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def available_processors() -> int:
+    """Processor cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@cache
+def _controller() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
+def _begin_worker() -> None:
+    """Leave interrupts to the parent, and do not outlive it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_exit_after, args=(parent.sentinel,), daemon=True).start()
+
+
+def _exit_after(sentinel: int) -> None:
+    connection.wait([sentinel])
+    os._exit(1)
