@@ -1,26 +1,25 @@
 """Measure real fetal poses and draw them: `python docs/real_poses.py FOLDER_OF_RECORDINGS`.
 
+With `--library FILE` the poses are written as a pose library, too, for other commands.
 The recordings (`daviddmc/fetal-motion`, MIT licence) are poses of fetuses of 27 to 38 weeks,
 tracked through MRI. They are not part of this project; the numbers and the figure made of them are.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 from openpyxl import load_workbook
 from scipy.io import loadmat
 
 import fetusmap as fm
 from fetusmap.anatomy import CHARTS, body_axes, implausibilities, trunk_length_mm
-from fetusmap.report import View, draw_skeleton
-from fetusmap.report.theme import MUTED, PANEL, TEXT, new_figure
+from fetusmap.report import draw_library
 
 DOCS = Path(__file__).parent
 KEYPOINTS = (
@@ -124,52 +123,26 @@ def percentiles(values: list[float]) -> list[float]:
     return [round(float(v), 3) for v in np.percentile(values, [5, 50, 95])]
 
 
-def draw(poses: dict[str, list[fm.Pose]]) -> Figure:
-    """All poses in the body's own frame, scaled to one trunk length, and their joint angles."""
-    figure = new_figure(12.0, 4.6)
-    front, side, *panels = figure.subplots(1, 4, width_ratios=(1, 1, 0.8, 0.8))
-    views = (
-        View("from the front", np.array([[-1.0, 0, 0], [0, 0, 1], [0, 1, 0]])),
-        View("from the right side", np.array([[0.0, 1, 0], [0, 0, 1], [1, 0, 0]])),
+def library_of(poses: dict[str, list[fm.Pose]]) -> fm.PoseLibrary:
+    """All poses as a library, each grouped by its recording."""
+    return fm.PoseLibrary.from_poses(
+        [pose for frames in poses.values() for pose in frames],
+        groups=[name for name, frames in poses.items() for _ in frames],
+        made_by={"source": "daviddmc/fetal-motion", "licence": "MIT", "every_frame": EVERY},
     )
-    everyone = [pose for frames in poses.values() for pose in frames]
-    for axes, view in zip((front, side), views, strict=True):
-        for pose in everyone[::3]:
-            draw_skeleton(axes, in_body_frame(pose), view, names=False, scale_bar=False)
-        for line in axes.lines:
-            line.set(alpha=0.10, linewidth=0.9)
-        for dots in axes.collections:
-            dots.set(alpha=0.25, sizes=[4], linewidths=0)
-        axes.set(xlim=(-32, 32), ylim=(-22, 52))
-    angles = [fm.joint_angles_deg(p) for p in everyone]
-    for axes, names in zip(panels, (("elbow", "shoulder"), ("knee", "hip")), strict=True):
-        for name, color in zip(names, ("#ffd166", "#8bd3c7"), strict=True):
-            values = [a[f"{s}_{name}"] for a in angles for s in ("left", "right")]
-            axes.hist(values, bins=np.arange(0, 181, 10), color=color, alpha=0.65, label=name)
-        axes.set_facecolor(PANEL)
-        axes.tick_params(colors=MUTED, labelsize=7)
-        axes.set_yticks([])
-        axes.set_title("how often", color=MUTED, fontsize=9)
-        axes.set_xlabel("degrees", color=MUTED, fontsize=8)
-        axes.legend(facecolor=PANEL, labelcolor=TEXT, edgecolor=PANEL, fontsize=8)
-    return figure
 
 
-def in_body_frame(pose: fm.Pose, trunk_mm: float = 30.0) -> fm.Pose:
-    """The pose with its sacrum at 0, right along x, ventral along y, cranial along z."""
-    scale = trunk_mm / trunk_length_mm(pose)
-    turned = (pose.positions_mm - pose["sacrum"].position_mm) @ body_axes(pose) * scale
-    return fm.Pose(pose.skeleton, turned)
-
-
-def main(folder: Path) -> None:
+def main(folder: Path, library_path: Path | None) -> None:
     """Measure and draw."""
     poses = {path.stem: read_recording(path) for path in sorted(folder.glob("*.mat"))}
     table = read_ages(folder / "data.xlsx")
     ages = {stem: table[name] for stem in poses if (name := name_in_table(stem, table))}
     results = measure(poses, ages)
     (DOCS / "real-poses.json").write_text(json.dumps(results, indent=2) + "\n")
-    draw(poses).savefig(DOCS / "images" / "real-poses.png")
+    library = library_of(poses)
+    draw_library(library, "27 to 38 weeks").savefig(DOCS / "images" / "real-poses.png")
+    if library_path:
+        fm.save_library(library, library_path, overwrite=True)
     print(json.dumps(results, indent=2))
 
 
@@ -179,4 +152,8 @@ def name_in_table(stem: str, table: dict[str, float]) -> str | None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path, help="where the recordings are")
+    parser.add_argument("--library", type=Path, help="also write the poses as this library")
+    arguments = parser.parse_args()
+    main(arguments.folder, arguments.library)

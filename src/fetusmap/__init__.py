@@ -14,6 +14,7 @@ from fetusmap._version import __version__
 if TYPE_CHECKING:
     from fetusmap.anatomy import (
         Pose,
+        PoseLibrary,
         Skeleton,
         crown_rump_length,
         gestational_age,
@@ -26,22 +27,35 @@ if TYPE_CHECKING:
     from fetusmap.dataset import Dataset, DatasetWriter, load_dataset
     from fetusmap.errors import BadInput, FetusmapError, UnreadableFile
     from fetusmap.geometry import Grid, align_rigid, align_similarity
-    from fetusmap.io import load_pose, load_volume, save_pose, save_volume
+    from fetusmap.io import (
+        load_library,
+        load_pose,
+        load_volume,
+        save_library,
+        save_pose,
+        save_volume,
+    )
     from fetusmap.report import draw_pose, draw_volume
     from fetusmap.volume import Volume, resample
 
 _HOME = {
     **dict.fromkeys(
         (
-            "Pose", "Skeleton", "crown_rump_length", "gestational_age", "joint_angles_deg",
-            "load_skeleton", "measurements", "reference_pose", "trunk_flexion_deg",
+            "Pose", "PoseLibrary", "Skeleton", "crown_rump_length", "gestational_age",
+            "joint_angles_deg", "load_skeleton", "measurements", "reference_pose",
+            "trunk_flexion_deg",
         ),
         "fetusmap.anatomy",
     ),
     **dict.fromkeys(("Dataset", "DatasetWriter", "load_dataset"), "fetusmap.dataset"),
     **dict.fromkeys(("BadInput", "FetusmapError", "UnreadableFile"), "fetusmap.errors"),
     **dict.fromkeys(("Grid", "align_rigid", "align_similarity"), "fetusmap.geometry"),
-    **dict.fromkeys(("load_pose", "load_volume", "save_pose", "save_volume"), "fetusmap.io"),
+    **dict.fromkeys(
+        (
+            "load_library", "load_pose", "load_volume", "save_library", "save_pose", "save_volume",
+        ),
+        "fetusmap.io",
+    ),
     **dict.fromkeys(("draw_pose", "draw_volume"), "fetusmap.report"),
     **dict.fromkeys(("Volume", "resample"), "fetusmap.volume"),
 }  # fmt: skip
@@ -53,6 +67,7 @@ __all__ = [
     "FetusmapError",
     "Grid",
     "Pose",
+    "PoseLibrary",
     "Skeleton",
     "UnreadableFile",
     "Volume",
@@ -65,12 +80,14 @@ __all__ = [
     "gestational_age",
     "joint_angles_deg",
     "load_dataset",
+    "load_library",
     "load_pose",
     "load_skeleton",
     "load_volume",
     "measurements",
     "reference_pose",
     "resample",
+    "save_library",
     "save_pose",
     "save_volume",
     "trunk_flexion_deg",

@@ -44,11 +44,12 @@ def read_json(path: Path, max_bytes: int = MAX_JSON_BYTES) -> Any:
     Raises:
         UnreadableFile: missing, forbidden, no regular file, too large, or not JSON.
     """
-    remedy = "give a JSON file"
     try:
         if not path.is_file():
             found = "a folder" if path.is_dir() else "no such file"
-            raise UnreadableFile(path, expected="a JSON file", found=found, remedy=remedy)
+            raise UnreadableFile(
+                path, expected="a JSON file", found=found, remedy="give a JSON file"
+            )
         with path.open("rb") as file:
             content = file.read(max_bytes + 1)
     except (OSError, ValueError) as error:
@@ -68,10 +69,21 @@ def read_json(path: Path, max_bytes: int = MAX_JSON_BYTES) -> Any:
             found="more",
             remedy="check that this is the right file",
         )
+    return decode_json(content, path)
+
+
+def decode_json(content: bytes, subject: object) -> Any:
+    """The plain data of JSON bytes.
+
+    Raises:
+        UnreadableFile: not JSON.
+    """
     try:
         return json.loads(content.decode("utf-8-sig"), parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
-        raise UnreadableFile(path, expected="JSON", found=f"{error}", remedy=remedy) from error
+        raise UnreadableFile(
+            subject, expected="JSON", found=f"{error}", remedy="give a JSON file"
+        ) from error
 
 
 def parse_document(model: type[DocumentT], data: object, subject: object) -> DocumentT:

@@ -12,13 +12,16 @@ from fetusmap.anatomy import (
     Pose,
     Segment,
     body_axes,
+    entry_from_skeleton,
     joint_angles_deg,
     load_skeleton,
     plain_from_skeleton,
     reference_pose,
+    skeleton_from_entry,
     skeleton_from_plain,
     trunk_length_mm,
 )
+from fetusmap.anatomy.skeleton_file import SkeletonDocument
 from fetusmap.errors import BadInput, UnreadableFile
 
 PAPER_ORDER = [
@@ -378,3 +381,14 @@ def test_a_file_of_exactly_the_largest_size_with_a_byte_order_mark_is_read(tmp_p
     content = b"\xef\xbb\xbf" + json.dumps(BIRD).encode()
     path.write_bytes(content.ljust(1024 * 1024))
     assert load_skeleton(path).name == "bird-5"
+
+
+def test_other_files_name_a_built_in_skeleton_and_hold_any_other() -> None:
+    assert entry_from_skeleton(load_skeleton()) == "fetus-16"
+    assert skeleton_from_entry("fetus-16") == load_skeleton()
+    namesake = skeleton_from_plain({**plain_from_skeleton(load_skeleton()), "description": "ours"})
+    entry = entry_from_skeleton(namesake)
+    assert entry == plain_from_skeleton(namesake)
+    assert skeleton_from_entry(SkeletonDocument.model_validate(entry)).description == "ours"
+    with pytest.raises(BadInput, match="a built-in skeleton"):
+        skeleton_from_entry("skeleton.json", "a file")

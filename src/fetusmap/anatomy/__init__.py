@@ -8,23 +8,29 @@ from fetusmap.anatomy.growth import (
     crown_rump_length_at,
     gestational_age,
 )
+from fetusmap.anatomy.library import PoseLibrary, join_libraries
 from fetusmap.anatomy.measure import (
     CrownRumpLength,
     Measurement,
     body_axes,
+    body_axes_of,
     crown_rump_length,
     implausibilities,
+    in_body_frame,
     joint_angles_deg,
+    joint_angles_of,
     measurements,
     trunk_flexion_deg,
     trunk_length_mm,
 )
 from fetusmap.anatomy.pose import Pose, PosedLandmark, reference_pose
-from fetusmap.anatomy.skeleton import CrownRumpModel, JointAngle, Segment, Skeleton
+from fetusmap.anatomy.skeleton import CrownRumpModel, JointAngle, Segment, Side, Skeleton
 from fetusmap.anatomy.skeleton_file import (
     built_in_skeleton,
+    entry_from_skeleton,
     load_skeleton,
     plain_from_skeleton,
+    skeleton_from_entry,
     skeleton_from_plain,
 )
 
@@ -37,21 +43,29 @@ __all__ = [
     "JointAngle",
     "Measurement",
     "Pose",
+    "PoseLibrary",
     "PosedLandmark",
     "Segment",
+    "Side",
     "Skeleton",
     "body_axes",
+    "body_axes_of",
     "built_in_skeleton",
     "centile",
     "crown_rump_length",
     "crown_rump_length_at",
+    "entry_from_skeleton",
     "gestational_age",
     "implausibilities",
+    "in_body_frame",
+    "join_libraries",
     "joint_angles_deg",
+    "joint_angles_of",
     "load_skeleton",
     "measurements",
     "plain_from_skeleton",
     "reference_pose",
+    "skeleton_from_entry",
     "skeleton_from_plain",
     "trunk_flexion_deg",
     "trunk_length_mm",

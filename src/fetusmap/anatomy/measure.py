@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from fetusmap.anatomy.pose import Pose
+from fetusmap.anatomy.skeleton import Skeleton
 from fetusmap.errors import BadInput
-from fetusmap.types import FloatArray, RotationMatrix
+from fetusmap.types import ArrayLike, FloatArray, Points3, RotationMatrix
 
 
 @dataclass(frozen=True)
@@ -26,13 +27,21 @@ class CrownRumpLength:
 
 def joint_angles_deg(pose: Pose) -> dict[str, float]:
     """Each joint angle of the skeleton, degrees in [0, 180]; NaN where a landmark is absent."""
+    angles = joint_angles_of(pose.skeleton, pose.positions_mm)
+    return {name: float(angle) for name, angle in angles.items()}
+
+
+def joint_angles_of(skeleton: Skeleton, positions_mm: ArrayLike) -> dict[str, FloatArray]:
+    """Each joint angle of many poses at once: (..., N, 3) positions to (...) degrees per name."""
+    points = np.asarray(positions_mm, np.float64)
 
     def direction(pair: tuple[str, str]) -> FloatArray:
-        return pose[pair[1]].position_mm - pose[pair[0]].position_mm
+        start, end = skeleton.indices(pair)
+        return np.asarray(points[..., end, :] - points[..., start, :])
 
     return {
-        angle.name: float(np.degrees(_angle(direction(angle.first), direction(angle.second))))
-        for angle in pose.skeleton.angles
+        angle.name: np.degrees(_angle(direction(angle.first), direction(angle.second)))
+        for angle in skeleton.angles
     }
 
 
@@ -51,24 +60,54 @@ def body_axes(pose: Pose) -> RotationMatrix:
     lateral pairs that are present, made perpendicular to it. Ventral = cranial x right.
     NaN when the trunk or all lateral pairs are missing, or when they are parallel.
     """
-    skeleton = pose.skeleton
-    axes = np.full((3, 3), np.nan)
+    return body_axes_of(pose.skeleton, pose.positions_mm)
+
+
+def body_axes_of(skeleton: Skeleton, positions_mm: ArrayLike) -> RotationMatrix:
+    """`body_axes` of many poses at once: (..., N, 3) positions to (..., 3, 3)."""
+    points = np.asarray(positions_mm, np.float64)
+    unknown = np.full((*points.shape[:-2], 3, 3), np.nan)
+    if skeleton.trunk is None or not skeleton.lateral_pairs:
+        return unknown
+    sacrum, _, neck = skeleton.indices(skeleton.trunk)
+    left, right = (skeleton.indices(side) for side in zip(*skeleton.lateral_pairs, strict=True))
+    across = points[..., right, :] - points[..., left, :]
+    there = np.isfinite(across).all(axis=-1, keepdims=True)
+    cranial = points[..., neck, :] - points[..., sacrum, :]
+    rightwards = np.where(there, across, 0.0).sum(axis=-2)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        length = np.linalg.norm(cranial, axis=-1, keepdims=True)
+        cranial = cranial / length
+        rightwards -= cranial * (cranial * rightwards).sum(axis=-1, keepdims=True)
+        width = np.linalg.norm(rightwards, axis=-1, keepdims=True)
+        rightwards /= width
+    axes = np.stack([rightwards, np.cross(cranial, rightwards), cranial], axis=-1)
+    known = (length > 0) & (width > 1e-6 * length)
+    return np.where(known[..., None], axes, unknown)
+
+
+def in_body_frame(
+    skeleton: Skeleton, positions_mm: ArrayLike, trunk_mm: float | None = None
+) -> Points3:
+    """Poses in the body's own frame: origin sacrum, x right, y ventral, z cranial.
+
+    Args:
+        skeleton: names the rows.
+        positions_mm: (..., N, 3) in any frame.
+        trunk_mm: scale each pose to this distance from sacrum to neck; None keeps its size.
+
+    Returns:
+        (..., N, 3); all NaN for a pose without body axes.
+    """
+    points = np.asarray(positions_mm, np.float64)
+    axes = body_axes_of(skeleton, points)
     if skeleton.trunk is None:
-        return axes
-    across = [pose[r].position_mm - pose[left].position_mm for left, r in skeleton.lateral_pairs]
-    across = [step for step in across if np.isfinite(step).all()]
-    cranial = pose[skeleton.trunk[2]].position_mm - pose[skeleton.trunk[0]].position_mm
-    length = np.linalg.norm(cranial)
-    if not across or not np.isfinite(length) or length == 0:
-        return axes
-    cranial = cranial / length
-    right = np.sum(across, axis=0)
-    right = right - cranial * (cranial @ right)
-    width = np.linalg.norm(right)
-    if width <= 1e-6 * length:
-        return axes
-    right = right / width
-    return np.column_stack([right, np.cross(cranial, right), cranial])
+        return np.full_like(points, np.nan)
+    sacrum, _, neck = skeleton.indices(skeleton.trunk)
+    turned = (points - points[..., [sacrum], :]) @ axes
+    if trunk_mm is not None:
+        turned *= trunk_mm / turned[..., [neck], 2:]
+    return turned
 
 
 def trunk_flexion_deg(pose: Pose) -> float:
@@ -190,9 +229,8 @@ def implausibilities(
     return tuple(reasons)
 
 
-def _angle(first: FloatArray, second: FloatArray) -> float:
-    """Angle between two vectors; exact near 0 and 180 degrees too. NaN for a vector of length 0."""
-    sine, cosine = np.linalg.norm(np.cross(first, second)), first @ second
-    if sine == 0 and cosine == 0:
-        return float("nan")
-    return float(np.arctan2(sine, cosine))
+def _angle(first: FloatArray, second: FloatArray) -> FloatArray:
+    """Angles between vectors; exact near 0 and 180 degrees too. NaN for a vector of length 0."""
+    sine = np.linalg.norm(np.cross(first, second), axis=-1)
+    cosine = (first * second).sum(axis=-1)
+    return np.where((sine == 0) & (cosine == 0), np.nan, np.arctan2(sine, cosine))

@@ -208,3 +208,24 @@ def plain_from_skeleton(skeleton: Skeleton) -> dict[str, Any]:
         registration_subset=skeleton.registration_subset,
         colors={side: skeleton.color(side) for side in ("left", "right", "midline")},
     ).model_dump(mode="json", exclude_none=True)
+
+
+def entry_from_skeleton(skeleton: Skeleton) -> str | dict[str, Any]:
+    """How other files of ours name a skeleton: a built-in one by its name, others as plain data."""
+    plain = plain_from_skeleton(skeleton)
+    # A name is enough only where it stands for this very skeleton.
+    known = skeleton.name in BUILT_IN and plain == plain_from_skeleton(
+        built_in_skeleton(skeleton.name)
+    )
+    return skeleton.name if known else plain
+
+
+def skeleton_from_entry(entry: str | SkeletonDocument, subject: object = "skeleton") -> Skeleton:
+    """The skeleton that another file names; never opens a file that the entry asks for.
+
+    Raises:
+        BadInput: no built-in of that name.
+    """
+    if isinstance(entry, str):
+        return built_in_skeleton(entry, subject)
+    return skeleton_from_plain(entry.model_dump(mode="json"), subject)

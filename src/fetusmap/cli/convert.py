@@ -15,12 +15,13 @@ from fetusmap.cli.options import (
     FollowLinks,
     SkeletonName,
     Spacing,
+    Splits,
     check_options,
     kind_of,
+    parts_of,
 )
 from fetusmap.dataset import (
     DatasetWriter,
-    check_fractions,
     export_nnlandmark,
     find_foreign_cases,
     import_cases,
@@ -41,13 +42,14 @@ from fetusmap.types import Triple
 from fetusmap.volume import Volume
 
 NO_LICENCE = "unknown"
-APPLICABLE = {
+APPLICABLE: dict[str, set[str]] = {
     "a volume": {"--spacing", "--overwrite", "--follow-links"},
     "a pose": {"--skeleton", "--overwrite"},
     "a folder": {
         "--spacing", "--skeleton", "--subjects", "--split", "--licence", "--follow-links"
     },
     "a dataset": {"--overwrite"},
+    "a pose library": set(),
 }  # fmt: skip
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich")
@@ -69,9 +71,7 @@ def convert(
         Path | None,
         typer.Option(help="CSV with columns case, subject, gestational_age_days for a folder."),
     ] = None,
-    split: Annotated[
-        list[str] | None, typer.Option(help="NAME=PART of the subjects; give one per split.")
-    ] = None,
+    split: Splits = None,
     seed: Annotated[int, typer.Option(help="Of the random splits.")] = 0,
     licence: Annotated[str, typer.Option(help="Of a folder's data.")] = NO_LICENCE,
     overwrite: Annotated[
@@ -96,10 +96,17 @@ def convert(
     kind = kind_of(source)
     check_options(source, kind, given, APPLICABLE)
     limits = replace(DEFAULT_LIMITS, follow_links=follow_links)
+    if kind == "a pose library":
+        raise BadInput(
+            source,
+            expected="a volume, a pose, or a folder of cases",
+            found=kind,
+            remedy="see 'fetusmap library --help'",
+        )
     if kind == "a dataset":
         return _export(source, target, overwrite)
     if kind == "a folder":
-        wanted = _Import(spacing, limits, subjects, _parts(split or []), seed)
+        wanted = _Import(spacing, limits, subjects, parts_of(split or []), seed)
         return _import(source, target, load_skeleton(skeleton), licence, wanted)
     if kind == "a pose":
         own = None if skeleton == DEFAULT_SKELETON else load_skeleton(skeleton)
@@ -181,20 +188,3 @@ def _export(source: Path, target: Path, overwrite: bool) -> int:
             warn(f"case {case.name}: left out: {trouble}")
     out.print(f"{target}: {done} cases, {failed} failed")
     return 1 if failed else 0
-
-
-def _parts(split: list[str]) -> dict[str, float]:
-    parts = {}
-    for text in split:
-        name, _, part = text.partition("=")
-        if name in parts:
-            raise BadInput("--split", expected="each name once", found=name, remedy="drop one")
-        try:
-            parts[name] = float(part)
-        except ValueError:
-            raise BadInput(
-                "--split", expected="NAME=PART", found=repr(text), remedy="try train=0.7"
-            ) from None
-    if parts:
-        check_fractions(parts)
-    return parts

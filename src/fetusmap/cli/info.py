@@ -13,6 +13,7 @@ import typer
 from fetusmap.anatomy import (
     CrownRumpLength,
     Pose,
+    PoseLibrary,
     crown_rump_length,
     gestational_age,
     implausibilities,
@@ -32,6 +33,7 @@ from fetusmap.dataset import Dataset, load_dataset
 from fetusmap.errors import OutOfRange
 from fetusmap.io import (
     DEFAULT_LIMITS,
+    load_library,
     load_pose,
     load_volume,
     plain_from_pose,
@@ -44,7 +46,10 @@ APPLICABLE: dict[str, set[str]] = {
     "a pose": {"--skeleton"},
     "a folder": set(),
     "a dataset": set(),
+    "a pose library": set(),
 }
+
+LONGEST_FACT = 300
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich")
 
@@ -52,11 +57,15 @@ app = typer.Typer(add_completion=False, rich_markup_mode="rich")
 @app.command(
     epilog="Examples:\n\n  fetusmap info case.nii.gz\n\n"
     "  fetusmap info scan.nrrd --spacing 0.5 0.5 0.5\n\n"
-    "  fetusmap info pose.mrk.json --json\n\n  fetusmap info DATASET_FOLDER"
+    "  fetusmap info pose.mrk.json --json\n\n  fetusmap info DATASET_FOLDER\n\n"
+    "  fetusmap info poses.safetensors"
 )
 def info(
     file: Annotated[
-        Path, typer.Argument(help="A volume, a pose, or a dataset's folder.", readable=False)
+        Path,
+        typer.Argument(
+            help="A volume, a pose, a pose library, or a dataset's folder.", readable=False
+        ),
     ],
     spacing: Spacing = None,
     skeleton: SkeletonName = DEFAULT_SKELETON,
@@ -73,6 +82,16 @@ def info(
     check_options(file, kind, given, APPLICABLE)
     if kind in ("a dataset", "a folder"):
         facts = dataset_facts(load_dataset(file))
+    elif kind == "a pose library":
+        library = load_library(file)
+        if not as_json:
+            print_library(file, library)
+            return
+        facts = {
+            **library_facts(library),
+            "lengths_mm": length_percentiles(library),
+            "made_by": dict(library.made_by),
+        }
     elif kind == "a pose":
         pose = load_pose(file, load_skeleton(skeleton))
         if not as_json:
@@ -130,6 +149,40 @@ def dataset_facts(dataset: Dataset) -> dict[str, Any]:
         "gestational age": f"{min(ages) / 7:.1f} to {max(ages) / 7:.1f} weeks" if ages else "none",
         "splits": ", ".join(f"{name} {count}" for name, count in splits.items()) or "none",
     }
+
+
+def library_facts(library: PoseLibrary) -> dict[str, Any]:
+    """What `info` says about a pose library."""
+    groups = f"{len(set(library.groups) - {''})}"
+    if alone := library.groups.count(""):
+        groups += f", and {alone} alone"
+    return {
+        "pose library": f"{len(library)} poses",
+        "skeleton": f"{library.skeleton.name} ({len(library.skeleton)} landmarks)",
+        "groups": groups if library.groups else "not known",
+        "landmarks present": f"{100 * float(library.present.mean()):.1f} %",
+    }
+
+
+def length_percentiles(library: PoseLibrary) -> dict[str, list[float] | None]:
+    """5th, 50th and 95th percentile of each segment's length, mm; None where it is absent."""
+    known = {name: v[np.isfinite(v)] for name, v in library.lengths_mm().items()}
+    return {
+        name: np.percentile(v, (5, 50, 95)).round(3).tolist() if len(v) else None
+        for name, v in known.items()
+    }
+
+
+def print_library(file: Path, library: PoseLibrary) -> None:
+    """Print what a pose library is, and how long its segments are."""
+    made_by = json.dumps(dict(library.made_by), ensure_ascii=False)
+    shortened = made_by if len(made_by) <= LONGEST_FACT else f"{made_by[:LONGEST_FACT]}..."
+    print_facts(str(file), {**library_facts(library), "made by": shortened})
+    rows = [
+        (name, *(("absent",) * 3 if spread is None else (f"{v:.2f}" for v in spread)))
+        for name, spread in length_percentiles(library).items()
+    ]
+    print_table("Lengths, joint to joint, mm", ("name", "5 %", "median", "95 %"), rows)
 
 
 def measurement_facts(pose: Pose) -> dict[str, dict[str, float | None]]:

@@ -19,10 +19,12 @@ import typer.core
 from fetusmap._version import __version__
 from fetusmap.errors import FetusmapError, one_line
 
-# Name: (module with a Typer app of one command, line for the overview).
+# Name: (module with a Typer app of one command or more, line for the overview).
 COMMANDS = {
     "info": ("fetusmap.cli.info", "Say what a file is, where its voxels are, and what is wrong."),
     "convert": ("fetusmap.cli.convert", "Convert volumes, poses, and folders of annotated cases."),
+    "simulate": ("fetusmap.cli.simulate", "Simulate volumes of fetuses with exact landmarks."),
+    "library": ("fetusmap.cli.library", "Build pose libraries, and show what is in them."),
     "doctor": ("fetusmap.cli.doctor", "Check that this installation works."),
 }
 DEBUG = "--debug"

@@ -9,9 +9,9 @@ from typing import Annotated
 
 import typer
 
-from fetusmap.dataset import is_dataset
+from fetusmap.dataset import check_fractions, is_dataset
 from fetusmap.errors import BadInput
-from fetusmap.io import POSE_SUFFIXES, suffix_of
+from fetusmap.io import LIBRARY_SUFFIXES, POSE_SUFFIXES, suffix_of
 
 DEFAULT_SKELETON = "fetus-16"
 
@@ -22,6 +22,9 @@ Spacing = Annotated[
 SkeletonName = Annotated[
     str, typer.Option(help="Skeleton of a pose: a built-in name or a JSON file.")
 ]
+Splits = Annotated[
+    list[str] | None, typer.Option(help="NAME=PART of the subjects; give one per split.")
+]
 FollowLinks = Annotated[bool, typer.Option("--follow-links", help="Read through symbolic links.")]
 
 
@@ -29,6 +32,8 @@ def kind_of(source: Path) -> str:
     """What a path is; what is no folder is told apart by its suffix."""
     if os.path.isdir(source):  # noqa: PTH112 - unlike is_dir() it does not raise
         return "a dataset" if is_dataset(source) else "a folder"
+    if suffix_of(source, LIBRARY_SUFFIXES):
+        return "a pose library"
     return "a pose" if suffix_of(source, POSE_SUFFIXES) else "a volume"
 
 
@@ -49,3 +54,25 @@ def check_options(
             found=", ".join(odd),
             remedy="leave them out",
         )
+
+
+def parts_of(split: list[str]) -> dict[str, float]:
+    """Parts by name of NAME=PART texts.
+
+    Raises:
+        BadInput: other texts, a name given twice, or parts that are no split.
+    """
+    parts = {}
+    for text in split:
+        name, _, part = text.partition("=")
+        if name in parts:
+            raise BadInput("--split", expected="each name once", found=name, remedy="drop one")
+        try:
+            parts[name] = float(part)
+        except ValueError:
+            raise BadInput(
+                "--split", expected="NAME=PART", found=repr(text), remedy="try train=0.7"
+            ) from None
+    if parts:
+        check_fractions(parts)
+    return parts

@@ -1,4 +1,4 @@
-"""Datasets: their layout, splits, and the layouts of others."""
+"""Datasets: their layout, splits, the layouts of others, and pose libraries made of them."""
 
 from fetusmap.dataset.importers import (
     ForeignCase,
@@ -9,8 +9,13 @@ from fetusmap.dataset.importers import (
     read_subjects,
 )
 from fetusmap.dataset.layout import Case, Dataset, is_dataset, load_dataset
+from fetusmap.dataset.libraries import (
+    find_pose_files,
+    library_from_dataset,
+    library_from_files,
+)
 from fetusmap.dataset.splits import check_fractions, check_splits, split_by_subject
-from fetusmap.dataset.writer import DatasetWriter
+from fetusmap.dataset.writer import DatasetWriter, write_case
 
 __all__ = [
     "Case",
@@ -22,9 +27,13 @@ __all__ = [
     "check_splits",
     "export_nnlandmark",
     "find_foreign_cases",
+    "find_pose_files",
     "import_cases",
     "is_dataset",
+    "library_from_dataset",
+    "library_from_files",
     "load_dataset",
     "read_subjects",
     "split_by_subject",
+    "write_case",
 ]

@@ -5,6 +5,7 @@ cases.csv                 case, subject, gestational_age_days, any further facts
 splits.json               named, disjoint splits; no subject is in two of them
 volumes/<case>.nii.gz
 landmarks/<case>.json     pose files; a case without one is not annotated
+dataset.partial.json      stands for dataset.json until the dataset is finished
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue
 
-from fetusmap.anatomy import Pose, Skeleton, built_in_skeleton, skeleton_from_plain
+from fetusmap.anatomy import Pose, Skeleton, skeleton_from_entry
 from fetusmap.anatomy.skeleton_file import SkeletonDocument
 from fetusmap.dataset.splits import check_splits
 from fetusmap.documents import MAX_TABLE_BYTES, Document, Version1, parse_document, read_json
@@ -30,6 +31,7 @@ from fetusmap.types import FrozenMapping
 from fetusmap.volume import Volume
 
 DATASET_FILE = "dataset.json"
+PARTIAL_FILE = "dataset.partial.json"
 CASES_FILE = "cases.csv"
 SPLITS_FILE = "splits.json"
 LONGEST_PREGNANCY_DAYS = 330
@@ -155,7 +157,7 @@ def load_dataset(folder: str | Path) -> Dataset:
         )
     path = folder / DATASET_FILE
     document = parse_document(DatasetDocument, read_json(path), path)
-    skeleton = _skeleton(document.skeleton, path)
+    skeleton = skeleton_from_entry(document.skeleton, path)
     cases = _read_cases(folder, skeleton)
     return Dataset(
         folder=folder,
@@ -166,12 +168,6 @@ def load_dataset(folder: str | Path) -> Dataset:
         splits=FrozenMapping(_read_splits(folder, cases)),
         made_by=FrozenMapping(dict(document.made_by)),
     )
-
-
-def _skeleton(entry: str | SkeletonDocument, path: Path) -> Skeleton:
-    if isinstance(entry, str):
-        return built_in_skeleton(entry, path)
-    return skeleton_from_plain(entry.model_dump(mode="json"), path)
 
 
 def _read_cases(folder: Path, skeleton: Skeleton) -> tuple[Case, ...]:

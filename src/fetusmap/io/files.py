@@ -21,6 +21,7 @@ RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECA
 """Names that Windows keeps for devices."""
 
 POSE_SUFFIXES = (".mrk.json", ".json", ".csv")
+LIBRARY_SUFFIXES = (".safetensors",)
 
 
 def suffix_of(path: Path, known: tuple[str, ...] = VOLUME_SUFFIXES + POSE_SUFFIXES) -> str:
@@ -188,7 +189,13 @@ def write_text(
     Raises:
         BadInput: more than `max_bytes`, or a place that cannot be written.
     """
-    content = text.encode("utf-8")
+    write_bytes(path, text.encode("utf-8"), overwrite=overwrite, max_bytes=max_bytes)
+
+
+def write_bytes(
+    path: Path, content: bytes, *, overwrite: bool = True, max_bytes: int | None = None
+) -> None:
+    """Write a file atomically, as `write_text` does."""
     if max_bytes is not None and len(content) > max_bytes:
         raise BadInput(
             path,

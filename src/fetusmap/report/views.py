@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -30,17 +30,26 @@ class View:
         return np.asarray(points_mm @ self.axes.T)
 
 
+BODY_VIEWS = (
+    View("from the front", np.array([[-1.0, 0, 0], [0, 0, 1], [0, 1, 0]])),
+    View("from its right side", np.array([[0.0, 1, 0], [0, 0, 1], [1, 0, 0]])),
+)
+"""The fetus face to face, and from its right side, in the body's own frame."""
+
+WORLD_VIEWS = (
+    View("along posterior", np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])),
+    View("along left", np.array([[0.0, 1, 0], [0, 0, 1], [1, 0, 0]])),
+)
+"""What is left to look at where there are no body axes."""
+
+
 def body_views(pose: Pose) -> tuple[View, View]:
     """The fetus face to face, and from its right side; world axes where it has no body axes."""
     axes = body_axes(pose)
-    if np.isfinite(axes).all():
-        right, ventral, cranial = axes.T
-        return (
-            View("from the front", np.stack([-right, cranial, ventral])),
-            View("from its right side", np.stack([ventral, cranial, right])),
-        )
-    x, y, z = np.eye(3)
-    return View("along posterior", np.stack([x, z, -y])), View("along left", np.stack([y, z, x]))
+    if not np.isfinite(axes).all():
+        return WORLD_VIEWS
+    front, side = (replace(view, axes=view.axes @ axes.T) for view in BODY_VIEWS)
+    return front, side
 
 
 def draw_skeleton(

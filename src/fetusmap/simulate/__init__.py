@@ -5,9 +5,10 @@ from fetusmap.simulate.cohort import dataset_origin, simulate_dataset
 from fetusmap.simulate.draws import Seeds
 from fetusmap.simulate.fetus import Fetus, draw_poses
 from fetusmap.simulate.media import Medium
-from fetusmap.simulate.render import PRESETS, Drawn, Rendering, render
+from fetusmap.simulate.rendering import PRESETS, Drawn, Rendering, render
 from fetusmap.simulate.scanner import HARD, Difficulty, profiles
 from fetusmap.simulate.stream import Shard, simulate_case, stream_cases
+from fetusmap.simulate.workers import available_processors
 
 __all__ = [
     "HARD",
@@ -20,6 +21,7 @@ __all__ = [
     "Seeds",
     "Shard",
     "SimulationSettings",
+    "available_processors",
     "dataset_origin",
     "draw_case",
     "draw_poses",

@@ -10,7 +10,7 @@ from fetusmap.simulate.body import build_body
 from fetusmap.simulate.draws import Seeds
 from fetusmap.simulate.fetus import check_weeks, draw_fetus
 from fetusmap.simulate.probe import draw_probe
-from fetusmap.simulate.render import PRESETS, Drawn
+from fetusmap.simulate.rendering import PRESETS, Drawn
 from fetusmap.simulate.scanner import USUAL_PROFILE, Difficulty, profiles
 from fetusmap.simulate.scene import draw_scene
 

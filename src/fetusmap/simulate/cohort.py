@@ -14,7 +14,7 @@ from fetusmap.dataset import Case, DatasetWriter, split_by_subject, write_case
 from fetusmap.errors import BadInput
 from fetusmap.simulate.case import SimulationSettings, draw_case
 from fetusmap.simulate.draws import Seeds
-from fetusmap.simulate.render import Drawn, Rendering, render, true_pose_of
+from fetusmap.simulate.rendering import Drawn, Rendering, render, true_pose_of
 from fetusmap.simulate.stream import case_name_of
 from fetusmap.simulate.workers import map_in_order
 

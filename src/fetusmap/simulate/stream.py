@@ -10,7 +10,7 @@ from itertools import count as count_from
 from fetusmap.errors import BadInput
 from fetusmap.simulate.case import SimulationSettings, draw_case
 from fetusmap.simulate.draws import Seeds
-from fetusmap.simulate.render import Rendering, render
+from fetusmap.simulate.rendering import Rendering, render
 from fetusmap.simulate.workers import map_in_order
 
 

@@ -32,17 +32,19 @@ class Preset:
         spacing_mm: of its cubic voxels.
         coarseness: factor on the distance of beam samples.
         factors: decimation of the lattice on which distances are computed.
+        most_samples: of a sweep; the sharpest scanners get fewer samples per point spread.
     """
 
     spacing_mm: float
     coarseness: float
     factors: tuple[int, int, int]
+    most_samples: float
 
 
 PRESETS = {
-    "full": Preset(0.5, 1.0, (4, 2, 2)),
-    "mid": Preset(0.75, 1.4, (3, 2, 2)),
-    "half": Preset(1.0, 1.9, (2, 1, 1)),
+    "full": Preset(0.5, 1.0, (4, 2, 2), 8e6),
+    "mid": Preset(0.75, 1.4, (3, 2, 2), 2.8e6),
+    "half": Preset(1.0, 1.9, (2, 1, 1), 1.1e6),
 }
 
 
@@ -151,8 +153,8 @@ def _render(drawn: Drawn, preset: str, name: str, *, beams: bool, labels: bool) 
 def beam_lattice(probe: Probe, grid: Grid, preset: Preset) -> BeamLattice:
     """Beams and samples for a scanner's field as far as a grid needs it.
 
-    Samples stand about 2.2 to the width of the point spread, at 60 mm, times the preset's
-    coarseness.
+    Samples stand about 2.2 to the width of the point spread, at 60 mm, over the preset's
+    coarseness; all three directions thin out alike where that would be too many.
     """
     scanner = probe.scanner
     rp, rm = scanner.probe_radius_mm, scanner.motor_radius_mm
@@ -174,10 +176,12 @@ def beam_lattice(probe: Probe, grid: Grid, preset: Preset) -> BeamLattice:
         (max(-wide[0], corners[:, 1].min()), min(wide[0], corners[:, 1].max())),
         (max(-wide[1], corners[:, 2].min()), min(wide[1], corners[:, 2].max())),
     )
+    counts = [(last - first) / step for (first, last), step in zip(ends, steps, strict=True)]
+    crowd = max(1.0, float(np.prod(counts) / preset.most_samples) ** (1 / 3))
     axes = []
-    for (first, last), step, factor in zip(ends, steps, preset.factors, strict=True):
-        count = (int(np.ceil((last - first) / step)) // factor + 1) * factor + 1
-        axes.append(np.linspace(first, last, count))
+    for (first, last), count, factor in zip(ends, counts, preset.factors, strict=True):
+        nodes = int(np.ceil(count / crowd)) // factor + 2
+        axes.append(np.linspace(first, last, (nodes - 1) * factor + 1))
     return BeamLattice(rp, rm, axes[0], axes[1], axes[2])
 
 

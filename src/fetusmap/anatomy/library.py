@@ -1,0 +1,203 @@
+"""A `PoseLibrary`: many annotated poses of one skeleton, to compare a prediction with."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import chain
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import JsonValue
+
+from fetusmap.anatomy.pose import FARTHEST_MM, Pose
+from fetusmap.anatomy.skeleton import Skeleton
+from fetusmap.errors import BadInput
+from fetusmap.types import ArrayLike, BoolArray, FloatArray, FrozenMapping
+
+
+@dataclass(frozen=True, eq=False)
+class PoseLibrary:
+    """The atlases of a library: annotated poses, each in a frame of its own.
+
+    Attributes:
+        skeleton: names the rows of every atlas.
+        positions_mm: (A, N, 3) float32, read-only; NaN where a landmark is absent. What a frame
+            means is up to whoever made the library; comparing aligns the atlases anyway.
+        made_by: how the library was made, plain data.
+        groups: what each atlas belongs to, such as its subject or recording, so that a library can
+            be split honestly; "" for an atlas that stands alone. Empty where none is known.
+
+    Raises:
+        BadInput: no atlas at all, shapes that do not fit the skeleton, infinite or half-absent
+            positions, or another number of groups.
+    """
+
+    skeleton: Skeleton
+    positions_mm: NDArray[np.float32]
+    made_by: Mapping[str, JsonValue] = field(default_factory=dict)
+    groups: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        given = np.asarray(self.positions_mm)
+        if given.ndim != 3 or given.shape[1:] != (len(self.skeleton), 3) or not len(given):
+            raise BadInput(
+                "pose library",
+                expected=f"one atlas or more of {len(self.skeleton)} x 3 ({self.skeleton.name})",
+                found=f"shape {given.shape}",
+                remedy="give one row per landmark, NaN for an absent one",
+            )
+        whole = np.isfinite(given).all(axis=2) | np.isnan(given).all(axis=2)
+        if not whole.all():
+            atlas, row = np.argwhere(~whole)[0]
+            raise BadInput(
+                "pose library",
+                expected="three finite coordinates per landmark, or three NaN",
+                found=f"an infinite or half-absent {self.skeleton.landmarks[row]} in atlas {atlas}",
+                remedy="set all three coordinates of an absent landmark to NaN",
+            )
+        if (np.abs(given) > FARTHEST_MM).any():
+            raise BadInput(
+                "pose library",
+                expected=f"coordinates of at most {FARTHEST_MM:.0e} mm",
+                found=f"{np.nanmax(np.abs(given)):.3g}",
+                remedy="check the unit",
+            )
+        if self.groups and len(self.groups) != len(given):
+            raise BadInput(
+                "pose library",
+                expected=f"a group for each of {len(given)} atlases, or none at all",
+                found=f"{len(self.groups)}",
+                remedy='name what each atlas belongs to, "" if it stands alone',
+            )
+        positions = np.array(given, dtype=np.float32, order="C")
+        positions.flags.writeable = False
+        object.__setattr__(self, "positions_mm", positions)
+        object.__setattr__(self, "made_by", FrozenMapping(dict(self.made_by)))
+        object.__setattr__(self, "groups", tuple(self.groups))
+
+    @classmethod
+    def from_poses(
+        cls,
+        poses: Iterable[Pose],
+        groups: Sequence[str] = (),
+        made_by: Mapping[str, JsonValue] | None = None,
+    ) -> PoseLibrary:
+        """Build a library from poses of one skeleton, in their order; confidences are dropped.
+
+        Raises:
+            BadInput: no pose, poses of several skeletons, or another number of groups.
+        """
+        listed = list(poses)
+        if not listed:
+            raise BadInput(
+                "pose library",
+                expected="at least one pose",
+                found="none",
+                remedy="give the poses that predictions are to be compared with",
+            )
+        skeleton = _common_skeleton(pose.skeleton for pose in listed)
+        positions = np.stack([pose.positions_mm for pose in listed]).astype(np.float32)
+        return cls(skeleton, positions, made_by or {}, tuple(groups))
+
+    def __len__(self) -> int:
+        """Number of atlases."""
+        return len(self.positions_mm)
+
+    def __getitem__(self, atlas: int) -> Pose:
+        """One atlas as a pose; raises IndexError beyond the last."""
+        return Pose(self.skeleton, self.positions_mm[operator.index(atlas)].astype(np.float64))
+
+    def __iter__(self) -> Iterator[Pose]:
+        """All atlases as poses, in order."""
+        return (self[atlas] for atlas in range(len(self)))
+
+    @property
+    def present(self) -> BoolArray:
+        """(A, N) whether each landmark of each atlas has a position."""
+        return np.asarray(np.isfinite(self.positions_mm).all(axis=2))
+
+    def select(self, indices: ArrayLike) -> PoseLibrary:
+        """The library of some atlases, by their numbers or by a mask, in the given order.
+
+        Raises:
+            BadInput: nothing is chosen.
+            IndexError: a number beyond the last atlas.
+        """
+        chosen = np.asarray(indices)
+        rows = np.arange(len(self))[chosen if chosen.size else []]
+        groups = tuple(self.groups[row] for row in rows) if self.groups else ()
+        return replace(self, positions_mm=self.positions_mm[rows], groups=groups)
+
+    def mirrored(self) -> PoseLibrary:
+        """The library, followed by the mirror image of every atlas.
+
+        Each is reflected in the plane x = 0 of its frame, and left and right labels are exchanged.
+        A mirror image belongs to the group of its atlas; an atlas that stood alone makes a group
+        with it, so that no split can part them.
+        """
+        reflected = self.positions_mm[:, self.skeleton.mirror_index].copy()
+        reflected[..., 0] *= -1
+        groups = self.groups or ("",) * len(self)
+        groups = tuple(group or f"atlas-{atlas}" for atlas, group in enumerate(groups))
+        return replace(
+            self,
+            positions_mm=np.concatenate([self.positions_mm, reflected]),
+            made_by={**self.made_by, "mirrored": True},
+            groups=groups * 2,
+        )
+
+    def lengths_mm(self) -> dict[str, FloatArray]:
+        """(A,) lengths of each segment, mm; NaN where an end is absent."""
+        ends = self.positions_mm[:, self.skeleton.segment_index].astype(np.float64)
+        lengths = np.linalg.norm(ends[:, :, 1] - ends[:, :, 0], axis=-1)
+        names = [segment.name for segment in self.skeleton.segments]
+        return dict(zip(names, lengths.T, strict=True))
+
+    def equals(self, other: PoseLibrary) -> bool:
+        """Same skeleton, positions and groups, absent landmarks included."""
+        return (
+            self.skeleton == other.skeleton
+            and np.array_equal(self.positions_mm, other.positions_mm, equal_nan=True)
+            and self.groups == other.groups
+        )
+
+
+def join_libraries(libraries: Iterable[PoseLibrary]) -> PoseLibrary:
+    """One library with the atlases of several, in their order.
+
+    Groups of one label become one group. Where some of the libraries have no groups, their atlases
+    stand alone.
+
+    Raises:
+        BadInput: no library, or libraries of several skeletons.
+    """
+    listed = list(libraries)
+    if not listed:
+        raise BadInput(
+            "pose library", expected="at least one library", found="none", remedy="give one"
+        )
+    skeleton = _common_skeleton(library.skeleton for library in listed)
+    groups: tuple[str, ...] = ()
+    if any(library.groups for library in listed):
+        groups = tuple(chain.from_iterable(each.groups or ("",) * len(each) for each in listed))
+    return PoseLibrary(
+        skeleton,
+        np.concatenate([library.positions_mm for library in listed]),
+        {"joined": [dict(library.made_by) for library in listed]},
+        groups,
+    )
+
+
+def _common_skeleton(skeletons: Iterable[Skeleton]) -> Skeleton:
+    first, *others = skeletons
+    for other in others:
+        if other != first:
+            raise BadInput(
+                "pose library",
+                expected=f"poses of one skeleton ({first.name})",
+                found=f"one of {other.name}" if other.name != first.name else "another so called",
+                remedy="make one library per skeleton",
+            )
+    return first

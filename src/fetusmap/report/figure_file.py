@@ -1,0 +1,42 @@
+"""Figures as files, whole when written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from fetusmap.errors import BadInput
+from fetusmap.io.files import atomic_path, suffix_of
+
+FIGURE_SUFFIXES = (".png", ".svg", ".pdf")
+
+
+def check_figure_path(path: str | Path) -> str:
+    """The format that the suffix of a figure's path names.
+
+    Raises:
+        BadInput: another suffix.
+    """
+    path = Path(path)
+    suffix = suffix_of(path, FIGURE_SUFFIXES)
+    if not suffix:
+        raise BadInput(
+            path,
+            expected=f"one of {', '.join(FIGURE_SUFFIXES)}",
+            found=repr(path.suffix),
+            remedy="choose a format for the figure by its suffix",
+        )
+    return suffix.removeprefix(".")
+
+
+def save_figure(figure: Figure, path: str | Path, *, overwrite: bool = True) -> None:
+    """Write a figure, atomically, in the format that the suffix names.
+
+    Raises:
+        BadInput: another suffix, a place that cannot be written, or an existing file.
+    """
+    path = Path(path)
+    form = check_figure_path(path)
+    with atomic_path(path, overwrite=overwrite) as temporary:
+        figure.savefig(temporary, format=form)

@@ -1,0 +1,142 @@
+"""Small pictures of a case: three planes through the body with its landmarks; sheets of many."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from matplotlib import image
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from fetusmap.anatomy import Pose, body_axes
+from fetusmap.io.files import atomic_path
+from fetusmap.report.theme import MUTED, TEXT, new_figure
+from fetusmap.types import FloatArray, RotationMatrix
+from fetusmap.volume import Volume
+
+Picture = NDArray[np.uint8]
+NEAR_MM = 4.0
+
+
+@dataclass(frozen=True)
+class Plane:
+    """A cut through the body: which of its axes run rightwards and upwards on paper.
+
+    Attributes:
+        name: of the plane.
+        right: axis of the body (0 right, 1 ventral, 2 cranial), and its sign.
+        up: likewise.
+    """
+
+    name: str
+    right: tuple[int, int]
+    up: tuple[int, int]
+
+
+PLANES = (
+    Plane("sagittal", (1, 1), (2, 1)),
+    Plane("coronal", (0, -1), (2, 1)),
+    Plane("transverse", (0, -1), (1, 1)),
+)
+
+
+def preview_picture(
+    volume: Volume, pose: Pose, *, size: int = 200, width_mm: float | None = None
+) -> Picture:
+    """(size, 3 size, 3) sagittal, coronal and transverse planes through the trunk.
+
+    The planes follow the body; where its axes are unknown they follow the volume's.
+
+    Args:
+        volume: any intensities; its darkest and brightest percent become black and white.
+        pose: its landmarks within 4 mm of a plane are drawn as dots, left blue and right orange.
+        size: pixels across each plane.
+        width_mm: of each plane; None for what shows the whole body.
+    """
+    axes, center = _frame(volume, pose)
+    if width_mm is None:
+        away = np.linalg.norm(pose.positions_mm - center, axis=1)
+        far = float(np.nanmax(away)) if pose.present.any() else float(volume.grid.extent_mm.max())
+        width_mm = 2.15 * min(far + 6, float(volume.grid.extent_mm.max()))
+    panels = [_draw_plane(volume, pose, plane, axes, center, size, width_mm) for plane in PLANES]
+    return np.concatenate(panels, axis=1)
+
+
+def save_picture(picture: Picture, path: Path) -> None:
+    """Write a PNG, atomically and without a date, so that equal pictures are equal files."""
+    buffer = BytesIO()
+    image.imsave(buffer, picture, format="png", metadata={"Software": ""})
+    with atomic_path(path) as draft:
+        draft.write_bytes(buffer.getvalue())
+
+
+def draw_contact_sheet(
+    pictures: Sequence[Picture], titles: Sequence[str], *, columns: int = 4, heading: str = ""
+) -> Figure:
+    """Many pictures of one size on one page, each under its title."""
+    rows = -(-len(pictures) // columns)
+    aspect = pictures[0].shape[0] / pictures[0].shape[1]
+    width = 3.6 * columns
+    figure = new_figure(width, rows * (3.6 * aspect + 0.22) + 0.4)
+    if heading:
+        figure.suptitle(heading, color=TEXT, fontsize=11)
+    panels = figure.subplots(rows, columns, squeeze=False)
+    for axes in panels.flat:
+        axes.set_axis_off()
+    for axes, picture, title in zip(panels.flat, pictures, titles, strict=False):
+        axes.imshow(picture)
+        axes.set_title(title, color=MUTED, fontsize=7, pad=2)
+    return figure
+
+
+def _frame(volume: Volume, pose: Pose) -> tuple[RotationMatrix, FloatArray]:
+    """Body axes and the point where the planes meet: the middle of the trunk."""
+    axes = body_axes(pose)
+    if not np.isfinite(axes).all():
+        return volume.grid.direction, volume.grid.center_mm
+    trunk = pose.positions_mm[pose.skeleton.indices(pose.skeleton.trunk or ())]
+    middle = np.nanmean(trunk, axis=0)
+    # The column lies at the back of the trunk; half a hand's breadth in front is its middle.
+    return axes, middle + axes[:, 1] * 0.12 * np.linalg.norm(trunk[-1] - trunk[0])
+
+
+def _draw_plane(
+    volume: Volume,
+    pose: Pose,
+    plane: Plane,
+    axes: RotationMatrix,
+    center: FloatArray,
+    size: int,
+    width_mm: float,
+) -> Picture:
+    right = axes[:, plane.right[0]] * plane.right[1]
+    up = axes[:, plane.up[0]] * plane.up[1]
+    towards = np.cross(right, up)
+    step = width_mm / size
+    across = (np.arange(size) - (size - 1) / 2) * step
+    points = center + across[:, None, None] * right + across[None, :, None] * up
+    index = np.moveaxis(volume.grid.to_index(points), -1, 0)
+    cut = ndimage.map_coordinates(volume.array, index, output=np.float32, order=1)
+    low, high = np.percentile(volume.array[::4, ::4, ::4], [1, 99.5])
+    grey = np.clip((cut - low) / max(high - low, 1e-6), 0, 1)
+    picture = np.repeat((255 * grey).astype(np.uint8)[:, :, None], 3, axis=2)
+    views = np.column_stack([right, up, towards])
+    flat = (pose.positions_mm - center) @ views
+    for mark, (x, y, depth) in zip(pose, flat, strict=True):
+        if abs(depth) <= NEAR_MM:
+            color = np.array(to_rgb(pose.skeleton.color(mark.side)))
+            _dot(picture, x / step + (size - 1) / 2, y / step + (size - 1) / 2, size / 90, color)
+    return picture.transpose(1, 0, 2)[::-1]
+
+
+def _dot(picture: Picture, x: float, y: float, radius: float, color: FloatArray) -> None:
+    i, j = np.ogrid[: picture.shape[0], : picture.shape[1]]
+    away = np.hypot(i - x, j - y)
+    picture[away < radius + 1] = 0
+    picture[away < radius] = (255 * color).astype(np.uint8)
