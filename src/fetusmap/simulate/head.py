@@ -49,7 +49,7 @@ def paint_head(
     _paint_brain(own, x, y, z, (a, b, c), inside)
     set_medium(own, Medium.CARTILAGE, where=shell)
     set_medium(own, Medium.SKULL, where=bone)
-    bright = (0.10 + 0.90 * facing**4) * np.float32(0.9 * body.ossification)
+    bright = (0.10 + 0.90 * facing**4) * np.float32(1.4 * body.ossification)
     np.copyto(shine, bright, where=bone)
     # The falx is a sheet: bright where its normal, the head's x axis, lies along the beam.
     across = np.gradient(x, step, axis=0) ** 2

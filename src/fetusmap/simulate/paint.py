@@ -20,7 +20,8 @@ from fetusmap.types import FloatArray
 INTERFACE_MM = 0.45
 # Reflectivities of soft tissue are some percent, but a smooth surface returns all of it to the
 # probe, and rough tissue little: this is how much brighter it looks (a guess).
-SURFACE = 16.0
+SURFACE = 9.0
+BONE = 3.0  # amplitude of a whole bone at right angles to the beam (a guess)
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,7 +116,7 @@ def _paint_spaces(
 def _interface(distance: Field, step: float, rows: int) -> Field:
     """How much a surface at distance 0 mirrors, 0 to 1: most where it faces the beam.
 
-    S = (1 - (d / w)^2)+ (a + (1 - a) cos^4) with cos = dd/dr. A surface along the beam would be
+    S = (1 - (d / w)^2)+ (0.1 + 0.9 cos^4) with cos = dd/dr. A surface along the beam would be
     sampled as a comb, so it is widened there.
 
     Args:
@@ -138,8 +139,8 @@ def _interface(distance: Field, step: float, rows: int) -> Field:
     np.maximum(profile, 0, out=profile)
     facing *= facing
     facing *= facing
-    facing *= np.float32(0.82)
-    facing += np.float32(0.18)
+    facing *= np.float32(0.9)
+    facing += np.float32(0.1)
     profile *= facing
     return profile
 
@@ -286,7 +287,7 @@ def _paint_shape(
         chosen &= allowed
     set_medium(label, part.medium, where=chosen)
     if part.mirror > 0 and isinstance(shape, RoundCone):
-        shine = part.mirror * _across_beam(shape, placement)
+        shine = BONE * part.mirror * _across_beam(shape, placement)
         painting.mirror[box] = np.maximum(painting.mirror[box], chosen * np.float32(shine))
 
 

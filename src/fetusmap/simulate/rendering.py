@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fetusmap.anatomy import Pose, load_skeleton
-from fetusmap.geometry import Grid
+from fetusmap.geometry import Grid, affine_from, invert_affine
 from fetusmap.simulate.beams import BeamLattice
 from fetusmap.simulate.body import Body
 from fetusmap.simulate.display import to_decibels, to_grey
@@ -20,7 +20,7 @@ from fetusmap.simulate.probe import Probe
 from fetusmap.simulate.scan_conversion import scan_convert, scan_convert_labels
 from fetusmap.simulate.scene import Scene
 from fetusmap.simulate.workers import one_blas_thread
-from fetusmap.types import Points3
+from fetusmap.types import Affine, Points3
 from fetusmap.volume import Volume
 
 
@@ -87,12 +87,15 @@ class Rendering:
     Attributes:
         volume: uint8 voxels in the probe's frame (x lateral, y depth, z sweep).
         pose: exact landmarks; confidence 0 for those outside the swept field or the volume.
+        body_from_probe: (4, 4) where the probe stands in the fetus' own frame (x right, y ventral,
+            z cranial, origin sacrum), before the fetus moves.
         beams: the sweep in beam space, on request.
         labels: media as a volume of `Medium` numbers, on request.
     """
 
     volume: Volume
     pose: Pose
+    body_from_probe: Affine
     beams: BeamSpace | None = None
     labels: Volume | None = None
 
@@ -143,6 +146,7 @@ def _render(drawn: Drawn, preset: str, name: str, *, beams: bool, labels: bool) 
     return Rendering(
         volume=volume,
         pose=true_pose(drawn, lattice, grid),
+        body_from_probe=invert_affine(affine_from(probe.rotation, probe.shift_mm)),
         beams=BeamSpace((grey + np.float32(0.5)).astype(np.uint8), lattice) if beams else None,
         labels=Volume(scan_convert_labels(painting.label, lattice, grid), grid, name)
         if labels

@@ -119,22 +119,51 @@ def draw_scene(rng: np.random.Generator, fetus: Fetus, body: Body) -> Scene:
 
 
 def _sac_around(rng: np.random.Generator, body: Body, volume_mm3: float) -> Ellipsoid:
-    """An ellipsoid along the body's longest axes, rounder than the body, of a given volume."""
-    ends = []
+    """The smallest ellipsoid around the body, grown evenly to a given volume, the body off centre.
+
+    A body that is too large for its sac stretches it: see the clearance.
+    """
+    points = []
     for shape in (*body.outline, *body.limbs):
         centers, radii = shape.balls()
         reach = np.maximum(radii, 1e-6)[:, None, None] * np.concatenate([np.eye(3), -np.eye(3)])
-        ends.append((centers[:, None] + reach).reshape(-1, 3))
-    points = np.concatenate(ends)
-    _, axes = np.linalg.eigh(np.cov(points.T))
+        points.append((centers[:, None] + reach).reshape(-1, 3))
+    tight = smallest_ellipsoid(np.concatenate(points))
+    semi = tight.semi_axes * rng.uniform(0.94, 1.06, 3)
+    target = volume_mm3 / (4 / 3 * np.pi)
+    if semi.prod() >= target:
+        return Ellipsoid(tight.center, tight.axes, semi * (target / semi.prod()) ** (1 / 3))
+    # Real roots of (a + t)(b + t)(c + t) = target: the only positive one.
+    roots = np.roots(np.poly(-semi) - np.array([0, 0, 0, target]))
+    room = float(roots[np.abs(roots.imag) < 1e-6].real.max())
+    aside = tight.axes @ rng.uniform(-0.6, 0.6, 3) * room
+    return Ellipsoid(tight.center + aside, tight.axes, semi + room)
+
+
+def smallest_ellipsoid(points_mm: Points3, tolerance: float = 0.01) -> Ellipsoid:
+    """The ellipsoid of least volume around (N, 3) points, to a relative tolerance.
+
+    Khachiyan's algorithm with the step of Kumar and Yildirim (2005): weights of the points grow
+    where they lie farthest out, until all lie inside.
+    """
+    count, dimension = points_mm.shape
+    lifted = np.concatenate([points_mm, np.ones((count, 1))], axis=1)
+    weights = np.full(count, 1 / count)
+    for _ in range(1000):
+        inverse = np.linalg.inv(lifted.T @ (lifted * weights[:, None]))
+        far = np.einsum("ni,ij,nj->n", lifted, inverse, lifted)
+        outermost = int(far.argmax())
+        excess = far[outermost] - dimension - 1
+        if excess < tolerance * (dimension + 1):
+            break
+        step = excess / ((dimension + 1) * (far[outermost] - 1))
+        weights *= 1 - step
+        weights[outermost] += step
+    center = weights @ points_mm
+    spread = (points_mm - center).T @ ((points_mm - center) * weights[:, None]) * dimension
+    squares, axes = np.linalg.eigh(spread)
     axes[:, 0] *= np.sign(np.linalg.det(axes))
-    along = (points - points.mean(axis=0)) @ axes
-    half = (along.max(axis=0) - along.min(axis=0)) / 2
-    middle = points.mean(axis=0) + axes @ ((along.max(axis=0) + along.min(axis=0)) / 2)
-    shape = half ** rng.uniform(0.45, 0.8) * rng.uniform(0.92, 1.08, 3)
-    semi = shape * (volume_mm3 / (4 / 3 * np.pi * shape.prod())) ** (1 / 3)
-    room = np.maximum(semi - half, 0)
-    return Ellipsoid(middle + axes @ (room * rng.uniform(-0.7, 0.7, 3)), axes, semi)
+    return Ellipsoid(center, axes, np.sqrt(squares))
 
 
 def _draw_uterus(rng: np.random.Generator, fetus: Fetus, sac: Ellipsoid) -> Uterus:
