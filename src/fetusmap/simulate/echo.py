@@ -11,7 +11,7 @@ from fetusmap.simulate.beams import BeamLattice, row_blocks
 from fetusmap.simulate.fields import Upsampler
 from fetusmap.simulate.media import Labels, Medium, property_of_media
 from fetusmap.simulate.paint import Painting
-from fetusmap.simulate.pointspread import PointSpread, spread_across, spread_along
+from fetusmap.simulate.pointspread import PointSpread, coherent_gain, spread_across, spread_along
 from fetusmap.simulate.probe import Probe
 from fetusmap.simulate.scanner import Scanner
 from fetusmap.simulate.shapes import Field
@@ -153,7 +153,8 @@ def synthesize(
     """(R, T, P) envelope: the mean over the looks of |point spread of complex echoes|.
 
     Echoes are complex normal numbers times the medium's amplitude, plus what interfaces mirror,
-    which has one phase and so stays bright and even.
+    which has one phase and so stays bright and even. An interface wider than the point spread keeps
+    its amplitude, whatever the lattice.
     """
     spread = PointSpread.of(scanner, lattice)
     shape = lattice.shape
@@ -179,8 +180,10 @@ def synthesize(
             wave *= own
             wave *= wave
             wave += upsampler.rows(background, first, last)
+            wave *= np.float32(0.5)  # half of the power in each part of the complex number
             np.sqrt(wave, out=wave)
             own *= painting.mirror[first:last]
+            own *= np.float32(1 / coherent_gain(spread, (first + last) // 2))
             for part, target in enumerate(echoes):
                 noise = rng.standard_normal(wave.shape, dtype=np.float32)
                 noise *= wave
@@ -214,5 +217,4 @@ def _add_envelope(
 
 
 def _echo_amplitude() -> Field:
-    # Complex normal numbers have power 2: the root makes the mean power that of the table.
     return np.asarray(10 ** (property_of_media("echo") / 20), dtype=np.float32)

@@ -11,7 +11,7 @@ from pydantic import JsonValue
 from fetusmap.anatomy import Pose, PoseLibrary, crown_rump_length_at, load_skeleton
 from fetusmap.errors import BadInput
 from fetusmap.simulate.collision import intersects_itself
-from fetusmap.simulate.draws import log_normal, truncated_normal
+from fetusmap.simulate.draws import Seeds, log_normal, truncated_normal
 from fetusmap.simulate.posture import (
     ANGLES,
     ARM_ANGLES,
@@ -26,7 +26,7 @@ from fetusmap.simulate.posture import (
 from fetusmap.simulate.tables import table
 from fetusmap.types import FloatArray, FrozenMapping
 
-YOUNGEST_WEEKS, OLDEST_WEEKS = 9.5, 14.5
+YOUNGEST_WEEKS, OLDEST_WEEKS = 9.5, 14.0
 PAIRED_LENGTHS = ("humerus", "forearm", "femur", "leg")
 SINGLE_LENGTHS = ("sacrum_spine", "spine_neck", "neck_head", "half_shoulder", "half_hip")
 
@@ -83,7 +83,7 @@ def draw_fetus(
         like: poses whose limbs to imitate, at this fetus' own proportions.
 
     Raises:
-        BadInput: weeks outside 9.5 to 14.5, or in the wrong order.
+        BadInput: weeks outside 9.5 to 14, or in the wrong order.
     """
     days, crl = draw_sizes(rng, 1, check_weeks(weeks))
     lengths = draw_lengths(rng, crl)
@@ -124,13 +124,13 @@ def draw_poses(
         like: poses whose limbs to imitate.
 
     Raises:
-        BadInput: no poses asked for, or weeks outside the simulator's range.
+        BadInput: no poses asked for, a negative seed, or weeks outside the simulator's range.
     """
     if count < 1:
         raise BadInput(
             "simulated poses", expected="1 or more", found=f"{count}", remedy="ask for more"
         )
-    rng = np.random.Generator(np.random.SFC64((seed, count)))
+    rng = Seeds.of_case(seed, count).generator("fetus")
     _, crl = draw_sizes(rng, count, check_weeks(weeks))
     _, posture = draw_postures(rng, draw_lengths(rng, crl), crl, like)
     made_by: dict[str, JsonValue] = {

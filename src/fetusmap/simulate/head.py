@@ -49,12 +49,12 @@ def paint_head(
     _paint_brain(own, x, y, z, (a, b, c), inside)
     set_medium(own, Medium.CARTILAGE, where=shell)
     set_medium(own, Medium.SKULL, where=bone)
-    bright = (0.10 + 0.90 * facing**4) * np.float32(1.4 * body.ossification)
+    bright = (0.10 + 0.90 * facing**4) * np.float32(6.0 * body.ossification)
     np.copyto(shine, bright, where=bone)
     # The falx is a sheet: bright where its normal, the head's x axis, lies along the beam.
     across = np.gradient(x, step, axis=0) ** 2
     sheet = np.maximum(1 - (x / np.float32(0.7)) ** 2, 0) * inside * (z > -0.25 * c)
-    np.maximum(shine, sheet * (0.02 + 0.35 * across), out=shine)
+    np.maximum(shine, sheet * (0.1 + 1.4 * across), out=shine)
 
 
 def _sutures(

@@ -20,8 +20,8 @@ from fetusmap.types import FloatArray
 INTERFACE_MM = 0.45
 # Reflectivities of soft tissue are some percent, but a smooth surface returns all of it to the
 # probe, and rough tissue little: this is how much brighter it looks (a guess).
-SURFACE = 9.0
-BONE = 3.0  # amplitude of a whole bone at right angles to the beam (a guess)
+SURFACE = 36.0
+BONE = 12.0  # amplitude of a whole bone at right angles to the beam (a guess)
 
 
 @dataclass(frozen=True, eq=False)
@@ -231,7 +231,7 @@ def _paint_mother(painting: Painting, placement: Placement, scene: Scene, probe:
         gas = (distance < 0) & (painting.label[box] == Medium.VISCERA)
         painting.label[box][gas] = Medium.GAS
         facing = np.clip(-np.gradient(distance, lattice.steps[0], axis=0), 0, 1)
-        shine = np.maximum(1 - (distance / 0.9) ** 2, 0) * facing**2 * 1.2
+        shine = np.maximum(1 - (distance / 0.9) ** 2, 0) * facing**2 * 5.0
         painting.mirror[box] = np.maximum(painting.mirror[box], shine * gas)
 
 

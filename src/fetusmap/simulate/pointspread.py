@@ -76,11 +76,26 @@ def spread_along(amplitude: Field, spread: PointSpread, out: Field) -> None:
         np.matmul(np.ascontiguousarray(band), flat[low:high], out=target[first:last])
 
 
+def coherent_gain(spread: PointSpread, row: int) -> float:
+    """What the taps make of an even amplitude at a range: the product of their sums."""
+    widths = (spread.axial, float(spread.theta[row]), float(spread.phi[row]))
+    return float(np.prod([_taps(sd).sum() for sd in widths]))
+
+
 def band_matrix(count: int, sd: float) -> Field:
     """(count, count) symmetric Gaussian taps of unit energy, `sd` in samples."""
-    apart = np.arange(-count + 1, count, dtype=np.float64)
-    taps = np.exp(-0.5 * (apart / max(sd, 1e-3)) ** 2)
-    taps[np.abs(apart) > np.ceil(3 * sd)] = 0
-    taps = (taps / np.sqrt((taps**2).sum())).astype(np.float32)
+    taps = _taps(sd)
+    reach = len(taps) // 2
+    padded = np.zeros(2 * max(count, reach + 1) - 1, np.float32)
+    middle = len(padded) // 2
+    padded[middle - reach : middle + reach + 1] = taps
     index = np.arange(count)
-    return np.asarray(taps[index[None, :] - index[:, None] + count - 1])
+    return np.asarray(padded[index[None, :] - index[:, None] + middle])
+
+
+def _taps(sd: float) -> Field:
+    """Gaussian taps of unit energy out to three standard deviations, `sd` in samples."""
+    sd = max(sd, 1e-3)
+    reach = int(np.ceil(3 * sd))
+    taps = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sd) ** 2)
+    return np.asarray(taps / np.sqrt((taps**2).sum()), dtype=np.float32)

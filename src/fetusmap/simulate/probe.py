@@ -156,7 +156,8 @@ def _box(
     size: Triple | FloatArray,
 ) -> tuple[FloatArray, FloatArray]:
     points = (
-        np.concatenate([shape.balls()[0] for shape in (*body.outline, *body.limbs)]) @ rotation.T
+        np.concatenate([shape.surface_points() for shape in (*body.outline, *body.limbs)])
+        @ rotation.T
         + shift
     )
     low, high = points.min(axis=0), points.max(axis=0)

@@ -20,7 +20,7 @@ from fetusmap.simulate.probe import Probe
 from fetusmap.simulate.scan_conversion import scan_convert, scan_convert_labels
 from fetusmap.simulate.scene import Scene
 from fetusmap.simulate.workers import one_blas_thread
-from fetusmap.types import Affine, Points3
+from fetusmap.types import Affine
 from fetusmap.volume import Volume
 
 
@@ -165,8 +165,10 @@ def beam_lattice(probe: Probe, grid: Grid, preset: Preset) -> BeamLattice:
     probing = BeamLattice(rp, rm, np.arange(2.0), np.arange(2.0), np.arange(2.0))
     corners = probing.to_beam(grid.corners_mm())
     low, high = grid.bounds_mm()
-    # The nearest sample lies in the middle of the top face, not at a corner.
+    # Nearest and widest lie in the middle of the top face, not at its corners.
     nearest = max(0.5, float(low[1]))
+    tops = [[x, low[1], np.clip(0.0, low[2], high[2])] for x in (low[0], high[0])]
+    corners = np.concatenate([corners, probing.to_beam(tops)])
     wide = np.radians([scanner.lateral_field_deg, scanner.sweep_deg]) / 2
     reach = np.array([60.0])
     density = preset.coarseness / scanner.line_density
@@ -190,17 +192,24 @@ def beam_lattice(probe: Probe, grid: Grid, preset: Preset) -> BeamLattice:
 
 
 def true_pose(drawn: Drawn, lattice: BeamLattice, grid: Grid) -> Pose:
-    """Where each landmark was when its frame was acquired.
+    """Where each landmark was when the sweep met it.
 
-    The frame that meets a moving point depends on where the point is: a fixed point, reached in a
-    few steps because motion is slow against the sweep.
+    Which frame meets a moving point depends on where the point is by then: sought is the first part
+    of the sweep at which the beams' plane and the point are at one place. A jump that outruns the
+    sweep may show a point several times; the first counts. A point that is never met stays where
+    it ends, with confidence 0.
     """
     probe = drawn.probe
     resting = probe.to_world(drawn.fetus.posture.landmarks_mm[0])
-    points: Points3 = resting
-    for _ in range(20):
-        phi = lattice.to_beam(points)[:, 2]
-        part = (phi - lattice.phis_rad[0]) / (lattice.phis_rad[-1] - lattice.phis_rad[0])
-        points = resting + probe.motion_mm(np.clip(part, 0, 1))
-    seen = lattice.contains(points) & grid.contains(points)
+    parts = np.linspace(0, 1, 1001)
+    paths = resting + probe.motion_mm(parts)[:, None]
+    phis = lattice.phis_rad
+    ahead = (lattice.to_beam(paths)[..., 2] - phis[0]) / (phis[-1] - phis[0]) - parts[:, None]
+    met = (ahead[:-1] >= 0) & (ahead[1:] < 0)
+    step, row = met.argmax(axis=0), np.arange(len(resting))
+    here, after = ahead[step, row], ahead[step + 1, row]
+    crossing = parts[step] + here / np.where(met.any(axis=0), here - after, 1) * parts[1]
+    never = np.where(ahead[0] < 0, 0.0, 1.0)
+    points = resting + probe.motion_mm(np.where(met.any(axis=0), crossing, never))
+    seen = met.any(axis=0) & lattice.contains(points) & grid.contains(points)
     return Pose(load_skeleton(), points, seen.astype(np.float64))

@@ -123,12 +123,8 @@ def _sac_around(rng: np.random.Generator, body: Body, volume_mm3: float) -> Elli
 
     A body that is too large for its sac stretches it: see the clearance.
     """
-    points = []
-    for shape in (*body.outline, *body.limbs):
-        centers, radii = shape.balls()
-        reach = np.maximum(radii, 1e-6)[:, None, None] * np.concatenate([np.eye(3), -np.eye(3)])
-        points.append((centers[:, None] + reach).reshape(-1, 3))
-    tight = smallest_ellipsoid(np.concatenate(points))
+    shapes = (*body.outline, *body.limbs)
+    tight = smallest_ellipsoid(np.concatenate([shape.surface_points() for shape in shapes]))
     semi = tight.semi_axes * rng.uniform(0.94, 1.06, 3)
     target = volume_mm3 / (4 / 3 * np.pi)
     if semi.prod() >= target:

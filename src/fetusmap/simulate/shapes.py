@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fetusmap.types import FloatArray, RotationMatrix
+from fetusmap.types import FloatArray, Points3, RotationMatrix
 
 Field = NDArray[np.float32]
+
+_STEPS = np.array([s for s in product((-1.0, 0.0, 1.0), repeat=3) if any(s)])
+DIRECTIONS = _STEPS / np.linalg.norm(_STEPS, axis=1, keepdims=True)
+"""(26, 3) unit vectors to the faces, edges and corners of a cube."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +47,12 @@ class RoundCone:
     def balls(self) -> tuple[FloatArray, FloatArray]:
         """(B, 3) centres and (B,) radii of balls that bound it together with their hull."""
         return np.stack([self.start, self.end]), np.array([self.start_radius, self.end_radius])
+
+    def surface_points(self) -> Points3:
+        """(52, 3) points all around on the balls at its ends."""
+        return np.concatenate(
+            [self.start + self.start_radius * DIRECTIONS, self.end + self.end_radius * DIRECTIONS]
+        )
 
     def moved(self, rotation: RotationMatrix, shift: FloatArray) -> RoundCone:
         """The same shape elsewhere."""
@@ -79,9 +90,12 @@ class Ellipsoid:
         )
 
     def balls(self) -> tuple[FloatArray, FloatArray]:
-        """(B, 3) centres and (B,) radii of balls whose hull bounds it: the ends of its axes."""
-        ends = (self.axes * self.semi_axes).T
-        return np.concatenate([self.center + ends, self.center - ends]), np.zeros(6)
+        """(1, 3) centre and (1,) radius of the ball around it."""
+        return self.center[None], self.semi_axes.max(keepdims=True)
+
+    def surface_points(self) -> Points3:
+        """(26, 3) points all around on its surface."""
+        return np.asarray(self.center + (DIRECTIONS * self.semi_axes) @ self.axes.T)
 
     def moved(self, rotation: RotationMatrix, shift: FloatArray) -> Ellipsoid:
         """The same shape elsewhere."""
