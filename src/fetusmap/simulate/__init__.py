@@ -4,13 +4,14 @@ from fetusmap.simulate.case import SimulationSettings, draw_case
 from fetusmap.simulate.cohort import dataset_origin, simulate_dataset
 from fetusmap.simulate.draws import Seeds
 from fetusmap.simulate.fetus import Fetus, draw_poses
-from fetusmap.simulate.media import Medium
+from fetusmap.simulate.media import FETAL, Medium
 from fetusmap.simulate.rendering import PRESETS, Drawn, Rendering, render
 from fetusmap.simulate.scanner import HARD, Difficulty, profiles
 from fetusmap.simulate.stream import Shard, simulate_case, stream_cases
 from fetusmap.simulate.workers import available_processors
 
 __all__ = [
+    "FETAL",
     "HARD",
     "PRESETS",
     "Difficulty",

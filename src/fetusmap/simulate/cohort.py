@@ -16,7 +16,7 @@ from fetusmap.simulate.case import SimulationSettings, draw_case
 from fetusmap.simulate.draws import Seeds
 from fetusmap.simulate.rendering import Drawn, Rendering, render, true_pose_of
 from fetusmap.simulate.stream import case_name_of
-from fetusmap.simulate.workers import map_in_order
+from fetusmap.simulate.workers import check_workers, map_in_order
 
 LICENCE = "CC0-1.0"
 
@@ -57,36 +57,43 @@ def simulate_dataset(
         after_case: called where a case was written, in its process; must be importable by name.
 
     Raises:
-        BadInput: no cases asked for, or a folder that holds another dataset or cannot be written.
+        BadInput: no cases asked for, splits that cannot be dealt, or a folder that holds another
+            dataset or cannot be written.
     """
     if count < 1:
         raise BadInput("simulated cases", expected="1 or more", found=f"{count}",
                        remedy="ask for more")  # fmt: skip
     Seeds.of_case(seed, 0)
-    return _write(Path(folder), settings, count, seed, workers, splits, after_case)
+    check_workers(workers)
+    names = [case_name_of(number) for number in range(count)]
+    dealt = (
+        split_by_subject({name: _subject_of(name) for name in names}, dict(splits), seed)
+        if splits
+        else {}
+    )
+    origin = dataset_origin(settings, count, seed, splits)
+    return _write(Path(folder), settings, origin, seed, workers, dealt, after_case)
 
 
 def _write(
     folder: Path,
     settings: SimulationSettings,
-    count: int,
+    origin: dict[str, JsonValue],
     seed: int,
     workers: int,
-    splits: Mapping[str, float] | None,
+    splits: dict[str, tuple[str, ...]],
     after_case: AfterCase | None,
 ) -> Iterator[Case]:
-    made_by = dataset_origin(settings, count, seed, splits)
+    count = int(str(origin["cases"]))
     with DatasetWriter(
-        folder, name=folder.resolve().name, licence=LICENCE, made_by=made_by, resume=True
+        folder, name=folder.resolve().name, licence=LICENCE, made_by=origin, resume=True
     ) as writer:
         jobs = (_job(writer, settings, seed, number) for number in range(count))
         function = partial(_make, settings, seed, after_case)
         for case in map_in_order(function, jobs, workers):
             writer.adopt(case)
             yield case
-        if splits:
-            subjects = {case.name: case.subject for case in writer.cases}
-            writer.splits = split_by_subject(subjects, dict(splits), seed)
+        writer.splits = splits
 
 
 def dataset_origin(
@@ -112,11 +119,15 @@ def _job(writer: DatasetWriter, settings: SimulationSettings, seed: int, number:
     drawn = draw_case(settings, Seeds.of_case(seed, number))
     case = writer.case(
         name,
-        subject=name.replace("sim", "fetus"),
+        subject=_subject_of(name),
         gestational_age_days=round(drawn.fetus.gestational_age_days, 2),
         facts=case_facts(drawn, settings, Seeds.of_case(seed, number)),
     )
     return _Job(case, number, writer.has(case))
+
+
+def _subject_of(name: str) -> str:
+    return name.replace("sim", "fetus")
 
 
 def case_facts(drawn: Drawn, settings: SimulationSettings, seeds: Seeds) -> dict[str, str]:

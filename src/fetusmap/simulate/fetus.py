@@ -27,7 +27,7 @@ from fetusmap.simulate.tables import table
 from fetusmap.types import FloatArray, FrozenMapping
 
 YOUNGEST_WEEKS, OLDEST_WEEKS = 9.5, 14.0
-PAIRED_LENGTHS = ("humerus", "forearm", "femur", "leg")
+MOST_ROUNDS = 500  # the simulator's own angles need about ten
 SINGLE_LENGTHS = ("sacrum_spine", "spine_neck", "neck_head", "half_shoulder", "half_hip")
 
 
@@ -188,11 +188,17 @@ def draw_postures(
     crl_mm: FloatArray,
     like: PoseLibrary | None = None,
 ) -> tuple[Angles, Posture]:
-    """Joint angles of A bodies, and the bodies; those that run into themselves are drawn again."""
+    """Joint angles of A bodies, and the bodies; those that run into themselves are drawn again.
+
+    Raises:
+        BadInput: poses to imitate that no body can take.
+    """
     count = len(crl_mm)
     angles = {name: np.empty(count) for name in ANGLES}
     missing = np.arange(count)
-    while len(missing):
+    for _ in range(MOST_ROUNDS):
+        if not len(missing):
+            return angles, pose_body(angles, lengths)
         # A single body is drawn several times at once, because one batch costs as much as one body.
         rows = np.resize(missing, max(len(missing), 16))
         drawn = draw_angles(rng, len(rows), like)
@@ -202,7 +208,12 @@ def draw_postures(
         for name, values in angles.items():
             values[found] = drawn[name][good[first]]
         missing = np.setdiff1d(missing, found)
-    return angles, pose_body(angles, lengths)
+    raise BadInput(
+        "poses to imitate",
+        expected="poses that a body can take without running into itself",
+        found=f"{len(missing)} of {count} draws that always do",
+        remedy="check left and right of the library's poses, or leave them out",
+    )
 
 
 def draw_angles(

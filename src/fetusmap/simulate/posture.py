@@ -182,7 +182,9 @@ def _moved(frame: RotationMatrix, vectors: FloatArray) -> FloatArray:
 
 
 def _unit(vectors: FloatArray) -> FloatArray:
-    return np.asarray(vectors / np.linalg.norm(vectors, axis=-1, keepdims=True))
+    """Directions; NaN for a vector without length."""
+    length = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return np.asarray(vectors / np.where(length > 0, length, np.nan))
 
 
 def _frame(right: FloatArray, cranial: FloatArray) -> RotationMatrix:

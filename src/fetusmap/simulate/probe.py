@@ -177,15 +177,17 @@ def _draw_move(
 
 
 def _draw_dropouts(rng: np.random.Generator, difficulty: Difficulty) -> tuple[Dropout, ...]:
-    chances = table("scanners")["chance"]["dropout_sectors"]
-    count = int(rng.choice(len(chances), p=chances) * difficulty.dropout + rng.random() * 0.999)
-    count = min(count, 6) if difficulty.dropout > 0 else 0
-    return tuple(
+    """Sectors without contact; the knob adds sectors to those that would be there without it."""
+    most = int(table("scanners")["dropout"]["most"])
+    chance = table("scanners")["dropout"]["chance"] * difficulty.dropout
+    luck = rng.random(most)
+    sectors = tuple(
         Dropout(
             axis=str(rng.choice(["theta", "phi"])),
             center=float(rng.uniform(-0.5, 0.5)),
             width=float(rng.uniform(0.02, 0.09)),
             depth_db=float(rng.uniform(3, 14) * max(1.0, difficulty.dropout**0.5)),
         )
-        for _ in range(count)
+        for _ in range(most)
     )
+    return tuple(sector for sector, draw in zip(sectors, luck, strict=True) if draw < chance)

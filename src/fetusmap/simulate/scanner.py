@@ -59,14 +59,14 @@ class Difficulty:
 
 # Every knob at its bad end, within what a poor examination still gives.
 HARD = Difficulty(
-    clutter_db=6.0,
-    noise_db=8.0,
-    dropout=2.0,
+    clutter_db=9.0,
+    noise_db=15.0,
+    dropout=3.0,
     dynamic_range_db=-8.0,
-    blur=1.35,
-    ossification=1.5,
-    motion_mm=2.0,
-    attenuation=1.3,
+    blur=1.5,
+    ossification=1.6,
+    motion_mm=3.0,
+    attenuation=1.5,
 )
 
 

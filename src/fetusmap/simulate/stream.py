@@ -11,7 +11,7 @@ from fetusmap.errors import BadInput
 from fetusmap.simulate.case import SimulationSettings, draw_case
 from fetusmap.simulate.draws import Seeds
 from fetusmap.simulate.rendering import Rendering, render
-from fetusmap.simulate.workers import map_in_order
+from fetusmap.simulate.workers import check_workers, map_in_order
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,7 @@ def stream_cases(
         BadInput: a negative seed or first case.
     """
     Seeds.of_case(seed, first)
+    check_workers(workers)
     part = shard or Shard()
     start = first + (part.index - first) % part.of
     numbers = count_from(start, part.of)

@@ -51,8 +51,7 @@ def map_in_order(
     Raises:
         BadInput: a negative number of workers, or a worker that was killed.
     """
-    if workers < 0:
-        raise BadInput("workers", expected="0 or more", found=f"{workers}", remedy="try 1")
+    check_workers(workers)
     if workers <= 1:
         yield from map(function, items)
         return
@@ -76,6 +75,16 @@ def map_in_order(
         ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def check_workers(workers: int) -> None:
+    """Refuse a negative number of workers.
+
+    Raises:
+        BadInput: if it is.
+    """
+    if workers < 0:
+        raise BadInput("workers", expected="0 or more", found=f"{workers}", remedy="try 1")
 
 
 def available_processors() -> int:

@@ -1,0 +1,185 @@
+"""Figures of simulated volumes, drawn from seeds: `python docs/simulation_figures.py FOLDER`."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import fields, replace
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from scipy import ndimage
+
+from fetusmap.anatomy import body_axes
+from fetusmap.report import body_views, draw_contact_sheet, draw_skeleton, preview_picture
+from fetusmap.report.surface import draw_surface
+from fetusmap.report.theme import MUTED, PANEL, new_figure
+from fetusmap.simulate import (
+    FETAL,
+    HARD,
+    Difficulty,
+    Rendering,
+    Seeds,
+    SimulationSettings,
+    draw_case,
+    profiles,
+    render,
+    stream_cases,
+)
+
+AGES = ((10.0, 54), (11.0, 51), (12.0, 56), (13.0, 50), (14.0, 54))
+"""Weeks, and which case of the seed."""
+SEED = 2019
+ACCENT = "#ffd166"
+SPREAD_CASES = 200
+
+
+def write_simulation_figures(folder: Path) -> None:
+    """Write every figure as PNG."""
+    folder.mkdir(parents=True, exist_ok=True)
+    draw_ages().savefig(folder / "simulated-ages.png")
+    draw_sheet().savefig(folder / "simulated-sheet.png")
+    draw_knobs().savefig(folder / "simulated-knobs.png")
+    draw_profiles().savefig(folder / "simulated-profiles.png")
+    draw_spread().savefig(folder / "simulated-spread.png")
+
+
+def draw_ages() -> Figure:
+    """Five fetuses: planes of the volume through the body, and the body with its skeleton."""
+    figure = new_figure(15.0, 15.4)
+    rows = figure.subplots(len(AGES), 4, width_ratios=(3, 1, 1, 0.02), squeeze=False)
+    for row, (week, number) in zip(rows, AGES, strict=True):
+        settings = SimulationSettings(weeks=(week, week), profile="reference")
+        drawn = draw_case(settings, Seeds.of_case(SEED, number))
+        made = render(drawn, "full", labels=True)
+        row[3].set_axis_off()
+        width = 1.85 * drawn.fetus.crl_mm
+        row[0].imshow(preview_picture(made.volume, made.pose, size=300, width_mm=width))
+        row[0].set_axis_off()
+        title = f"{week:.0f} weeks, crown-rump length {drawn.fetus.crl_mm:.0f} mm"
+        row[0].set_title(
+            f"{title}: sagittal, coronal and transverse planes, {width:.0f} mm wide",
+            color=MUTED, fontsize=9,
+        )  # fmt: skip
+        draw_bodies(row[1:3], made, width)
+    return figure
+
+
+def draw_bodies(panels: np.ndarray, made: Rendering, width_mm: float) -> None:
+    """The fetus of a label map, shaded, under its skeleton, from the front and from its right."""
+    if made.labels is None:
+        raise ValueError("render with labels=True")
+    mask = replace(made.labels, array=np.isin(made.labels.array, FETAL).astype(np.uint8))
+    # A little above the landmarks' middle: above the head's one there is half a head.
+    low, high = made.pose.positions_mm.min(axis=0), made.pose.positions_mm.max(axis=0)
+    center = (low + high) / 2 + body_axes(made.pose)[:, 2] * 0.08 * width_mm
+    for axes, view in zip(panels, body_views(made.pose), strict=True):
+        draw_skeleton(axes, made.pose, view, names=False, scale_bar=False)
+        draw_surface(axes, mask, view, center_mm=center, width_mm=width_mm)
+        for line in axes.lines:
+            line.set_alpha(0.65)
+        x, y, _ = view.project(center)
+        half = 0.40 * width_mm
+        axes.set(xlim=(x - half, x + half), ylim=(y - half, y + half))
+        axes.set_axis_off()
+
+
+def draw_sheet(count: int = 24) -> Figure:
+    """Cases as training meets them: everything drawn anew for each."""
+    cases = stream_cases(SimulationSettings(preset="mid"), SEED)
+    made = [case for case, _ in zip(cases, range(count), strict=False)]
+    pictures = [preview_picture(case.volume, case.pose, size=180) for case in made]
+    return draw_contact_sheet(
+        pictures, [case.volume.name for case in made], heading="24 simulated cases of one seed"
+    )
+
+
+def draw_knobs() -> Figure:
+    """One fetus under each difficulty knob at its bad end, and under all of them."""
+    knobs = [entry.name for entry in fields(Difficulty)]
+    settings = {"as drawn": Difficulty()}
+    for name in knobs:
+        value = getattr(HARD, name)
+        settings[f"{name} = {value:g}"] = replace(Difficulty(), **{name: value})
+    settings["all of them (HARD)"] = HARD
+    pictures = [_same_fetus(SimulationSettings(difficulty=knob)) for knob in settings.values()]
+    return draw_contact_sheet(
+        pictures, list(settings), columns=3, heading="One fetus, one knob each"
+    )
+
+
+def draw_profiles() -> Figure:
+    """One fetus under each named scanner profile."""
+    pictures = [_same_fetus(SimulationSettings(profile=name)) for name in profiles()]
+    return draw_contact_sheet(pictures, list(profiles()), columns=2, heading="Scanner profiles")
+
+
+def _same_fetus(settings: SimulationSettings) -> np.ndarray:
+    drawn = draw_case(replace(settings, weeks=(12.6, 12.6)), Seeds.of_case(SEED, 16))
+    made = render(drawn, "full")
+    return preview_picture(made.volume, made.pose, size=260, width_mm=105)
+
+
+def draw_spread(count: int = SPREAD_CASES) -> Figure:
+    """How different volumes are: grey levels, brightness, contrast and blur."""
+    settings = SimulationSettings(preset="half")
+    made = [
+        case for case, _ in zip(stream_cases(settings, SEED, workers=2), range(count), strict=False)
+    ]
+    numbers = np.array([describe(case) for case in made])
+    figure = new_figure(13.0, 3.6)
+    panels = figure.subplots(1, 4, width_ratios=(1.5, 1, 1, 1))
+    for case in made:
+        inside = case.volume.array[case.volume.array > 0]
+        counts = np.bincount(inside, minlength=256)[4:].reshape(-1, 12).sum(axis=1)
+        panels[0].plot(np.arange(10, 262, 12), counts / counts.sum(), color=ACCENT, alpha=0.09)
+    panels[0].set_title(f"grey levels of {count} volumes", color=MUTED, fontsize=9)
+    names = (
+        "mean grey level around the fetus",
+        "contrast: fetus over fluid, grey levels",
+        "lateral over axial correlation length",
+    )
+    for axes, values, name in zip(panels[1:], numbers.T, names, strict=True):
+        axes.hist(values[np.isfinite(values)], bins=24, color="#8bd3c7", alpha=0.8)
+        axes.set_title(name, color=MUTED, fontsize=9)
+    for axes in panels:
+        _plain(axes)
+    return figure
+
+
+def describe(case: Rendering) -> tuple[float, float, float]:
+    """Mean level, contrast of body and fluid, and anisotropy of the speckle of a volume."""
+    volume, pose = case.volume, case.pose
+    index = np.round(volume.grid.to_index(pose["spine"].position_mm)).astype(int)
+    low, high = np.maximum(index - 20, 0), np.minimum(index + 20, volume.array.shape)
+    block = volume.array[tuple(slice(a, b) for a, b in zip(low, high, strict=True))]
+    values = block.astype(np.float64)
+    dark, bright = np.percentile(values, [10, 75])
+    return float(values.mean()), float(bright - dark), _length(values, 0) / _length(values, 1)
+
+
+def _length(values: np.ndarray, axis: int) -> float:
+    """Shift in voxels at which the correlation of fine detail along an axis falls to one half."""
+    fine = values - ndimage.gaussian_filter(values, 4)
+    moved = np.moveaxis(fine, axis, 0)
+    power = (moved**2).mean()
+    before = 1.0
+    for shift in range(1, 8):
+        after = float((moved[shift:] * moved[:-shift]).mean() / power)
+        if after < 0.5:
+            return shift - 1 + (before - 0.5) / (before - after)
+        before = after
+    return float("nan")
+
+
+def _plain(axes: Axes) -> None:
+    axes.set_facecolor(PANEL)
+    axes.tick_params(colors=MUTED, labelsize=7)
+    axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set_color(MUTED)
+
+
+if __name__ == "__main__":
+    write_simulation_figures(Path(sys.argv[1]))
