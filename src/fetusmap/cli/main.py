@@ -107,7 +107,8 @@ def run(words: list[str], *, debug: bool = False) -> int:
     except Exception as error:
         if hasattr(error, "format_message"):  # how Typer says that a command line is wrong
             context = getattr(error, "ctx", None)
-            command = context.command_path if context else "fetusmap"
+            known = words[0] if words and words[0] in COMMANDS else ""
+            command = context.command_path if context else f"fetusmap {known}".rstrip()
             message = error.format_message()  # empty when the help itself was the answer
             return _complain(f"{message} See '{command} --help'.", debug) if message else 2
         what = f"{type(error).__name__}: {error}"

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import fields, replace
+from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import typer
 from matplotlib import image
+from pydantic import JsonValue
 
+from fetusmap.anatomy import Pose
 from fetusmap.cli.console import out, track
 from fetusmap.cli.options import Splits, parts_of
 from fetusmap.dataset import Case, is_dataset, load_dataset
@@ -18,16 +22,24 @@ from fetusmap.io import load_library
 from fetusmap.report import draw_contact_sheet, preview_picture, save_figure, save_picture
 from fetusmap.simulate import (
     HARD,
+    PRESETS,
     Difficulty,
     Rendering,
     SimulationSettings,
     available_processors,
     dataset_origin,
+    profiles,
     simulate_dataset,
 )
+from fetusmap.volume import Volume
 
 SHEET_FILE = "contact-sheet.png"
 ON_SHEET = 24
+CAPTION = (
+    "Sagittal, coronal and transverse planes through the middle of the trunk. "
+    "Dots: landmarks within 4 mm of a plane, left blue, right orange."
+)
+NEUTRAL = ", ".join(f"{knob.name}={knob.default:g}" for knob in fields(Difficulty))
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich")
 
@@ -40,37 +52,51 @@ app = typer.Typer(add_completion=False, rich_markup_mode="rich")
 def simulate(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the dataset.")],
     count: Annotated[int, typer.Option("--count", "-n", help="How many cases.")] = 10,
-    seed: Annotated[int, typer.Option(help="Of everything; the same seed, the same bytes.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of everything: the same seed, the same bytes.")] = 0,
     preset: Annotated[
-        str, typer.Option(help="full: 0.5 mm voxels; mid: 0.75 mm; half: 1 mm.")
+        str,
+        typer.Option(
+            metavar="|".join(PRESETS),
+            help="Voxels of 0.5, 0.75 or 1 mm; about 9, 3 or 1 MB a case.",
+        ),
     ] = "full",
-    weeks: Annotated[tuple[float, float], typer.Option(help="Range of gestational age.")] = (
-        10.0,
-        14.0,
-    ),
+    weeks: Annotated[
+        tuple[float, float],
+        typer.Option(metavar="LOW HIGH", help="Gestational age, within 9.5 to 14."),
+    ] = (10.0, 14.0),
     profile: Annotated[
-        str, typer.Option(help="Scanner: usual, reference, or one of the shifted ones for tests.")
+        str,
+        typer.Option(
+            metavar="NAME",
+            help=f"Scanner: {', '.join(profiles())}. The shifted ones are for tests only.",
+        ),
     ] = "usual",
     hard: Annotated[
         bool, typer.Option("--hard", help="Turn every difficulty knob to its bad end.")
     ] = False,
     difficulty: Annotated[
         list[str] | None,
-        typer.Option(help="KNOB=VALUE, one of: " + ", ".join(f.name for f in fields(Difficulty))),
+        typer.Option(
+            metavar="KNOB=NUMBER",
+            help=f"Turn one knob; give one per knob. These change nothing: {NEUTRAL}.",
+        ),
     ] = None,
-    like: Annotated[Path | None, typer.Option(help="Pose library whose limbs to imitate.")] = None,
+    like: Annotated[
+        Path | None,
+        typer.Option(metavar="LIB", help="Pose library whose limbs to imitate (.safetensors)."),
+    ] = None,
     split: Splits = None,
     workers: Annotated[
-        int | None, typer.Option(help="Processes; as many as there are cores unless told.")
+        int | None, typer.Option(help="Processes; one per processor core unless told.")
     ] = None,
     previews: Annotated[
-        bool, typer.Option(help="Write a picture of every case and a contact sheet.")
+        bool, typer.Option(help="Draw each case as a picture, and the first 24 on one sheet.")
     ] = True,
 ) -> int:
     """Simulate ultrasound volumes of fetuses with exact landmarks, and write them as a dataset.
 
-    Repeat the command to go on with a run that was broken off. The number of workers changes no
-    byte.
+    Repeat the command to go on with a run that was broken off. The number of workers changes
+    nothing but the time.
     """
     settings = SimulationSettings(
         preset=preset,
@@ -80,47 +106,94 @@ def simulate(
         like=None if like is None else load_library(like),
     )
     parts = parts_of(split or [])
-    if is_dataset(output) and load_dataset(output).made_by == dataset_origin(
-        settings, count, seed, parts
-    ):
-        out.print(f"{output}: {count} cases, finished already")
-        return 0
-    cases = simulate_dataset(
-        output,
-        settings,
-        count=count,
-        seed=seed,
-        workers=available_processors() if workers is None else workers,
-        splits=parts,
-        after_case=write_preview if previews else None,
-    )
-    done = list(track(cases, "simulating", count))
+    cases = _finished_cases(output, dataset_origin(settings, count, seed, parts))
+    finished_already = bool(cases)
+    if not finished_already:
+        running = simulate_dataset(
+            output,
+            settings,
+            count=count,
+            seed=seed,
+            workers=min(available_processors(), count) if workers is None else workers,
+            splits=parts,
+            after_case=write_preview if previews else None,
+        )
+        cases = list(_track(running, output, count))
     if previews:
-        _write_sheet(output, done)
-    out.print(f"{output}: {count} cases" + (f", see {output / SHEET_FILE}" if previews else ""))
+        _complete_previews(cases)
+        if not (finished_already and (output / SHEET_FILE).is_file()):
+            _write_sheet(output, cases)
+    out.print(
+        f"{output}: {len(cases)} case{'s' * (len(cases) > 1)}"
+        + (", finished already" if finished_already else "")
+        + (f"; see {output / SHEET_FILE}" if previews else "")
+    )
     return 0
 
 
 def write_preview(case: Case, made: Rendering) -> None:
     """Write the picture of a case into its dataset's folder; workers call this."""
-    folder = case.folder / "previews"
-    folder.mkdir(exist_ok=True)
-    save_picture(preview_picture(made.volume, made.pose), folder / f"{case.name}.png")
+    _draw_preview(case, made.volume, made.pose)
+
+
+def _finished_cases(folder: Path, origin: Mapping[str, JsonValue]) -> list[Case]:
+    """The cases of a finished dataset of these settings; none where there is no dataset yet."""
+    if not is_dataset(folder):
+        return []
+    dataset = load_dataset(folder)
+    others = [key for key, value in origin.items() if dataset.made_by.get(key) != value]
+    if others:
+        simulated = "simulator" in dataset.made_by
+        differing = ", ".join(others).replace("_", " ")
+        raise BadInput(
+            folder,
+            expected="a new folder, or a dataset of the same settings",
+            found=f"a dataset of other settings ({differing})" if simulated else "another dataset",
+            remedy="choose another folder, or remove that dataset yourself",
+        )
+    return list(dataset.cases)
+
+
+def _track(cases: Iterator[Case], folder: Path, count: int) -> Iterator[Case]:
+    """Progress over all cases; those of an earlier run go fast and must not mislead the clock."""
+    earlier = min(len(list((folder / "landmarks").glob("*.json"))), count)
+    if earlier:
+        yield from track(islice(cases, earlier), "going through finished cases", earlier)
+    yield from track(cases, "simulating", count - earlier)
+
+
+def _complete_previews(cases: list[Case]) -> None:
+    """Draw the cases that an earlier run did not draw."""
+    missing = [case for case in cases if not _preview_path(case).is_file()]
+    for case in track(missing, "drawing", len(missing)) if missing else ():
+        _draw_preview(case, case.load_volume(), case.load_pose())
+
+
+def _draw_preview(case: Case, volume: Volume, pose: Pose) -> None:
+    path = _preview_path(case)
+    path.parent.mkdir(exist_ok=True)
+    save_picture(preview_picture(volume, pose), path)
+
+
+def _preview_path(case: Case) -> Path:
+    return case.folder / "previews" / f"{case.name}.png"
 
 
 def _write_sheet(folder: Path, cases: list[Case]) -> None:
     shown = cases[:ON_SHEET]
     pictures = [
-        (255 * image.imread(folder / "previews" / f"{case.name}.png")[:, :, :3]).astype(np.uint8)
+        np.rint(255 * image.imread(_preview_path(case))[:, :, :3]).astype(np.uint8)
         for case in shown
     ]
     titles = [
-        f"{case.name}  {(case.gestational_age_days or 0) / 7:.1f} weeks  "
+        f"{case.name}   {(case.gestational_age_days or 0) / 7:.1f} weeks   "
         f"CRL {float(case.facts['crl_mm']):.0f} mm"
         for case in shown
     ]
-    heading = f"{folder.resolve().name}: {len(shown)} of {len(cases)} simulated cases"
-    sheet = draw_contact_sheet(pictures, titles, columns=min(4, len(shown)), heading=heading)
+    many = f"the first {len(shown)} of {len(cases)}" if len(cases) > len(shown) else f"{len(cases)}"
+    heading = f"{folder.resolve().name}: {many} simulated case{'s' * (len(cases) > 1)}"
+    columns = min(4, len(shown))
+    sheet = draw_contact_sheet(pictures, titles, columns=columns, heading=heading, caption=CAPTION)
     save_figure(sheet, folder / SHEET_FILE)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from textwrap import fill
 
 import numpy as np
 from matplotlib import image
@@ -65,7 +66,9 @@ def preview_picture(
         far = float(np.nanmax(away)) if pose.present.any() else float(volume.grid.extent_mm.max())
         width_mm = 2.15 * min(far + 6, float(volume.grid.extent_mm.max()))
     panels = [_draw_plane(volume, pose, plane, axes, center, size, width_mm) for plane in PLANES]
-    return np.concatenate(panels, axis=1)
+    picture = np.concatenate(panels, axis=1)
+    picture[:, size:-1:size] = picture[:, size - 1 : -1 : size] = 0  # a line between the planes
+    return picture
 
 
 def save_picture(picture: Picture, path: Path) -> None:
@@ -77,15 +80,24 @@ def save_picture(picture: Picture, path: Path) -> None:
 
 
 def draw_contact_sheet(
-    pictures: Sequence[Picture], titles: Sequence[str], *, columns: int = 4, heading: str = ""
+    pictures: Sequence[Picture],
+    titles: Sequence[str],
+    *,
+    columns: int = 4,
+    heading: str = "",
+    caption: str = "",
 ) -> Figure:
-    """Many pictures of one size on one page, each under its title."""
+    """Many pictures of one size on one page, each under its title; a caption below all."""
     rows = -(-len(pictures) // columns)
     aspect = pictures[0].shape[0] / pictures[0].shape[1]
     width = 3.6 * columns
-    figure = new_figure(width, rows * (3.6 * aspect + 0.22) + 0.4)
+    folded = fill(caption, int(16 * width))
+    lines = folded.count("\n") + 1 if caption else 0
+    figure = new_figure(width, rows * (3.6 * aspect + 0.22) + 0.4 + 0.14 * lines)
     if heading:
         figure.suptitle(heading, color=TEXT, fontsize=11)
+    if caption:
+        figure.supxlabel(folded, color=MUTED, fontsize=7)
     panels = figure.subplots(rows, columns, squeeze=False)
     for axes in panels.flat:
         axes.set_axis_off()

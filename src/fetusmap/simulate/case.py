@@ -42,9 +42,9 @@ class SimulationSettings:
         ):
             if value not in known:
                 raise BadInput(
-                    f"{what} {value!r}",
+                    what,
                     expected=f"one of {', '.join(known)}",
-                    found="another name",
+                    found=repr(value),
                     remedy="choose one of them",
                 )
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 from pydantic import JsonValue
 
 from fetusmap._version import __version__
+from fetusmap.anatomy import PoseLibrary
 from fetusmap.dataset import Case, DatasetWriter, split_by_subject, write_case
 from fetusmap.errors import BadInput
 from fetusmap.simulate.case import SimulationSettings, draw_case
@@ -109,8 +112,18 @@ def dataset_origin(
         "weeks": list(settings.weeks),
         "scanner_profile": settings.profile,
         "difficulty": asdict(settings.difficulty),
-        "poses_like": None if settings.like is None else dict(settings.like.made_by),
+        "poses_like": None if settings.like is None else _described(settings.like),
         "splits": dict(splits or {}),
+    }
+
+
+def _described(library: PoseLibrary) -> dict[str, JsonValue]:
+    """Which poses were imitated, beyond doubt."""
+    content = np.ascontiguousarray(library.positions_mm, dtype="<f4").tobytes()
+    return {
+        **library.made_by,
+        "poses": len(library),
+        "positions_sha256": hashlib.sha256(content).hexdigest(),
     }
 
 

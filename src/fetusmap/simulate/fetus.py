@@ -27,6 +27,7 @@ from fetusmap.simulate.tables import table
 from fetusmap.types import FloatArray, FrozenMapping
 
 YOUNGEST_WEEKS, OLDEST_WEEKS = 9.5, 14.0
+HINGE_DEG = 155.0  # how far elbows and knees close
 MOST_ROUNDS = 500  # the simulator's own angles need about ten
 SINGLE_LENGTHS = ("sacrum_spine", "spine_neck", "neck_head", "half_shoulder", "half_hip")
 
@@ -190,18 +191,21 @@ def draw_postures(
 ) -> tuple[Angles, Posture]:
     """Joint angles of A bodies, and the bodies; those that run into themselves are drawn again.
 
+    An imitated pose may not fit another body: a fetus of the first trimester has a larger head and
+    belly than one near term. Draws that do not fit stray further, round by round, until they do.
+
     Raises:
         BadInput: poses to imitate that no body can take.
     """
     count = len(crl_mm)
     angles = {name: np.empty(count) for name in ANGLES}
     missing = np.arange(count)
-    for _ in range(MOST_ROUNDS):
+    for number in range(MOST_ROUNDS):
         if not len(missing):
             return angles, pose_body(angles, lengths)
         # A single body is drawn several times at once, because one batch costs as much as one body.
         rows = np.resize(missing, max(len(missing), 16))
-        drawn = draw_angles(rng, len(rows), like)
+        drawn = draw_angles(rng, len(rows), like, looseness=1 + 0.03 * number)
         own = {name: mm[rows] for name, mm in lengths.items()}
         good = np.flatnonzero(~intersects_itself(pose_body(drawn, own), crl_mm[rows]))
         found, first = np.unique(rows[good], return_index=True)
@@ -217,9 +221,19 @@ def draw_postures(
 
 
 def draw_angles(
-    rng: np.random.Generator, count: int, like: PoseLibrary | None = None
+    rng: np.random.Generator,
+    count: int,
+    like: PoseLibrary | None = None,
+    looseness: float = 1.0,
 ) -> dict[str, FloatArray]:
-    """Joint angles of `count` bodies, degrees, before anyone looks whether they fit."""
+    """Joint angles of `count` bodies, degrees, before anyone looks whether they fit.
+
+    Args:
+        rng: the fetus' generator.
+        count: how many.
+        like: poses whose limbs to imitate.
+        looseness: how many times further than usual from those.
+    """
     joints = table("joints")
     usual = joints["usual"]
     angles = {
@@ -228,7 +242,7 @@ def draw_angles(
         for name in ANGLES
     }  # fmt: skip
     if like is not None:
-        _imitate(rng, angles, like, joints["imitation"]["sd"])
+        _imitate(rng, angles, like, joints["imitation"]["sd"] * looseness)
         return angles
     startled = rng.random(count) < joints["chance"]["startled_arms"]
     for side in SIDES:
@@ -272,7 +286,8 @@ def _imitate(
     for name, values in theirs.items():
         angles[name] = values[rows] + rng.normal(0, sd, count)
         if name.endswith(("elbow_flexion", "knee_flexion")):
-            angles[name] = np.clip(angles[name], 0, 160)
+            # Beyond straight and beyond folded they turn back.
+            angles[name] = HINGE_DEG - np.abs(HINGE_DEG - np.abs(angles[name]))
 
 
 def _draw_details(rng: np.random.Generator, crl_mm: float) -> dict[str, float]:

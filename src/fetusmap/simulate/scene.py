@@ -99,6 +99,7 @@ def draw_scene(rng: np.random.Generator, fetus: Fetus, body: Body) -> Scene:
         fetus: whose age and size give the volumes.
         body: its solids, which give the sac its shape: never what a field of view cuts off.
     """
+    mother = _draw_mother(rng)
     numbers = table("biometry")["volume_ml"]
     sac_ml = float(
         np.interp(fetus.weeks, numbers["weeks"], numbers["sac"])
@@ -109,7 +110,7 @@ def draw_scene(rng: np.random.Generator, fetus: Fetus, body: Body) -> Scene:
     yolk = bool(rng.random() < np.clip((12.6 - fetus.weeks) / 1.8, 0, 0.9))
     return Scene(
         uterus=uterus,
-        mother=_draw_mother(rng),
+        mother=mother,
         cord_mm=_draw_cord(rng, fetus, body, uterus),
         cord_radius_mm=max(0.8, (0.69 * fetus.weeks - 4.76) / 2 * float(rng.uniform(0.85, 1.15))),
         yolk_sac_mm=_on_wall(rng, uterus) if yolk else None,
@@ -126,14 +127,14 @@ def _sac_around(rng: np.random.Generator, body: Body, volume_mm3: float) -> Elli
     shapes = (*body.outline, *body.limbs)
     tight = smallest_ellipsoid(np.concatenate([shape.surface_points() for shape in shapes]))
     semi = tight.semi_axes * rng.uniform(0.94, 1.06, 3)
+    aside = rng.uniform(-0.6, 0.6, 3)
     target = volume_mm3 / (4 / 3 * np.pi)
     if semi.prod() >= target:
         return Ellipsoid(tight.center, tight.axes, semi * (target / semi.prod()) ** (1 / 3))
     # Real roots of (a + t)(b + t)(c + t) = target: the only positive one.
     roots = np.roots(np.poly(-semi) - np.array([0, 0, 0, target]))
     room = float(roots[np.abs(roots.imag) < 1e-6].real.max())
-    aside = tight.axes @ rng.uniform(-0.6, 0.6, 3) * room
-    return Ellipsoid(tight.center + aside, tight.axes, semi + room)
+    return Ellipsoid(tight.center + tight.axes @ aside * room, tight.axes, semi + room)
 
 
 def smallest_ellipsoid(points_mm: Points3, tolerance: float = 0.01) -> Ellipsoid:
@@ -217,7 +218,7 @@ def _draw_mother(rng: np.random.Generator) -> Mother:
     )
     bladder = np.concatenate([rng.uniform(-1, 1, 3), rng.uniform(9, 24, 3)])
     pockets = int(rng.integers(0, 7))
-    sheets, loops = int(rng.integers(2, 8)), int(rng.integers(4, 14))
+    sheets, loops = int(rng.integers(3, 12)), int(rng.integers(4, 14))
     gas = np.column_stack([unit_vectors(rng, pockets), rng.uniform(3, 9, pockets)])
     return Mother(
         skin_mm=float(rng.uniform(1.2, 2.5)),
@@ -228,7 +229,7 @@ def _draw_mother(rng: np.random.Generator) -> Mother:
         fascia=np.column_stack(
             [
                 rng.uniform(0.15, 0.97, sheets),
-                rng.uniform(0.1, 0.7, sheets),
+                rng.uniform(0.15, 1.0, sheets),
                 rng.uniform(3, 14, (sheets, 2)),
                 rng.uniform(0, 2 * np.pi, sheets),
             ]

@@ -75,8 +75,11 @@ class Ellipsoid:
         second = (1 / self.semi_axes**4).astype(np.float32)
         level = np.sqrt(x * first[0] + y * first[1] + z * first[2])
         slope = np.sqrt(x * second[0] + y * second[1] + z * second[2])
-        # At the centre both vanish; their ratio there is near the smallest semi-axis.
-        return np.asarray(level * (level - 1) / np.maximum(slope, np.float32(1e-6)))
+        # At the centre both vanish; the distance there is the smallest semi-axis.
+        least = np.float32(self.semi_axes.min())
+        with np.errstate(invalid="ignore"):
+            ratio = np.where(slope > 1e-6, level / slope, least)
+        return np.asarray((level - 1) * ratio)
 
     def local(self, x: Field, y: Field, z: Field) -> tuple[Field, Field, Field]:
         """Coordinates along its own axes from its centre, mm."""

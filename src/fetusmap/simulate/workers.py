@@ -8,11 +8,12 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import CancelledError, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import cache
 from multiprocessing import connection
+from multiprocessing.synchronize import Event
 from typing import TypeVar
 
 from threadpoolctl import ThreadpoolController
@@ -55,13 +56,14 @@ def map_in_order(
     if workers <= 1:
         yield from map(function, items)
         return
-    pool = ProcessPoolExecutor(
-        workers, multiprocessing.get_context("spawn"), initializer=_begin_worker
-    )
+    context = multiprocessing.get_context("spawn")
+    stop = context.Event()
+    pool = ProcessPoolExecutor(workers, context, initializer=_begin_worker, initargs=(stop,))
     waiting: deque[Future[ResultT]] = deque()
     try:
         for item in items:
-            waiting.append(pool.submit(function, item))
+            with _held(signal.SIGINT):  # a worker that is being started inherits this
+                waiting.append(pool.submit(_work, function, item))
             if len(waiting) >= AHEAD * workers:
                 yield waiting.popleft().result()
         while waiting:
@@ -74,7 +76,9 @@ def map_in_order(
             remedy="use fewer workers if memory ran out, and run the same command again to go on",
         ) from error
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        with _held(signal.SIGINT, signal.SIGTERM):
+            stop.set()
+            pool.shutdown(wait=True, cancel_futures=True)
 
 
 def check_workers(workers: int) -> None:
@@ -99,8 +103,33 @@ def _controller() -> ThreadpoolController:
     return ThreadpoolController()
 
 
-def _begin_worker() -> None:
+@contextmanager
+def _held(*signals: signal.Signals) -> Iterator[None]:
+    """Deliver these signals only when the block has ended, where the system knows how to."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _work(function: Callable[[ItemT], ResultT], item: ItemT) -> ResultT:
+    """The function of the item, unless nobody waits for it any more."""
+    if _stopped[0].is_set():
+        raise CancelledError
+    return function(item)
+
+
+_stopped: list[Event] = []
+"""In a worker: set when nobody waits for its results any more."""
+
+
+def _begin_worker(stop: Event) -> None:
     """Leave interrupts to the parent, and do not outlive it."""
+    _stopped.append(stop)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is not None:
