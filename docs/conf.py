@@ -8,6 +8,8 @@ DOCS = Path(__file__).parent
 sys.path.insert(0, str(DOCS))
 
 from figures import write_figures  # noqa: E402
+from simulation_figures import write_simulation_figures  # noqa: E402
+from simulation_tables import comparison_table, simulation_tables  # noqa: E402
 from tables import performance_table, real_poses_table  # noqa: E402
 
 from fetusmap import __version__  # noqa: E402
@@ -33,7 +35,11 @@ html_show_sourcelink = False
 generated = DOCS / "generated"
 generated.mkdir(exist_ok=True)
 write_figures(generated)
+write_simulation_figures(generated)
+(generated / "simulation.md").write_text(simulation_tables())
 results = DOCS.parent / "benchmarks" / "results.json"
 (generated / "performance.md").write_text(performance_table(json.loads(results.read_text())))
 poses = json.loads((DOCS / "real-poses.json").read_text())
 (generated / "real-poses.md").write_text(real_poses_table(poses))
+comparison = json.loads((DOCS / "real-comparison.json").read_text())
+(generated / "real-comparison.md").write_text(comparison_table(comparison))

@@ -1,4 +1,7 @@
-"""Figures of simulated volumes, drawn from seeds: `python docs/simulation_figures.py FOLDER`."""
+"""Figures of simulated volumes, drawn from seeds.
+
+`python docs/simulation_figures.py FOLDER` also draws the README's picture.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,13 @@ from matplotlib.figure import Figure
 from scipy import ndimage
 
 from fetusmap.anatomy import body_axes
-from fetusmap.report import body_views, draw_contact_sheet, draw_skeleton, preview_picture
-from fetusmap.report.surface import draw_surface
+from fetusmap.report import (
+    body_views,
+    draw_contact_sheet,
+    draw_skeleton,
+    draw_surface,
+    preview_picture,
+)
 from fetusmap.report.theme import MUTED, PANEL, new_figure
 from fetusmap.simulate import (
     FETAL,
@@ -66,7 +74,21 @@ def draw_ages() -> Figure:
     return figure
 
 
-def draw_bodies(panels: np.ndarray, made: Rendering, width_mm: float) -> None:
+def draw_one() -> Figure:
+    """The picture that the README begins with."""
+    settings = SimulationSettings(weeks=(13.0, 13.0), profile="reference")
+    drawn = draw_case(settings, Seeds.of_case(SEED, 54))
+    made = render(drawn, "full", labels=True)
+    width = 1.75 * drawn.fetus.crl_mm
+    figure = new_figure(13.0, 2.9)
+    planes, *bodies = figure.subplots(1, 3, width_ratios=(3, 0.9, 0.9))
+    planes.imshow(preview_picture(made.volume, made.pose, size=360, width_mm=width))
+    planes.set_axis_off()
+    draw_bodies(np.array(bodies), made, width, reach=0.33)
+    return figure
+
+
+def draw_bodies(panels: np.ndarray, made: Rendering, width_mm: float, reach: float = 0.40) -> None:
     """The fetus of a label map, shaded, under its skeleton, from the front and from its right."""
     if made.labels is None:
         raise ValueError("render with labels=True")
@@ -80,7 +102,7 @@ def draw_bodies(panels: np.ndarray, made: Rendering, width_mm: float) -> None:
         for line in axes.lines:
             line.set_alpha(0.65)
         x, y, _ = view.project(center)
-        half = 0.40 * width_mm
+        half = reach * width_mm
         axes.set(xlim=(x - half, x + half), ylim=(y - half, y + half))
         axes.set_axis_off()
 
@@ -183,3 +205,4 @@ def _plain(axes: Axes) -> None:
 
 if __name__ == "__main__":
     write_simulation_figures(Path(sys.argv[1]))
+    draw_one().savefig(Path(__file__).parent / "images" / "simulated.png")

@@ -78,7 +78,7 @@ def simulate(
         list[str] | None,
         typer.Option(
             metavar="KNOB=NUMBER",
-            help=f"Turn one knob; give one per knob. These change nothing: {NEUTRAL}.",
+            help=f"One knob; give one for each, also after --hard. Usual is {NEUTRAL}.",
         ),
     ] = None,
     like: Annotated[

@@ -64,7 +64,7 @@ def preview_picture(
     if width_mm is None:
         away = np.linalg.norm(pose.positions_mm - center, axis=1)
         far = float(np.nanmax(away)) if pose.present.any() else float(volume.grid.extent_mm.max())
-        width_mm = 2.15 * min(far + 6, float(volume.grid.extent_mm.max()))
+        width_mm = 2.0 * min(1.25 * far + 5, float(volume.grid.extent_mm.max()))
     panels = [_draw_plane(volume, pose, plane, axes, center, size, width_mm) for plane in PLANES]
     picture = np.concatenate(panels, axis=1)
     picture[:, size:-1:size] = picture[:, size - 1 : -1 : size] = 0  # a line between the planes
