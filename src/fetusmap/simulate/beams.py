@@ -114,29 +114,56 @@ class BeamLattice:
         high = np.array([a[-1] for a in (self.ranges_mm, self.thetas_rad, self.phis_rad)])
         return np.asarray(((beam >= low) & (beam <= high)).all(axis=-1))
 
-    def box_around(
-        self, centers_mm: Points3, radii_mm: FloatArray, margin_mm: float = 0.0
-    ) -> Box | None:
-        """Samples that may lie within `margin_mm` of the hull of balls; None when there are none.
+    def boxes_around(
+        self, centers_mm: FloatArray, radii_mm: FloatArray, margin_mm: float = 0.0
+    ) -> list[Box | None]:
+        """Samples that may lie within `margin_mm` of the hulls of balls.
 
         The hull of balls in space bulges a little in beam coordinates; steps of a ball's size
         along it, which the shapes here do not exceed by much, keep that below the margin.
+
+        Args:
+            centers_mm: (N, B, 3) middles of the B balls of N hulls.
+            radii_mm: (N, B) their radii.
+            margin_mm: around them.
+
+        Returns:
+            N boxes; None for a hull out of reach.
         """
         beam = self.to_beam(centers_mm)
         reach = np.maximum(radii_mm + margin_mm, 1e-3)
-        arm = np.maximum(self.probe_radius_mm + beam[:, 0] - reach, 1.0)
+        arm = np.maximum(self.probe_radius_mm + beam[..., 0] - reach, 1.0)
         swing = np.maximum(
-            np.hypot(centers_mm[:, 1] + self.motor_radius_mm, centers_mm[:, 2]) - reach, 1.0
+            np.hypot(centers_mm[..., 1] + self.motor_radius_mm, centers_mm[..., 2]) - reach, 1.0
         )
         spread = np.stack([reach, reach / arm, reach / swing], axis=-1)
-        low, high = (beam - spread).min(axis=0), (beam + spread).max(axis=0)
-        slices = []
-        for axis, step, a, b in zip(
-            (self.ranges_mm, self.thetas_rad, self.phis_rad), self.steps, low, high, strict=True
-        ):
-            first = max(0, int(np.ceil((a - axis[0]) / step)))
-            last = min(len(axis), int(np.floor((b - axis[0]) / step)) + 1)
-            if first >= last:
-                return None
-            slices.append(slice(first, last))
-        return slices[0], slices[1], slices[2]
+        start = np.array([self.ranges_mm[0], self.thetas_rad[0], self.phis_rad[0]])
+        low = ((beam - spread).min(axis=1) - start) / self.steps
+        high = ((beam + spread).max(axis=1) - start) / self.steps
+        first = np.maximum(np.ceil(low), 0).astype(np.int64)
+        last = np.minimum(np.floor(high) + 1, self.shape).astype(np.int64)
+        return [
+            (slice(*r), slice(*t), slice(*p)) if some else None
+            for (r, t, p), some in zip(
+                np.stack([first, last], axis=-1).tolist(), (first < last).all(axis=1), strict=True
+            )
+        ]
+
+    def box_around(
+        self, centers_mm: Points3, radii_mm: FloatArray, margin_mm: float = 0.0
+    ) -> Box | None:
+        """As `boxes_around`, for the hull of (B, 3) balls."""
+        return self.boxes_around(centers_mm[None], radii_mm[None], margin_mm)[0]
+
+    def coarsest_step_mm(self, points_mm: Points3) -> FloatArray:
+        """(...) largest distance between neighbouring samples around (..., 3) points."""
+        r = np.maximum(self.to_beam(points_mm)[..., 0], 0)
+        step, turn, swing = self.steps
+        across = np.maximum(turn * (self.probe_radius_mm + r), swing * (self.motor_radius_mm + r))
+        return np.maximum(step, across)
+
+    def directions(self, points_mm: Points3) -> FloatArray:
+        """(..., 3) unit vectors along the beams through (..., 3) points."""
+        beam = self.to_beam(points_mm)
+        ahead = self.to_world(beam + np.array([1.0, 0, 0])) - self.to_world(beam)
+        return np.asarray(ahead / np.linalg.norm(ahead, axis=-1, keepdims=True))

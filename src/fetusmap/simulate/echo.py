@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
 
 from fetusmap.simulate.beams import BeamLattice, row_blocks
 from fetusmap.simulate.fields import Upsampler
@@ -15,6 +14,7 @@ from fetusmap.simulate.pointspread import PointSpread, coherent_gain, spread_acr
 from fetusmap.simulate.probe import Probe
 from fetusmap.simulate.scanner import Scanner
 from fetusmap.simulate.shapes import Field
+from fetusmap.simulate.smoothing import smooth
 from fetusmap.types import FloatArray
 
 NEPER_PER_DB = np.log(10) / 20
@@ -67,9 +67,8 @@ def _lateral_gain_db(
     """What an automatic gain lifts behind wide shadows and lowers behind wide fluid."""
     own = loss_db - loss_db.mean(axis=(1, 2), keepdims=True)
     _, turn, swing = lattice.steps
-    for axis, sigma in ((1, 0.15 / (turn * factors[1])), (2, 0.15 / (swing * factors[2]))):
-        own = ndimage.gaussian_filter1d(own, sigma, axis=axis, truncate=2.0, mode="nearest")
-    return np.asarray(own * np.float32(scanner.lateral_compensated))
+    wide = smooth(own, (0.0, 0.15 / (turn * factors[1]), 0.15 / (swing * factors[2])))
+    return np.asarray(wide * np.float32(scanner.lateral_compensated))
 
 
 def _loss_db(
@@ -130,8 +129,7 @@ def _background(
     power *= gain**2
     _, turn, swing = lattice.steps
     # Side lobes and slice thickness reach some seven degrees to each side.
-    for axis, sigma in ((1, 0.12 / (turn * t)), (2, 0.10 / (swing * p)), (0, 1.5)):
-        power = ndimage.gaussian_filter1d(power, sigma, axis=axis, truncate=2.0)
+    power = smooth(power, (1.5, 0.12 / (turn * t), 0.10 / (swing * p)))
     tissue = float(amplitude[Medium.FETAL_TISSUE] ** 2)
     haze = 10 ** (scanner.haze_db / 10) * np.exp(-ranges / scanner.haze_length_mm)
     slope = scanner.noise_slope_db_per_cm * (ranges - 60) / 10

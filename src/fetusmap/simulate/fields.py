@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
 
 from fetusmap.simulate.beams import BeamLattice, Box
 from fetusmap.simulate.body import Body
 from fetusmap.simulate.probe import Probe
 from fetusmap.simulate.scene import Scene, placenta_profile
 from fetusmap.simulate.shapes import Field, Shape, smooth_union
+from fetusmap.simulate.smoothing import smooth
 from fetusmap.types import Points3
 
 REACH_MM = 9.0  # around each solid; further out the distance to it is not computed
@@ -66,14 +67,22 @@ class Placement:
         mx, my, mz = self.motion_mm[box[2]].T
         return x - mx, y - my, z - mz
 
-    def box(self, shape: Shape, margin_mm: float, *, moves: bool = True) -> Box | None:
-        """The samples that may lie within a margin of a shape."""
-        centers, radii = shape.balls()
+    def boxes(
+        self, shapes: Sequence[Shape], margin_mm: float, *, moves: bool = True
+    ) -> list[Box | None]:
+        """For each shape the samples that may lie within a margin of it."""
+        if not shapes:
+            return []
+        centers, radii = (np.stack(part) for part in zip(*(s.balls() for s in shapes), strict=True))
         if moves:
             spread = (self.motion_mm.max(axis=0) - self.motion_mm.min(axis=0)) / 2
             middle = (self.motion_mm.max(axis=0) + self.motion_mm.min(axis=0)) / 2
             centers, margin_mm = centers + middle, margin_mm + float(np.linalg.norm(spread))
-        return self.lattice.box_around(centers, radii, margin_mm)
+        return self.lattice.boxes_around(centers, radii, margin_mm)
+
+    def box(self, shape: Shape, margin_mm: float, *, moves: bool = True) -> Box | None:
+        """The samples that may lie within a margin of one shape."""
+        return self.boxes([shape], margin_mm, moves=moves)[0]
 
 
 def compute_fields(placement: Placement, body: Body, scene: Scene, probe: Probe) -> Fields:
@@ -111,9 +120,9 @@ def _body_distance(placement: Placement, body: Body, probe: Probe) -> Field:
     distance = np.full(placement.lattice.shape, FAR_MM, dtype=np.float32)
     soft, firm = 0.036 * body.crl_mm, 0.016 * body.crl_mm
     for shapes, blend in ((body.outline, soft), (body.limbs, firm)):
-        for resting in shapes:
-            shape = resting.moved(probe.rotation, probe.shift_mm)
-            box = placement.box(shape, REACH_MM)
+        placed = [shape.moved(probe.rotation, probe.shift_mm) for shape in shapes]
+        boxes = placement.boxes(placed, REACH_MM)
+        for shape, box in zip(placed, boxes, strict=True):
             if box is not None:
                 own = shape.distance(*placement.moving(box))
                 distance[box] = smooth_union(distance[box], own, blend)
@@ -130,10 +139,10 @@ def _texture(lattice: BeamLattice, seed: int) -> Field:
         turn * (lattice.probe_radius_mm + middle),
         swing * (lattice.motor_radius_mm + middle),
     )
-    fine = rng.standard_normal(lattice.shape, dtype=np.float32)
-    for axis, (mm, arm) in enumerate(zip((1.3, 2.0, 2.0), arms, strict=True)):
-        if mm / arm > 0.3:
-            fine = ndimage.gaussian_filter1d(fine, mm / arm, axis=axis, truncate=2.5)
+    fine = smooth(
+        rng.standard_normal(lattice.shape, dtype=np.float32),
+        (1.3 / arms[0], 2.0 / arms[1], 2.0 / arms[2]),
+    )
     knots = [max(2, int(n * arm / 9)) for n, arm in zip(lattice.shape, arms, strict=True)]
     coarse = rng.standard_normal(knots, dtype=np.float32)
     for axis, count in enumerate(lattice.shape):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -14,7 +15,7 @@ from fetusmap.simulate.head import paint_head
 from fetusmap.simulate.media import Labels, Medium, reflectivity, set_medium
 from fetusmap.simulate.probe import Probe
 from fetusmap.simulate.scene import Mother, Scene
-from fetusmap.simulate.shapes import Ellipsoid, Field, RoundCone, ball
+from fetusmap.simulate.shapes import Ellipsoid, Field, RoundCone, Shape, ball
 from fetusmap.types import FloatArray
 
 INTERFACE_MM = 0.45
@@ -22,6 +23,7 @@ INTERFACE_MM = 0.45
 # probe, and rough tissue little: this is how much brighter it looks (a guess).
 SURFACE = 36.0
 BONE = 12.0  # amplitude of a whole bone at right angles to the beam (a guess)
+FLUIDS = (Medium.AMNIOTIC_FLUID, Medium.COELOMIC_FLUID)
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,17 +53,16 @@ def paint(
     _paint_spaces(painting, placement, upsampler, fields, scene)
     _paint_mother(painting, placement, scene, probe)
     _paint_cord(painting, placement, scene, probe)
-    fluid = (Medium.AMNIOTIC_FLUID, Medium.COELOMIC_FLUID)
-    for shape_ in body.fine:
-        moved = shape_.moved(probe.rotation, probe.shift_mm)
-        _paint_shape(painting, placement, Part(moved, Medium.FETAL_TISSUE), over=fluid)
+    fine = [Part(shape, Medium.FETAL_TISSUE) for shape in body.fine]
+    _paint_parts(painting, placement, _placed(fine, probe), over=FLUIDS)
     head = body.head.moved(probe.rotation, probe.shift_mm)
     paint_head(painting.label, painting.mirror, placement, head, body)
-    for part in body.parts:
-        moved = part.shape.moved(probe.rotation, probe.shift_mm)
-        over = (Medium.FETAL_TISSUE,) if part.within else ()
-        _paint_shape(painting, placement, Part(moved, part.medium, part.mirror), over=over)
+    _paint_parts(painting, placement, _placed(body.parts, probe))
     return painting
+
+
+def _placed(parts: Sequence[Part], probe: Probe) -> list[Part]:
+    return [replace(part, shape=part.shape.moved(probe.rotation, probe.shift_mm)) for part in parts]
 
 
 def _paint_spaces(
@@ -205,20 +206,18 @@ def _paint_mother(painting: Painting, placement: Placement, scene: Scene, probe:
     """The mother's bladder, and gas in her bowel."""
     mother, lattice = scene.mother, placement.lattice
     sac = scene.uterus.sac.moved(probe.rotation, probe.shift_mm)
+    neighbours = []
     if mother.bladder is not None:
         place, semi = mother.bladder[:3], mother.bladder[3:]
         center = np.array([40 * place[0], mother.wall_mm + semi[1] + 2, 50 * np.sign(place[2])])
-        solid = Ellipsoid(center, np.eye(3), semi)
-        _paint_shape(painting, placement, Part(solid, Medium.MATERNAL_BLADDER, 0.0),
-                     over=(Medium.VISCERA,), moves=False)  # fmt: skip
+        neighbours.append(Part(Ellipsoid(center, np.eye(3), semi), Medium.MATERNAL_BLADDER))
     reach = float(sac.semi_axes.max()) + scene.uterus.myometrium_mm + scene.uterus.decidua_mm
     for *direction, size, kind in mother.loops:
         center = sac.center + np.array(direction) * (reach + 3.0 + 0.6 * size)
-        if center[1] < mother.wall_mm + 3:
-            continue
-        medium = (Medium.FAT, Medium.MUSCLE, Medium.MYOMETRIUM)[int(3 * kind)]
-        loop = Part(ball(center, float(size)), medium)
-        _paint_shape(painting, placement, loop, over=(Medium.VISCERA,), moves=False)
+        if center[1] > mother.wall_mm + 3:
+            medium = (Medium.FAT, Medium.MUSCLE, Medium.MYOMETRIUM)[int(3 * kind)]
+            neighbours.append(Part(ball(center, float(size)), medium))
+    _paint_parts(painting, placement, neighbours, over=(Medium.VISCERA,), moves=False)
     for *direction, size in mother.gas:
         center = sac.center + np.array(direction) * (reach + 2.0 + size)
         if center[1] < mother.wall_mm + 3:
@@ -237,77 +236,71 @@ def _paint_mother(painting: Painting, placement: Placement, scene: Scene, probe:
 
 def _paint_cord(painting: Painting, placement: Placement, scene: Scene, probe: Probe) -> None:
     """The cord and the yolk sac, where there is fluid."""
-    fluid = (Medium.AMNIOTIC_FLUID, Medium.COELOMIC_FLUID)
     path, radius = probe.to_world(scene.cord_mm), scene.cord_radius_mm
     ends = list(pairwise(path))
-    for start, end in ends:
-        tube = RoundCone(start, end, radius, radius)
-        _paint_shape(painting, placement, Part(tube, Medium.CORD), over=fluid)
+    tube = [Part(RoundCone(a, b, radius, radius), Medium.CORD) for a, b in ends]
+    _paint_parts(painting, placement, tube, over=FLUIDS)
     if radius > 1.0:
-        for start, end in ends:
-            vessel = RoundCone(start, end, 0.4 * radius, 0.4 * radius)
-            _paint_shape(painting, placement, Part(vessel, Medium.CORD_VESSEL), over=(Medium.CORD,))
+        thin = 0.4 * radius
+        vessel = [Part(RoundCone(a, b, thin, thin), Medium.CORD_VESSEL) for a, b in ends]
+        _paint_parts(painting, placement, vessel, over=(Medium.CORD,))
     if scene.yolk_sac_mm is not None:
         center = probe.to_world(scene.yolk_sac_mm)
-        shell = ball(center, scene.yolk_sac_radius_mm)
-        inside = ball(center, scene.yolk_sac_radius_mm - 0.9)
-        _paint_shape(painting, placement, Part(shell, Medium.YOLK_SAC), over=fluid)
-        _paint_shape(painting, placement, Part(inside, Medium.COELOMIC_FLUID),
-                     over=(Medium.YOLK_SAC,))  # fmt: skip
+        shell = Part(ball(center, scene.yolk_sac_radius_mm), Medium.YOLK_SAC)
+        _paint_parts(painting, placement, [shell], over=FLUIDS)
+        inside = Part(ball(center, scene.yolk_sac_radius_mm - 0.9), Medium.COELOMIC_FLUID)
+        _paint_parts(painting, placement, [inside], over=(Medium.YOLK_SAC,))
 
 
-def _paint_shape(
+def _paint_parts(
     painting: Painting,
     placement: Placement,
-    part: Part,
+    parts: Sequence[Part],
     *,
     over: tuple[Medium, ...] = (),
     moves: bool = True,
 ) -> None:
-    """Give a shape's samples its medium, where they are of one of the media `over` (none: all).
+    """Give the samples of each part its medium, where they are of one of the media `over`.
 
-    Shapes thinner than the lattice are painted as thick as it, so that none falls between.
+    Without `over` a part covers anything, or only the body if it lies within it. Parts thinner than
+    the lattice are painted as thick as it, so that none falls between the samples.
     """
-    shape = part.shape
-    if isinstance(shape, RoundCone):
-        least = 0.55 * _coarsest_step(placement, (shape.start + shape.end) / 2)
-        if shape.start_radius < least or shape.end_radius < least:
-            shape = RoundCone(shape.start, shape.end, max(shape.start_radius, least),
-                              max(shape.end_radius, least))  # fmt: skip
-    box = placement.box(shape, 0.5, moves=moves)
-    if box is None:
+    if not parts:
         return
-    distance = shape.distance(*(placement.moving(box) if moves else placement.still(box)))
-    chosen = distance < 0
-    label = painting.label[box]
-    if over:
-        allowed = label == over[0]
-        for medium in over[1:]:
-            allowed |= label == medium
-        chosen &= allowed
-    set_medium(label, part.medium, where=chosen)
-    if part.mirror > 0 and isinstance(shape, RoundCone):
-        shine = BONE * part.mirror * _across_beam(shape, placement)
-        painting.mirror[box] = np.maximum(painting.mirror[box], chosen * np.float32(shine))
+    centers = np.stack([part.shape.balls()[0].mean(axis=0) for part in parts])
+    least = 0.55 * placement.lattice.coarsest_step_mm(centers)
+    beams = placement.lattice.directions(centers)
+    shapes = [_thickened(part.shape, float(mm)) for part, mm in zip(parts, least, strict=True)]
+    boxes = placement.boxes(shapes, 0.5, moves=moves)
+    for part, shape, box, beam in zip(parts, shapes, boxes, beams, strict=True):
+        if box is None:
+            continue
+        distance = shape.distance(*(placement.moving(box) if moves else placement.still(box)))
+        chosen = distance < 0
+        label = painting.label[box]
+        allowed = (Medium.FETAL_TISSUE,) if part.within else over
+        if allowed:
+            chosen &= np.isin(label, allowed) if len(allowed) > 1 else label == allowed[0]
+        set_medium(label, part.medium, where=chosen)
+        if part.mirror > 0:
+            shine = BONE * part.mirror * _across_beam(shape, beam)
+            painting.mirror[box] = np.maximum(painting.mirror[box], chosen * np.float32(shine))
 
 
-def _coarsest_step(placement: Placement, point: FloatArray) -> float:
-    """The largest distance between neighbouring samples around a point, mm."""
-    lattice = placement.lattice
-    r, _, _ = lattice.to_beam(point)
-    step, turn, swing = lattice.steps
-    reach = lattice.motor_radius_mm + max(r, 0)
-    return float(max(step, turn * (lattice.probe_radius_mm + max(r, 0)), swing * reach))
+def _thickened(shape: Shape, least_mm: float) -> Shape:
+    if isinstance(shape, Ellipsoid) or min(shape.start_radius, shape.end_radius) >= least_mm:
+        return shape
+    return replace(
+        shape,
+        start_radius=max(shape.start_radius, least_mm),
+        end_radius=max(shape.end_radius, least_mm),
+    )
 
 
-def _across_beam(bone: RoundCone, placement: Placement) -> float:
-    """Sine to the sixth of the angle between beam and bone: how much of the echo comes back."""
-    lattice = placement.lattice
-    middle, axis = (bone.start + bone.end) / 2, bone.end - bone.start
-    length = float(np.linalg.norm(axis))
-    if length < 1e-6:
+def _across_beam(shape: Shape, beam: FloatArray) -> float:
+    """How much of the echo comes back: sine to the sixth of the angle between beam and bone."""
+    if isinstance(shape, Ellipsoid):
         return 1.0
-    beam = lattice.to_beam(middle)
-    ahead = lattice.to_world(beam + np.array([1.0, 0, 0])) - lattice.to_world(beam)
-    cosine = float(ahead @ axis) / (length * float(np.linalg.norm(ahead)))
-    return 0.15 + 0.85 * (1 - cosine**2) ** 3
+    axis = shape.end - shape.start
+    square = float(axis @ axis)
+    return 0.15 + 0.85 * (1 - float(beam @ axis) ** 2 / square) ** 3 if square > 1e-12 else 1.0

@@ -45,7 +45,7 @@ class RoundCone:
         return np.asarray(np.sqrt(x * x + y * y + z * z) - radius)
 
     def balls(self) -> tuple[FloatArray, FloatArray]:
-        """(B, 3) centres and (B,) radii of balls that bound it together with their hull."""
+        """(2, 3) centres and (2,) radii of balls that bound it together with their hull."""
         return np.stack([self.start, self.end]), np.array([self.start_radius, self.end_radius])
 
     def surface_points(self) -> Points3:
@@ -93,8 +93,8 @@ class Ellipsoid:
         )
 
     def balls(self) -> tuple[FloatArray, FloatArray]:
-        """(1, 3) centre and (1,) radius of the ball around it."""
-        return self.center[None], self.semi_axes.max(keepdims=True)
+        """(2, 3) centres and (2,) radii, twice those of the ball around it."""
+        return np.stack([self.center, self.center]), np.full(2, self.semi_axes.max())
 
     def surface_points(self) -> Points3:
         """(26, 3) points all around on its surface."""
