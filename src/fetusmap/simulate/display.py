@@ -24,11 +24,11 @@ def to_decibels(envelope: Field) -> Field:
 def to_grey(level_db: Field, scanner: Scanner) -> Field:
     """Grey levels 0 to 255 (float) of levels in dB, in place.
 
-    White is set from the volume's own brightest echoes (automatic gain), black lies the dynamic
-    range below.
+    White is set from the volume's own brightest echoes (automatic gain) and the headroom above
+    them; black lies the dynamic range below.
     """
-    bright = float(np.percentile(level_db[::5, ::3, ::3], 99.5))
-    white = bright + scanner.headroom_db
+    bright = float(np.percentile(level_db[::5, ::3, ::3], 99.0))
+    white = bright + scanner.headroom * scanner.dynamic_range_db
     scale = np.float32(1 / scanner.dynamic_range_db)
     shift = np.float32(1 - white / scanner.dynamic_range_db)
     for block in row_blocks(len(level_db)):

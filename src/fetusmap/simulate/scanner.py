@@ -87,7 +87,7 @@ class Scanner:
     lateral_blur: float
     elevation_blur: float
     dynamic_range_db: float
-    headroom_db: float
+    headroom: float
     gamma: float
     contrast: float
     attenuation_compensated: float
