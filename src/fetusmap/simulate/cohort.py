@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -28,7 +28,13 @@ AfterCase = Callable[[Case, Rendering], None]
 
 @dataclass(frozen=True)
 class _Job:
-    """What a worker needs to make one case."""
+    """What a worker needs to make one case.
+
+    Attributes:
+        case: where its files go; what is known about it is drawn by the worker.
+        number: of the case.
+        finished: whether the files stand already.
+    """
 
     case: Case
     number: int
@@ -91,7 +97,7 @@ def _write(
     with DatasetWriter(
         folder, name=folder.resolve().name, licence=LICENCE, made_by=origin, resume=True
     ) as writer:
-        jobs = (_job(writer, settings, seed, number) for number in range(count))
+        jobs = (_job(writer, number) for number in range(count))
         function = partial(_make, settings, seed, after_case)
         for case in map_in_order(function, jobs, workers):
             writer.adopt(case)
@@ -127,15 +133,8 @@ def _described(library: PoseLibrary) -> dict[str, JsonValue]:
     }
 
 
-def _job(writer: DatasetWriter, settings: SimulationSettings, seed: int, number: int) -> _Job:
-    name = case_name_of(number)
-    drawn = draw_case(settings, Seeds.of_case(seed, number))
-    case = writer.case(
-        name,
-        subject=_subject_of(name),
-        gestational_age_days=round(drawn.fetus.gestational_age_days, 2),
-        facts=case_facts(drawn, settings, Seeds.of_case(seed, number)),
-    )
+def _job(writer: DatasetWriter, number: int) -> _Job:
+    case = writer.case(case_name_of(number))
     return _Job(case, number, writer.has(case))
 
 
@@ -162,10 +161,17 @@ def case_facts(drawn: Drawn, settings: SimulationSettings, seeds: Seeds) -> dict
 
 
 def _make(settings: SimulationSettings, seed: int, after_case: AfterCase | None, job: _Job) -> Case:
+    """Draw a case, and render and write it unless that is done; what is known about it."""
+    seeds = Seeds.of_case(seed, job.number)
+    drawn = draw_case(settings, seeds)
     if not job.finished:
-        drawn = draw_case(settings, Seeds.of_case(seed, job.number))
         made = render(drawn, settings.preset, name=job.case.name)
         if after_case is not None:
             after_case(job.case, made)
         write_case(job.case, made.volume, made.pose)
-    return job.case
+    return replace(
+        job.case,
+        subject=_subject_of(job.case.name),
+        gestational_age_days=round(drawn.fetus.gestational_age_days, 2),
+        facts=case_facts(drawn, settings, seeds),
+    )

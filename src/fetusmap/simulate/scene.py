@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.spatial import ConvexHull
 
 from fetusmap.simulate.body import Body
 from fetusmap.simulate.draws import log_normal, unit_vectors
@@ -143,12 +144,14 @@ def smallest_ellipsoid(points_mm: Points3, tolerance: float = 0.01) -> Ellipsoid
     Khachiyan's algorithm with the step of Kumar and Yildirim (2005): weights of the points grow
     where they lie farthest out, until all lie inside.
     """
+    # Only corners of the convex hull can touch it.
+    points_mm = points_mm[ConvexHull(points_mm).vertices]
     count, dimension = points_mm.shape
     lifted = np.concatenate([points_mm, np.ones((count, 1))], axis=1)
     weights = np.full(count, 1 / count)
     for _ in range(1000):
         inverse = np.linalg.inv(lifted.T @ (lifted * weights[:, None]))
-        far = np.einsum("ni,ij,nj->n", lifted, inverse, lifted)
+        far = ((lifted @ inverse) * lifted).sum(axis=1)
         outermost = int(far.argmax())
         excess = far[outermost] - dimension - 1
         if excess < tolerance * (dimension + 1):

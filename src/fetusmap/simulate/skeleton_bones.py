@@ -59,8 +59,8 @@ def bones(fetus: Fetus, trunk: Trunk) -> Iterator[Bone]:
         chest = at.frames["thorax"][0]
         front = neck + chest @ (np.array([sign * 0.03, 0.085, -0.02]) * crl)
         yield _bone(fetus, front, shoulder + chest[:, 1] * 0.02 * crl, 0.007 * crl, LONG)
-        blade = shoulder + chest @ (np.array([-sign * 0.03, -0.045, 0.0]) * crl)
-        yield _bone(fetus, blade, blade + chest @ (np.array([-sign * 0.02, 0, -0.09]) * crl),
+        blade = shoulder + chest @ (np.array([-sign * 0.03, -0.012, 0.0]) * crl)
+        yield _bone(fetus, blade, blade + chest @ (np.array([-sign * 0.03, 0.006, -0.08]) * crl),
                     0.008 * crl, FLAT)  # fmt: skip
         hip, pelvis = at[f"{side}_hip"][0], at.frames["pelvis"][0]
         ilium = hip + pelvis @ (np.array([-sign * 0.03, -0.02, 0.02]) * crl)

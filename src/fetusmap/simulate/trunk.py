@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -23,6 +23,7 @@ class Trunk:
 
     fetus: Fetus
     girth_mm: float
+    _known: dict[float, tuple[FloatArray, RotationMatrix]] = field(default_factory=dict, repr=False)
 
     def radius(self, t: float) -> float:
         """Radius of the trunk, mm: buttocks, belly, chest, the root of the neck."""
@@ -49,6 +50,12 @@ class Trunk:
         return self.at(t, right * radius, (0.62 + ventral) * radius)
 
     def _arc(self, t: float) -> tuple[FloatArray, RotationMatrix]:
+        """Point and frame at t; asked for many times at the same few."""
+        if t not in self._known:
+            self._known[t] = self._compute_arc(t)
+        return self._known[t]
+
+    def _compute_arc(self, t: float) -> tuple[FloatArray, RotationMatrix]:
         posture, angles, lengths = self.fetus.posture, self.fetus.angles_deg, self.fetus.lengths_mm
         lower, upper = lengths["sacrum_spine"], lengths["spine_neck"]
         bend = np.radians(
