@@ -31,6 +31,7 @@ from fetusmap.simulate import (
     profiles,
     simulate_dataset,
 )
+from fetusmap.simulate.fetus import OLDEST_WEEKS, YOUNGEST_WEEKS
 from fetusmap.volume import Volume
 
 SHEET_FILE = "contact-sheet.png"
@@ -62,7 +63,10 @@ def simulate(
     ] = "full",
     weeks: Annotated[
         tuple[float, float],
-        typer.Option(metavar="LOW HIGH", help="Gestational age, within 9.5 to 14."),
+        typer.Option(
+            metavar="LOW HIGH",
+            help=f"Gestational age, within {YOUNGEST_WEEKS:g} to {OLDEST_WEEKS:g} weeks.",
+        ),
     ] = (10.0, 14.0),
     profile: Annotated[
         str,
@@ -90,7 +94,7 @@ def simulate(
         int | None, typer.Option(help="Processes; one per processor core unless told.")
     ] = None,
     previews: Annotated[
-        bool, typer.Option(help="Draw each case as a picture, and the first 24 on one sheet.")
+        bool, typer.Option(help=f"Draw each case, and the first {ON_SHEET} on one sheet.")
     ] = True,
 ) -> int:
     """Simulate ultrasound volumes of fetuses with exact landmarks, and write them as a dataset.

@@ -215,7 +215,7 @@ class DatasetWriter:
                 f"case {case.name!r}",
                 expected="its files in place",
                 found=f"no {missing[0]}",
-                remedy="write the case first",
+                remedy="write the case first, and let one process alone make this dataset",
             )
         self._cases[case.name.lower()] = case
 

@@ -35,6 +35,11 @@ def row_blocks(rows: int) -> Iterator[slice]:
         first = last
 
 
+def change_along(values: Field, step: float) -> Field:
+    """Derivative along the beams of (r, t, p) values, per mm; 1 where there is but one range."""
+    return np.gradient(values, step, axis=0) if len(values) > 1 else np.ones_like(values)
+
+
 @dataclass(frozen=True, eq=False)
 class BeamLattice:
     """Samples of a sweep: ranges times lateral angles times sweep angles, each evenly spaced.

@@ -25,7 +25,7 @@ class Part:
         shape: where it is, mm.
         medium: what it is made of.
         mirror: how strongly it reflects beams at right angles to its axis, 0 to 1.
-        within: whether it exists only inside the body's outline.
+        within: whether it displaces only the body's soft media.
     """
 
     shape: Shape
@@ -70,7 +70,13 @@ def build_body(fetus: Fetus) -> Body:
     face, small_face = _face(fetus)
     hernia = [part.shape for part in _hernia(fetus, trunk)]
     return Body(
-        outline=(head, *face, *head_and_trunk(trunk)[1:], *hernia),
+        outline=(
+            head,
+            *face,
+            *head_and_trunk(trunk)[1:],
+            _nuchal(fetus, trunk, skin_mm=1.0),
+            *hernia,
+        ),
         limbs=tuple(limbs),
         fine=(*fine, *small_face),
         parts=(*_organs(fetus, trunk), *_hernia(fetus, trunk), *_face_parts(fetus),
@@ -160,11 +166,11 @@ def _face(fetus: Fetus) -> tuple[list[Shape], list[Shape]]:
                   np.array([0.082, 0.078, 0.065]) * crl),
     ]  # fmt: skip
     small: list[Shape] = [
-        RoundCone(point(0, front - 0.018 * crl, -0.075 * crl),
-                  point(0, front + 0.008 * crl, -0.105 * crl), 0.014 * crl, 0.017 * crl),
+        RoundCone(point(0, front - 0.016 * crl, -0.065 * crl),
+                  point(0, front + 0.022 * crl, -0.108 * crl), 0.013 * crl, 0.019 * crl),
         RoundCone(point(-0.02 * crl, front - 0.005 * crl, -0.15 * crl),
                   point(0.02 * crl, front - 0.005 * crl, -0.15 * crl), 0.012 * crl, 0.012 * crl),
-        ball(point(0, front - 0.022 * crl, -0.195 * crl), 0.024 * crl),
+        ball(point(0, front - 0.012 * crl, -0.2 * crl), 0.026 * crl),
     ]  # fmt: skip
     for sign in (-1, 1):
         x = float(semi[0]) * sign
@@ -180,11 +186,11 @@ def _face_parts(fetus: Fetus) -> Iterator[Part]:
         center = point(sign * 0.068 * crl, front - 0.065 * crl, -0.062 * crl)
         yield Part(ball(center, 0.033 * crl), Medium.EYE)
         lens = point(sign * 0.068 * crl, front - 0.045 * crl, -0.062 * crl)
-        yield Part(ball(lens, 0.012 * crl), Medium.CARTILAGE)
+        yield Part(ball(lens, 0.012 * crl), Medium.LENS)
     yield Part(
         RoundCone(point(-0.035 * crl, front - 0.055 * crl, -0.155 * crl),
                   point(0.035 * crl, front - 0.055 * crl, -0.155 * crl), 0.011 * crl, 0.011 * crl),
-        Medium.EYE,
+        Medium.MOUTH,
     )  # fmt: skip
 
 
@@ -198,21 +204,15 @@ def _organs(fetus: Fetus, trunk: Trunk) -> Iterator[Part]:
         center = trunk.middle(t, right, ventral)
         return Part(Ellipsoid(center, trunk.frame(t), np.array(semi) * crl), medium, within=True)
 
-    nt = details["nuchal_translucency_mm"]
-    back = trunk.at(0.93, ventral=-0.045 * crl - 0.3 * nt)
-    yield Part(
-        Ellipsoid(back, trunk.frame(0.95), np.array([0.09 * crl, nt * 0.55, 0.13 * crl])),
-        Medium.NUCHAL_FLUID,
-        within=True,
-    )
+    yield Part(_nuchal(fetus, trunk, skin_mm=0.0), Medium.NUCHAL_FLUID, within=True)
     for sign in (-1, 1):
         yield organ(0.76, 0.42 * sign, 0.02, (0.052, 0.075, 0.085), Medium.LUNG)
     yield organ(0.55, 0.22, 0.12, (0.11, 0.085, 0.058), Medium.LIVER)
     yield organ(0.33, 0.0, 0.12, (0.085, 0.065, 0.075), Medium.BOWEL)
     for sign in (-1, 1):
-        yield organ(0.36, 0.42 * sign, -0.38, (0.024, 0.024, 0.042), Medium.LIVER)
+        yield organ(0.36, 0.42 * sign, -0.38, (0.024, 0.024, 0.042), Medium.KIDNEY)
     beat = details["heart"]
-    yield organ(0.74, -0.12, 0.30, (0.055 * beat, 0.055 * beat, 0.060 * beat), Medium.LIVER)
+    yield organ(0.74, -0.12, 0.30, (0.055 * beat, 0.055 * beat, 0.060 * beat), Medium.MYOCARDIUM)
     tilt = trunk.frame(0.74) @ np.array([-0.5, 0.55, -0.35])
     heart = trunk.middle(0.74, -0.12, 0.30)
     for side in (-1, 1):
@@ -223,9 +223,16 @@ def _organs(fetus: Fetus, trunk: Trunk) -> Iterator[Part]:
             Medium.HEART,
         )  # fmt: skip
     full = details["stomach"]
-    yield organ(0.52, -0.45, 0.08, (0.030 * full, 0.042 * full, 0.028 * full), Medium.STOMACH)
+    yield organ(0.52, -0.45, 0.08, (0.040 * full, 0.055 * full, 0.036 * full), Medium.STOMACH)
     full = details["bladder"]
     yield organ(0.06, 0.0, 0.25, (0.030 * full, 0.030 * full, 0.038 * full), Medium.FETAL_BLADDER)
+
+
+def _nuchal(fetus: Fetus, trunk: Trunk, skin_mm: float) -> Ellipsoid:
+    """The fluid behind the neck, or the skin that it lifts."""
+    crl, nt = fetus.crl_mm, fetus.details["nuchal_translucency_mm"]
+    semi = np.array([0.085 * crl, 0.5 * nt, 0.12 * crl]) + skin_mm
+    return Ellipsoid(trunk.at(0.93, ventral=-0.05 * crl - 0.5 * nt), trunk.frame(0.95), semi)
 
 
 def _hernia(fetus: Fetus, trunk: Trunk) -> Iterator[Part]:

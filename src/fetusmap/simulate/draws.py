@@ -30,15 +30,35 @@ class Seeds:
         Raises:
             BadInput: a negative seed or number.
         """
-        for what, value in (("seed", seed), ("case number", number)):
-            if value < 0:
-                raise BadInput(what, expected="0 or more", found=f"{value}", remedy="try 0")
+        check_seed(seed)
+        if number < 0:
+            raise BadInput("case number", expected="0 or more", found=f"{number}", remedy="try 0")
         words = np.random.SeedSequence((seed, number)).generate_state(len(PARTS), np.uint64)
         return cls(*(int(word) for word in words))
 
     def generator(self, part: Part) -> np.random.Generator:
         """A fresh generator of one part."""
         return np.random.Generator(np.random.SFC64(getattr(self, part)))
+
+
+def generator_of_poses(seed: int) -> np.random.Generator:
+    """A generator of poses without volumes; it shares nothing with any case.
+
+    Raises:
+        BadInput: a negative seed.
+    """
+    check_seed(seed)
+    return np.random.Generator(np.random.SFC64(np.random.SeedSequence(seed, spawn_key=(1,))))
+
+
+def check_seed(seed: int) -> None:
+    """Refuse a negative seed.
+
+    Raises:
+        BadInput: if it is.
+    """
+    if seed < 0:
+        raise BadInput("seed", expected="0 or more", found=f"{seed}", remedy="try 0")
 
 
 def truncated_normal(

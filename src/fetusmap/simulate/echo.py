@@ -15,9 +15,11 @@ from fetusmap.simulate.probe import Probe
 from fetusmap.simulate.scanner import Scanner
 from fetusmap.simulate.shapes import Field
 from fetusmap.simulate.smoothing import smooth
+from fetusmap.simulate.tables import table
 from fetusmap.types import FloatArray
 
 NEPER_PER_DB = np.log(10) / 20
+SHIFT = 17  # beams between a scatterer and the noise that shares its random number
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +28,7 @@ class Illumination:
 
     Attributes:
         gain: amplitude that is left of an echo after attenuation, compensation and dropout.
-        background: power of clutter, haze and noise.
+        background: power of clutter and haze.
     """
 
     gain: Field
@@ -46,7 +48,9 @@ def illuminate(
     scanner = probe.scanner
     ranges = lattice.ranges_mm[:: factors[0]]
     loss_db = _loss_db(painting.label, lattice, factors, scanner)
-    compensation = scanner.attenuation_compensated * loss_db.mean(axis=(1, 2))
+    # The median: one pocket of gas must not lift everything beside it.
+    typical = np.median(loss_db[:, ::2, ::2], axis=(1, 2))
+    compensation = scanner.attenuation_compensated * typical
     if scanner.lateral_compensated > 0:
         loss_db -= _lateral_gain_db(loss_db, lattice, factors, scanner)
     depth_cm = (ranges - ranges.mean()) / 10
@@ -121,7 +125,7 @@ def _background(
     factors: tuple[int, int, int],
     scanner: Scanner,
 ) -> Field:
-    """Power of side lobes around bright echoes, of reverberation, of the amplifier."""
+    """Power of side lobes around bright echoes, and of reverberation near the probe."""
     r, t, p = factors
     amplitude = _echo_amplitude()
     power = np.take(amplitude**2, painting.label[::r, ::t, ::p])
@@ -132,11 +136,16 @@ def _background(
     power = smooth(power, (1.5, 0.12 / (turn * t), 0.10 / (swing * p)))
     tissue = float(amplitude[Medium.FETAL_TISSUE] ** 2)
     haze = 10 ** (scanner.haze_db / 10) * np.exp(-ranges / scanner.haze_length_mm)
-    slope = scanner.noise_slope_db_per_cm * (ranges - 60) / 10
-    noise = 10 ** ((scanner.noise_db + slope) / 10)
     power *= np.float32(10 ** (scanner.clutter_db / 10))
-    power += (tissue * (haze + noise)).astype(np.float32)[:, None, None]
+    power += (tissue * haze).astype(np.float32)[:, None, None]
     return np.asarray(power)
+
+
+def _noise_amplitude(ranges: FloatArray, scanner: Scanner) -> Field:
+    """(R,) of each part of the amplifier's complex noise, which rises with the gain over depth."""
+    tissue = float(_echo_amplitude()[Medium.FETAL_TISSUE])
+    level_db = scanner.noise_db + scanner.noise_slope_db_per_cm * (ranges - 60) / 10
+    return np.asarray(tissue * 10 ** (level_db / 20) / np.sqrt(2), dtype=np.float32)
 
 
 def synthesize(
@@ -150,6 +159,9 @@ def synthesize(
 ) -> Field:
     """(R, T, P) envelope: the mean over the looks of |point spread of complex echoes|.
 
+    Noise of the amplifier is added after the beams were formed, so its grain is one beam wide. It
+    borrows the scatterers' random numbers from beams far away.
+
     Echoes are complex normal numbers times the medium's amplitude, plus what interfaces mirror,
     which has one phase and so stays bright and even. An interface wider than the point spread keeps
     its amplitude, whatever the lattice.
@@ -159,6 +171,8 @@ def synthesize(
     gain, background, slow = (
         upsampler.spread(field) for field in (illumination.gain, illumination.background, texture)
     )
+    hiss = _noise_amplitude(lattice.ranges_mm, scanner)[:, None, None]
+    rough = np.float32(table("mirrors")["roughness"])
     amplitude = _echo_amplitude()
     varies = property_of_media("texture") * np.float32(NEPER_PER_DB)
     rng = np.random.Generator(np.random.SFC64(speckle_seed))
@@ -170,8 +184,8 @@ def synthesize(
             first, last = rows.start, rows.stop
             label = painting.label[first:last]
             own = upsampler.rows(gain, first, last)
-            wave = upsampler.rows(slow, first, last)
-            wave *= np.take(varies, label)
+            swell = upsampler.rows(slow, first, last)
+            wave = swell * np.take(varies, label)
             wave += 1
             np.maximum(wave, np.float32(0.2), out=wave)
             wave *= np.take(amplitude, label)
@@ -181,13 +195,16 @@ def synthesize(
             wave *= np.float32(0.5)  # half of the power in each part of the complex number
             np.sqrt(wave, out=wave)
             own *= painting.mirror[first:last]
+            own *= np.maximum(1 + rough * swell, np.float32(0.2))
             own *= np.float32(1 / coherent_gain(spread, (first + last) // 2))
             for part, target in enumerate(echoes):
-                noise = rng.standard_normal(wave.shape, dtype=np.float32)
-                noise *= wave
+                echo = rng.standard_normal(wave.shape, dtype=np.float32)
+                noise = np.roll(echo, (SHIFT, SHIFT), axis=(1, 2)) * hiss[first:last]
+                echo *= wave
                 if part == 0:
-                    noise += own
-                spread_across(noise, first, spread, target[first:last])
+                    echo += own
+                spread_across(echo, first, spread, target[first:last])
+                target[first:last] += noise
         _add_envelope(echoes, spread, work, envelope, fresh=look == 0)
     if scanner.looks > 1:
         envelope /= scanner.looks

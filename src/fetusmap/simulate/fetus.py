@@ -10,24 +10,14 @@ from pydantic import JsonValue
 
 from fetusmap.anatomy import Pose, PoseLibrary, crown_rump_length_at, load_skeleton
 from fetusmap.errors import BadInput
+from fetusmap.simulate.angles import draw_angles
 from fetusmap.simulate.collision import intersects_itself
-from fetusmap.simulate.draws import Seeds, log_normal, truncated_normal
-from fetusmap.simulate.posture import (
-    ANGLES,
-    ARM_ANGLES,
-    LEG_ANGLES,
-    SIDES,
-    Angles,
-    Lengths,
-    Posture,
-    limb_angles,
-    pose_body,
-)
+from fetusmap.simulate.draws import generator_of_poses, log_normal
+from fetusmap.simulate.posture import ANGLES, SIDES, Angles, Lengths, Posture, pose_body
 from fetusmap.simulate.tables import table
 from fetusmap.types import FloatArray, FrozenMapping
 
 YOUNGEST_WEEKS, OLDEST_WEEKS = 9.5, 14.0
-HINGE_DEG = 155.0  # how far elbows and knees close
 MOST_ROUNDS = 500  # the simulator's own angles need about ten
 SINGLE_LENGTHS = ("sacrum_spine", "spine_neck", "neck_head", "half_shoulder", "half_hip")
 
@@ -131,7 +121,7 @@ def draw_poses(
         raise BadInput(
             "simulated poses", expected="1 or more", found=f"{count}", remedy="ask for more"
         )
-    rng = Seeds.of_case(seed, count).generator("fetus")
+    rng = generator_of_poses(seed)
     _, crl = draw_sizes(rng, count, check_weeks(weeks))
     _, posture = draw_postures(rng, draw_lengths(rng, crl), crl, like)
     made_by: dict[str, JsonValue] = {
@@ -218,76 +208,6 @@ def draw_postures(
         found=f"{len(missing)} of {count} draws that always do",
         remedy="check left and right of the library's poses, or leave them out",
     )
-
-
-def draw_angles(
-    rng: np.random.Generator,
-    count: int,
-    like: PoseLibrary | None = None,
-    looseness: float = 1.0,
-) -> dict[str, FloatArray]:
-    """Joint angles of `count` bodies, degrees, before anyone looks whether they fit.
-
-    Args:
-        rng: the fetus' generator.
-        count: how many.
-        like: poses whose limbs to imitate.
-        looseness: how many times further than usual from those.
-    """
-    joints = table("joints")
-    usual = joints["usual"]
-    angles = {
-        name: truncated_normal(rng, **usual[name.removeprefix("left_").removeprefix("right_")],
-                               count=count)
-        for name in ANGLES
-    }  # fmt: skip
-    if like is not None:
-        _imitate(rng, angles, like, joints["imitation"]["sd"] * looseness)
-        return angles
-    startled = rng.random(count) < joints["chance"]["startled_arms"]
-    for side in SIDES:
-        for limb in (ARM_ANGLES, LEG_ANGLES):
-            extended = rng.random(count) < joints["chance"]["extended_limb"]
-            _replace(rng, angles, side, limb, joints["extended"], extended)
-        _replace(rng, angles, side, ARM_ANGLES, joints["startled"], startled)
-    return angles
-
-
-def _replace(
-    rng: np.random.Generator,
-    angles: dict[str, FloatArray],
-    side: str,
-    limb: tuple[str, ...],
-    entries: Mapping[str, Mapping[str, float]],
-    chosen: FloatArray,
-) -> None:
-    for name in limb:
-        if name in entries:
-            other = truncated_normal(rng, **entries[name], count=len(chosen))
-            values = angles[f"{side}_{name}"]
-            values[chosen] = other[chosen]
-
-
-def _imitate(
-    rng: np.random.Generator, angles: dict[str, FloatArray], like: PoseLibrary, sd: float
-) -> None:
-    """Limbs as in poses chosen at random; the trunk, which real landmarks hardly tell, stays."""
-    count = len(angles["spine_flexion"])
-    theirs = limb_angles(like.positions_mm.astype(np.float64))
-    whole = np.flatnonzero(np.isfinite(np.stack(list(theirs.values()))).all(axis=0))
-    if not len(whole):
-        raise BadInput(
-            "poses to imitate",
-            expected="at least one with all landmarks",
-            found=f"{len(like)} poses, each without some",
-            remedy="build the library from complete poses",
-        )
-    rows = rng.choice(whole, count)
-    for name, values in theirs.items():
-        angles[name] = values[rows] + rng.normal(0, sd, count)
-        if name.endswith(("elbow_flexion", "knee_flexion")):
-            # Beyond straight and beyond folded they turn back.
-            angles[name] = HINGE_DEG - np.abs(HINGE_DEG - np.abs(angles[name]))
 
 
 def _draw_details(rng: np.random.Generator, crl_mm: float) -> dict[str, float]:

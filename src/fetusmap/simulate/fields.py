@@ -10,7 +10,7 @@ import numpy as np
 from fetusmap.simulate.beams import BeamLattice, Box
 from fetusmap.simulate.body import Body
 from fetusmap.simulate.probe import Probe
-from fetusmap.simulate.scene import Scene, placenta_profile
+from fetusmap.simulate.scene import Scene, Uterus, placenta_profile
 from fetusmap.simulate.shapes import Field, Shape, smooth_union
 from fetusmap.simulate.smoothing import smooth
 from fetusmap.types import Points3
@@ -92,7 +92,7 @@ def compute_fields(placement: Placement, body: Body, scene: Scene, probe: Probe)
     x, y, z = placement.still(whole)
     uterus = scene.uterus
     sac = uterus.sac.moved(probe.rotation, probe.shift_mm)
-    ellipsoid = sac.distance(x, y, z)
+    ellipsoid = sac.distance(x, y, z) + _bumps(uterus, probe, x, y, z)
     wall = smooth_union(ellipsoid, skin - np.float32(uterus.clearance_mm), 3.0)
     amnion = None
     if uterus.amnion_gap_mm > 0.8:
@@ -114,6 +114,17 @@ def compute_fields(placement: Placement, body: Body, scene: Scene, probe: Probe)
         amnion=amnion,
         texture=_texture(placement.lattice, scene.texture_seed),
     )
+
+
+def _bumps(uterus: Uterus, probe: Probe, x: Field, y: Field, z: Field) -> Field:
+    """How much further in the wall stands than a smooth ellipsoid, mm."""
+    total = np.zeros(np.broadcast_shapes(x.shape, y.shape), np.float32)
+    for row in uterus.bumps:
+        wave = probe.rotation @ row[:3]
+        phase = row[3] - wave @ probe.shift_mm
+        along = x * np.float32(wave[0]) + y * np.float32(wave[1]) + z * np.float32(wave[2])
+        total += np.float32(row[4]) * np.sin(along + np.float32(phase))
+    return total
 
 
 def _body_distance(placement: Placement, body: Body, probe: Probe) -> Field:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from fetusmap.simulate.beams import change_along
 from fetusmap.simulate.body import Body
 from fetusmap.simulate.fields import Placement
 from fetusmap.simulate.media import Labels, Medium, set_medium
 from fetusmap.simulate.shapes import Ellipsoid, Field
+from fetusmap.simulate.tables import table
 from fetusmap.types import BoolArray
 
 SUTURE_MM = 0.9
@@ -36,9 +38,9 @@ def paint_head(
     distance = head.distance(*coordinates)
     x, y, z = head.local(*coordinates)
     a, b, c = (float(s) for s in head.semi_axes)
-    step = placement.lattice.steps[0]
+    step, mirrors = placement.lattice.steps[0], table("mirrors")
     thickness = max(0.012 * body.crl_mm, 0.75 * step)
-    facing = np.minimum(np.abs(np.gradient(distance, step, axis=0)), 1)
+    facing = np.minimum(np.abs(change_along(distance, step)), 1)
     # Where the vault is: not the face, not the base.
     vault = (z > -0.5 * c + 0.55 * y * c / b) | (y < -0.25 * b)
     shell = (distance > -thickness) & (distance < 0) & vault & (z > -0.8 * c)
@@ -49,12 +51,13 @@ def paint_head(
     _paint_brain(own, x, y, z, (a, b, c), inside)
     set_medium(own, Medium.CARTILAGE, where=shell)
     set_medium(own, Medium.SKULL, where=bone)
-    bright = (0.10 + 0.90 * facing**4) * np.float32(6.0 * body.ossification)
+    bright = (0.10 + 0.90 * facing**4) * np.float32(mirrors["skull"] * body.ossification)
     np.copyto(shine, bright, where=bone)
     # The falx is a sheet: bright where its normal, the head's x axis, lies along the beam.
-    across = np.gradient(x, step, axis=0) ** 2
-    sheet = np.maximum(1 - (x / np.float32(0.7)) ** 2, 0) * inside * (z > -0.25 * c)
-    np.maximum(shine, sheet * (0.1 + 1.4 * across), out=shine)
+    across = change_along(x, step) ** 2
+    sheet = np.maximum(1 - (x / np.float32(0.7)) ** 2, 0) * inside
+    sheet *= (z > 0.05 * c - 0.3 * np.abs(y) * c / b) & (np.abs(y) < 0.85 * b)
+    np.maximum(shine, sheet * np.float32(mirrors["falx"]) * (0.1 + 0.9 * across), out=shine)
 
 
 def _sutures(
@@ -92,6 +95,6 @@ def _paint_brain(
         )
 
     set_medium(label, Medium.VENTRICLE, where=inside & within(0.42, -0.05, 0.28, 0.30, 0.68, 0.42))
-    plexus = within(0.40, -0.12, 0.22, 0.22, 0.42, 0.27)
+    plexus = within(0.42, -0.07, 0.27, 0.25, 0.58, 0.35)
     set_medium(label, Medium.CHOROID_PLEXUS, where=inside & plexus)
     set_medium(label, Medium.VENTRICLE, where=inside & within(0.0, -0.55, -0.42, 0.16, 0.14, 0.2))

@@ -23,30 +23,40 @@ class Medium(IntEnum):
     CHOROID_PLEXUS = 5
     VENTRICLE = 6
     HEART = 7
-    LUNG = 8
-    LIVER = 9
-    BOWEL = 10
-    STOMACH = 11
-    FETAL_BLADDER = 12
-    EYE = 13
-    NUCHAL_FLUID = 14
-    CARTILAGE = 15
-    LONG_BONE = 16
-    SKULL = 17
-    CORD = 18
-    CORD_VESSEL = 19
-    YOLK_SAC = 20
-    PLACENTA = 21
-    MYOMETRIUM = 22
-    SKIN = 23
-    FAT = 24
-    MUSCLE = 25
-    MATERNAL_BLADDER = 26
-    VISCERA = 27
-    GAS = 28
+    MYOCARDIUM = 8
+    LUNG = 9
+    LIVER = 10
+    KIDNEY = 11
+    BOWEL = 12
+    STOMACH = 13
+    FETAL_BLADDER = 14
+    EYE = 15
+    LENS = 16
+    MOUTH = 17
+    NUCHAL_FLUID = 18
+    CARTILAGE = 19
+    LONG_BONE = 20
+    THIN_BONE = 21
+    SKULL = 22
+    CORD = 23
+    CORD_VESSEL = 24
+    YOLK_SAC = 25
+    PLACENTA = 26
+    DECIDUA = 27
+    MYOMETRIUM = 28
+    SKIN = 29
+    FAT = 30
+    MUSCLE = 31
+    MATERNAL_BLADDER = 32
+    VISCERA = 33
+    MATERNAL_BOWEL = 34
+    GAS = 35
 
 
 FETAL = tuple(m for m in Medium if Medium.FETAL_TISSUE <= m <= Medium.SKULL)
+BONES = (Medium.CARTILAGE, Medium.LONG_BONE, Medium.THIN_BONE, Medium.SKULL)
+SOFT = tuple(m for m in FETAL if m not in BONES)
+"""Fetal media that an organ may displace."""
 
 Labels = NDArray[np.uint8]
 MediaProperty = NDArray[np.float32]

@@ -12,17 +12,21 @@ from fetusmap.simulate.beams import row_blocks
 from fetusmap.simulate.body import Body, Part
 from fetusmap.simulate.fields import Fields, Placement, Upsampler
 from fetusmap.simulate.head import paint_head
-from fetusmap.simulate.media import Labels, Medium, reflectivity, set_medium
+from fetusmap.simulate.maternal import (
+    maternal_layers,
+    maternal_neighbours,
+    maternal_sheets,
+    paint_gas,
+    paint_layers,
+)
+from fetusmap.simulate.media import SOFT, Labels, Medium, reflectivity, set_medium
 from fetusmap.simulate.probe import Probe
-from fetusmap.simulate.scene import Mother, Scene
+from fetusmap.simulate.scene import Scene
 from fetusmap.simulate.shapes import Ellipsoid, Field, RoundCone, Shape, ball
+from fetusmap.simulate.tables import table
 from fetusmap.types import FloatArray
 
 INTERFACE_MM = 0.45
-# Reflectivities of soft tissue are some percent, but a smooth surface returns all of it to the
-# probe, and rough tissue little: this is how much brighter it looks (a guess).
-SURFACE = 36.0
-BONE = 12.0  # amplitude of a whole bone at right angles to the beam (a guess)
 FLUIDS = (Medium.AMNIOTIC_FLUID, Medium.COELOMIC_FLUID)
 
 
@@ -51,9 +55,12 @@ def paint(
     shape = placement.lattice.shape
     painting = Painting(np.empty(shape, np.uint8), np.empty(shape, np.float32))
     _paint_spaces(painting, placement, upsampler, fields, scene)
-    _paint_mother(painting, placement, scene, probe)
+    neighbours = maternal_neighbours(scene, probe)
+    _paint_parts(painting, placement, neighbours, over=(Medium.VISCERA,), moves=False)
+    paint_gas(painting.label, painting.mirror, placement, scene, probe)
     _paint_cord(painting, placement, scene, probe)
-    fine = [Part(shape, Medium.FETAL_TISSUE) for shape in body.fine]
+    # Limbs again: the coarse lattice alone would lose the thinnest of them.
+    fine = [Part(shape, Medium.FETAL_TISSUE) for shape in (*body.limbs, *body.fine)]
     _paint_parts(painting, placement, _placed(fine, probe), over=FLUIDS)
     head = body.head.moved(probe.rotation, probe.shift_mm)
     paint_head(painting.label, painting.mirror, placement, head, body)
@@ -78,13 +85,15 @@ def _paint_spaces(
         upsampler.spread(field) for field in (fields.body, fields.sac, fields.placenta)
     )
     amnion = None if fields.amnion is None else upsampler.spread(fields.amnion)
-    layers = _layers(scene.mother, lattice.thetas_rad, lattice.phis_rad)
-    sheets = _sheets(scene.mother, layers, lattice.thetas_rad, lattice.phis_rad)
+    layers = maternal_layers(scene.mother, lattice.thetas_rad, lattice.phis_rad)
+    sheets = maternal_sheets(scene.mother, layers, lattice.thetas_rad, lattice.phis_rad)
     deepest = float(layers[0][1].max()) + 1
     ranges = lattice.ranges_mm.astype(np.float32)
     step = lattice.steps[0]
-    skin = SURFACE * reflectivity(Medium.AMNIOTIC_FLUID, Medium.FETAL_TISSUE)
-    serosa = SURFACE * 0.5 * reflectivity(Medium.MYOMETRIUM, Medium.VISCERA)
+    mirrors = table("mirrors")
+    skin = mirrors["surface"] * reflectivity(Medium.AMNIOTIC_FLUID, Medium.FETAL_TISSUE)
+    serosa = mirrors["surface"] * mirrors["serosa"]
+    serosa *= reflectivity(Medium.MYOMETRIUM, Medium.VISCERA)
     rows = len(ranges)
     for block in row_blocks(rows):
         first, last = block.start, block.stop
@@ -94,24 +103,26 @@ def _paint_spaces(
         sac_at = upsampler.rows(sac, first, beyond)
         outer_at = upsampler.rows(placenta, first, beyond)
         label.fill(Medium.VISCERA)
-        in_placenta = outer_at[: last - first] < 0
+        in_decidua = outer_at[: last - first] < 0
+        in_placenta = outer_at[: last - first] < -np.float32(uterus.decidua_mm)
         outer_at -= np.float32(uterus.myometrium_mm)
         set_medium(label, Medium.MYOMETRIUM, where=outer_at[: last - first] < 0)
+        set_medium(label, Medium.DECIDUA, where=in_decidua)
         set_medium(label, Medium.PLACENTA, where=in_placenta)
         in_sac = sac_at[: last - first] < 0
         set_medium(label, Medium.AMNIOTIC_FLUID, where=in_sac)
         np.multiply(_interface(skin_at, step, last - first), np.float32(skin), out=mirror)
-        mirror += _interface(sac_at, step, last - first) * np.float32(0.8 * skin)
+        mirror += _interface(sac_at, step, last - first) * np.float32(mirrors["sac"] * skin)
         mirror += _interface(outer_at, step, last - first) * np.float32(serosa)
         if amnion is not None:
             membrane = upsampler.rows(amnion, first, beyond)
             outside = in_sac & (membrane[: last - first] > 0)
             set_medium(label, Medium.COELOMIC_FLUID, where=outside)
-            sheet = _interface(membrane, step, last - first) * np.float32(0.35 * skin)
+            sheet = _interface(membrane, step, last - first) * np.float32(mirrors["amnion"] * skin)
             mirror += sheet * in_sac
         set_medium(label, Medium.FETAL_TISSUE, where=skin_at[: last - first] < 0)
         if ranges[first] < deepest:
-            _paint_layers(label, mirror, ranges[first:last], layers, sheets)
+            paint_layers(label, mirror, ranges[first:last], layers, sheets)
 
 
 def _interface(distance: Field, step: float, rows: int) -> Field:
@@ -144,94 +155,6 @@ def _interface(distance: Field, step: float, rows: int) -> Field:
     facing += np.float32(0.1)
     profile *= facing
     return profile
-
-
-def _layers(mother: Mother, thetas: FloatArray, phis: FloatArray) -> list[tuple[Medium, Field]]:
-    """Each layer with the range where it ends, (T, P) mm; the deepest first."""
-    theta, phi = thetas[:, None], phis[None, :]
-    depth = np.zeros((len(thetas), len(phis)))
-    layers = []
-    thicknesses = (mother.skin_mm, mother.fat_mm, mother.muscle_mm)
-    media = (Medium.SKIN, Medium.FAT, Medium.MUSCLE)
-    for medium, thickness, wave in zip(media, thicknesses, mother.waves, strict=True):
-        size, across, along, *phases = wave
-        ripple = (np.sin(across * theta + phases[0]) + np.sin(along * phi + phases[1])
-                  + np.sin(across * theta - along * phi + phases[2])) / 2  # fmt: skip
-        depth = depth + thickness * np.maximum(0.3, 1 + size * ripple)
-        layers.append((medium, depth.astype(np.float32)))
-    return layers[::-1]
-
-
-def _sheets(
-    mother: Mother, layers: list[tuple[Medium, Field]], thetas: FloatArray, phis: FloatArray
-) -> list[tuple[Field, Field]]:
-    """Ranges (T, P) and strengths (T, P) of what reflects in the wall: its layers' ends, fascia.
-
-    Their brightness comes and goes, as sheets of fibres that are nowhere quite even.
-    """
-    theta, phi = thetas[:, None], phis[None, :]
-    whole = layers[0][1]
-    sheets = []
-    ends = [(end / whole.mean(), 0.35) for _, end in layers]
-    rows = [(part, strength, mother.fascia[n % len(mother.fascia)][2:])
-            for n, (part, strength) in enumerate(ends)]  # fmt: skip
-    rows += [(np.float32(row[0]), float(row[1]) * 0.6, row[2:]) for row in mother.fascia]
-    for part, strength, (across, along, phase) in rows:
-        wave = np.sin(2.3 * across * theta + phase) * np.sin(1.7 * along * phi - phase)
-        wave = wave + np.sin(across * theta + along * phi + 2 * phase)
-        uneven = strength * np.clip(0.55 + 0.4 * wave, 0.05, 1.2)
-        depth = whole.mean() * part + 0.03 * whole.mean() * np.sin(along * theta + across * phi)
-        sheets.append((np.asarray(depth, np.float32), np.asarray(uneven, np.float32)))
-    return sheets
-
-
-def _paint_layers(
-    label: Labels,
-    mirror: Field,
-    ranges: Field,
-    layers: list[tuple[Medium, Field]],
-    sheets: list[tuple[Field, Field]],
-) -> None:
-    surface = SURFACE * reflectivity(Medium.FAT, Medium.MUSCLE)
-    for medium, end in layers:
-        inside = ranges[:, None, None] < end
-        set_medium(label, medium, where=inside)
-        np.copyto(mirror, 0, where=inside)
-    for end, strength in sheets:
-        beyond = (ranges[:, None, None] - end) * np.float32(1 / (1.3 * INTERFACE_MM))
-        mirror += np.maximum(1 - beyond * beyond, 0) * (strength * np.float32(surface))
-
-
-def _paint_mother(painting: Painting, placement: Placement, scene: Scene, probe: Probe) -> None:
-    """The mother's bladder, and gas in her bowel."""
-    mother, lattice = scene.mother, placement.lattice
-    sac = scene.uterus.sac.moved(probe.rotation, probe.shift_mm)
-    neighbours = []
-    if mother.bladder is not None:
-        place, semi = mother.bladder[:3], mother.bladder[3:]
-        center = np.array([40 * place[0], mother.wall_mm + semi[1] + 2, 50 * np.sign(place[2])])
-        neighbours.append(Part(Ellipsoid(center, np.eye(3), semi), Medium.MATERNAL_BLADDER))
-    reach = float(sac.semi_axes.max()) + scene.uterus.myometrium_mm + scene.uterus.decidua_mm
-    for *direction, size, kind in mother.loops:
-        center = sac.center + np.array(direction) * (reach + 3.0 + 0.6 * size)
-        if center[1] > mother.wall_mm + 3:
-            medium = (Medium.FAT, Medium.MUSCLE, Medium.MYOMETRIUM)[int(3 * kind)]
-            neighbours.append(Part(ball(center, float(size)), medium))
-    _paint_parts(painting, placement, neighbours, over=(Medium.VISCERA,), moves=False)
-    for *direction, size in mother.gas:
-        center = sac.center + np.array(direction) * (reach + 2.0 + size)
-        if center[1] < mother.wall_mm + 3:
-            continue
-        blob = ball(center, float(size))
-        box = placement.box(blob, 1.0, moves=False)
-        if box is None:
-            continue
-        distance = blob.distance(*placement.still(box))
-        gas = (distance < 0) & (painting.label[box] == Medium.VISCERA)
-        painting.label[box][gas] = Medium.GAS
-        facing = np.clip(-np.gradient(distance, lattice.steps[0], axis=0), 0, 1)
-        shine = np.maximum(1 - (distance / 0.9) ** 2, 0) * facing**2 * 5.0
-        painting.mirror[box] = np.maximum(painting.mirror[box], shine * gas)
 
 
 def _paint_cord(painting: Painting, placement: Placement, scene: Scene, probe: Probe) -> None:
@@ -267,6 +190,7 @@ def _paint_parts(
     """
     if not parts:
         return
+    bone = table("mirrors")["bone"]
     centers = np.stack([part.shape.balls()[0].mean(axis=0) for part in parts])
     least = 0.55 * placement.lattice.coarsest_step_mm(centers)
     beams = placement.lattice.directions(centers)
@@ -278,23 +202,33 @@ def _paint_parts(
         distance = shape.distance(*(placement.moving(box) if moves else placement.still(box)))
         chosen = distance < 0
         label = painting.label[box]
-        allowed = (Medium.FETAL_TISSUE,) if part.within else over
+        allowed = SOFT if part.within else over
         if allowed:
-            chosen &= np.isin(label, allowed) if len(allowed) > 1 else label == allowed[0]
-        set_medium(label, part.medium, where=chosen)
+            chosen &= np.isin(label, allowed)
+        filled = _filled(part.shape, shape)
+        thin = part.medium == Medium.LONG_BONE and filled < 0.5
+        set_medium(label, Medium.THIN_BONE if thin else part.medium, where=chosen)
         if part.mirror > 0:
-            shine = BONE * part.mirror * _across_beam(shape, beam)
+            shine = bone * part.mirror * filled * _across_beam(shape, beam)
             painting.mirror[box] = np.maximum(painting.mirror[box], chosen * np.float32(shine))
 
 
 def _thickened(shape: Shape, least_mm: float) -> Shape:
-    if isinstance(shape, Ellipsoid) or min(shape.start_radius, shape.end_radius) >= least_mm:
-        return shape
+    if isinstance(shape, Ellipsoid):
+        return replace(shape, semi_axes=np.maximum(shape.semi_axes, least_mm))
     return replace(
         shape,
         start_radius=max(shape.start_radius, least_mm),
         end_radius=max(shape.end_radius, least_mm),
     )
+
+
+def _filled(shape: Shape, painted: Shape) -> float:
+    """How much of what is painted the shape fills, by the cross-sections of bones."""
+    if isinstance(shape, Ellipsoid) or isinstance(painted, Ellipsoid):
+        return 1.0
+    return float(((shape.start_radius + shape.end_radius)
+                  / (painted.start_radius + painted.end_radius)) ** 2)  # fmt: skip
 
 
 def _across_beam(shape: Shape, beam: FloatArray) -> float:

@@ -22,7 +22,8 @@ MIDLINE_ANGLES = (
     "neck_flexion", "neck_lateral", "neck_rotation",
 )  # fmt: skip
 ARM_ANGLES = (
-    "shoulder_flexion", "shoulder_abduction", "shoulder_rotation", "elbow_flexion", "wrist_flexion",
+    "shoulder_flexion", "shoulder_abduction", "shoulder_rotation", "elbow_flexion",
+    "wrist_rotation", "wrist_flexion",
 )  # fmt: skip
 LEG_ANGLES = (
     "hip_flexion", "hip_abduction", "hip_rotation", "knee_flexion", "ankle_flexion",
@@ -163,7 +164,10 @@ def _limb(
     # Turned so that a positive angle brings the lower part of a bent limb to the midline.
     turn = rotation_about([0, 0, 1.0], sign * bends * a[f"{near}_rotation"])
     hinge = rotation_about([1.0, 0, 0], bends * a[f"{middle}_flexion"])
-    return swing @ turn, hinge, rotation_about([1.0, 0, 0], a[f"{end}_flexion"])
+    last = rotation_about([1.0, 0, 0], a[f"{end}_flexion"])
+    if f"{end}_rotation" in a:  # forearms turn the hand, legs do not turn the foot
+        last = rotation_about([0, 0, 1.0], sign * a[f"{end}_rotation"]) @ last
+    return swing @ turn, hinge, last
 
 
 def _swing(flexion: FloatArray, abduction: FloatArray, sign: float) -> RotationMatrix:

@@ -11,8 +11,9 @@ from fetusmap.simulate.body import Body
 from fetusmap.simulate.draws import unit_vectors
 from fetusmap.simulate.scanner import USUAL_PROFILE, Difficulty, Scanner, draw_scanner
 from fetusmap.simulate.scene import Scene
+from fetusmap.simulate.shapes import Shape
 from fetusmap.simulate.tables import table
-from fetusmap.types import FloatArray, Points3, RotationMatrix, Triple
+from fetusmap.types import FloatArray, Points3, RotationMatrix
 
 USUAL_BOX_MM = (110.0, 102.5, 130.0)  # lateral, depth, sweep: 220 x 205 x 260 voxels of 0.5 mm
 
@@ -103,14 +104,11 @@ def draw_probe(
     difficulty = difficulty or Difficulty()
     scanner = draw_scanner(rng, profile, difficulty)
     rotation = _draw_rotation(rng)
-    low, high = _extent(rotation, scene)
     above = scene.mother.wall_mm + float(rng.uniform(0, 12))
-    middle = np.array([rng.normal(0, 5), above - low[1], rng.normal(0, 5)])
+    middle = np.array([rng.normal(0, 5), above + _reach_up(rotation, scene), rng.normal(0, 5)])
     shift = middle - rotation @ scene.uterus.sac.center
-    size = np.array(USUAL_BOX_MM) * rng.uniform(0.9, 1.12, 3)
-    # The volume holds the sac from wall to wall where it can; a limb may lie partly outside.
-    size[1] = max(size[1], high[1] - low[1] + 16)
-    box = _box(rng, body, rotation, shift, middle, size)
+    size = np.array(USUAL_BOX_MM) * rng.uniform(0.82, 1.15, 3)
+    box = _draw_box(rng, body.outline, rotation, shift, middle, size)
     moving = rng.random() < table("scanners")["chance"]["motion"]
     return Probe(
         scanner=scanner,
@@ -138,34 +136,33 @@ def _draw_rotation(rng: np.random.Generator) -> RotationMatrix:
     return np.asarray(azimuth @ tilt @ roll)
 
 
-def _extent(rotation: RotationMatrix, scene: Scene) -> tuple[FloatArray, FloatArray]:
-    """(3,) lowest and highest reach of the uterus from the sac's middle, along the probe's axes."""
+def _reach_up(rotation: RotationMatrix, scene: Scene) -> float:
+    """How far the uterus reaches from the sac's middle towards the probe, mm."""
     uterus = scene.uterus
-    half = np.sqrt((((rotation @ uterus.sac.axes) * uterus.sac.semi_axes) ** 2).sum(axis=1))
-    wall = uterus.decidua_mm + uterus.myometrium_mm
-    placenta = rotation @ uterus.sac.axes @ uterus.placenta_direction * uterus.placenta_mm
-    return -half - wall + np.minimum(placenta, 0), half + wall + np.maximum(placenta, 0)
+    axes = rotation @ uterus.sac.axes
+    half = float(np.linalg.norm(axes[1] * uterus.sac.semi_axes))
+    placenta = float(axes[1] @ uterus.placenta_direction) * uterus.placenta_mm
+    return half + uterus.decidua_mm + uterus.myometrium_mm + max(-placenta, 0.0)
 
 
-def _box(
+def _draw_box(
     rng: np.random.Generator,
-    body: Body,
+    solids: tuple[Shape, ...],
     rotation: RotationMatrix,
     shift: FloatArray,
     middle: FloatArray,
-    size: Triple | FloatArray,
+    size: FloatArray,
 ) -> tuple[FloatArray, FloatArray]:
-    points = (
-        np.concatenate([shape.surface_points() for shape in (*body.outline, *body.limbs)])
-        @ rotation.T
-        + shift
-    )
-    low, high = points.min(axis=0), points.max(axis=0)
-    center = middle + rng.normal(0, 3, 3)
-    # Whoever exports a volume keeps the fetus in it.
-    center = np.clip(center, high - np.asarray(size) / 2 + 4, low + np.asarray(size) / 2 - 4)
-    top = max(2.0, float(center[1] - size[1] / 2))
-    start = np.array([center[0] - size[0] / 2, top, center[2] - size[2] / 2])
+    """(3,) lowest and highest corner of what is exported.
+
+    Whoever exports a volume keeps head and trunk (`solids`) in it; a limb may be cut off.
+    """
+    points = np.concatenate([solid.surface_points() for solid in solids]) @ rotation.T + shift
+    half = size / 2
+    center = middle + rng.normal(0, 13, 3)
+    center = np.clip(center, points.max(axis=0) - half, points.min(axis=0) + half)
+    start = center - half
+    start[1] = max(2.0, start[1])
     return start, start + size
 
 

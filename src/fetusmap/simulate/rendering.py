@@ -87,14 +87,18 @@ class Rendering:
     Attributes:
         volume: uint8 voxels in the probe's frame (x lateral, y depth, z sweep).
         pose: exact landmarks; confidence 0 for those outside the swept field or the volume.
+        fetus: who it is: age, sizes, angles.
+        probe: scanner's setting, field, motion.
         body_from_probe: (4, 4) where the probe stands in the fetus' own frame (x right, y ventral,
-            z cranial, origin sacrum), before the fetus moves.
+            z cranial, origin sacrum), where the fetus is in the middle of its drift.
         beams: the sweep in beam space, on request.
         labels: media as a volume of `Medium` numbers, on request.
     """
 
     volume: Volume
     pose: Pose
+    fetus: Fetus
+    probe: Probe
     body_from_probe: Affine
     beams: BeamSpace | None = None
     labels: Volume | None = None
@@ -117,7 +121,7 @@ def render(
         beams: return the beam-space sweep too.
         labels: return the label map too.
     """
-    with one_blas_thread():
+    with one_blas_thread:
         return _render(drawn, preset, name, beams=beams, labels=labels)
 
 
@@ -146,6 +150,8 @@ def _render(drawn: Drawn, preset: str, name: str, *, beams: bool, labels: bool) 
     return Rendering(
         volume=volume,
         pose=true_pose(drawn, lattice, grid),
+        fetus=drawn.fetus,
+        probe=probe,
         body_from_probe=invert_affine(affine_from(probe.rotation, probe.shift_mm)),
         beams=BeamSpace((grey + np.float32(0.5)).astype(np.uint8), lattice) if beams else None,
         labels=Volume(scan_convert_labels(painting.label, lattice, grid), grid, name)

@@ -38,7 +38,7 @@ def scan_convert(
         part = second[start : start + block] @ stacked
         part += np.float32(0.5)
         voxels.reshape(-1, len(xs))[start : start + block] = part
-    return voxels.transpose(2, 0, 1)
+    return np.ascontiguousarray(voxels.transpose(2, 0, 1))
 
 
 def scan_convert_labels(
@@ -50,13 +50,14 @@ def scan_convert_labels(
     y, z = np.meshgrid(ys, zs, indexing="ij")
     for i, x in enumerate(xs):
         beam = lattice.to_beam(np.stack([np.full_like(y, x), y, z], axis=-1))
-        index = [
-            np.round((beam[..., n] - axis[0]) / (axis[1] - axis[0])).astype(np.int64)
+        where = [
+            (beam[..., n] - axis[0]) / (axis[1] - axis[0])
             for n, axis in enumerate((lattice.ranges_mm, lattice.thetas_rad, lattice.phis_rad))
         ]
-        inside = np.all([(k >= 0) & (k < n) for k, n in zip(index, labels.shape, strict=True)],
-                        axis=0)  # fmt: skip
-        voxels[i][inside] = labels[tuple(k[inside] for k in index)]
+        inside = np.all(
+            [(k >= 0) & (k <= n - 1) for k, n in zip(where, labels.shape, strict=True)], axis=0
+        )
+        voxels[i][inside] = labels[tuple(np.round(k[inside]).astype(np.int64) for k in where)]
     return voxels
 
 

@@ -156,9 +156,8 @@ def draw_scanner(
     numbers = table("scanners")
     ranges = {**numbers["usual"], **_profile(profile)}
     drawn = {name: float(rng.uniform(*limits)) for name, limits in ranges.items()}
-    luck = rng.random()
-    two, three = numbers["chance"]["two_looks"], numbers["chance"]["three_looks"]
-    looks = 3 if luck < three else 2 if luck < three + two else 1
+    chances = [numbers["chance"][f"{name}_looks"] for name in ("two", "three", "four")]
+    looks = 1 + int(rng.choice(4, p=[1 - sum(chances), *chances]))
     for name in ("axial_blur", "lateral_blur", "elevation_blur"):
         drawn[name] *= difficulty.blur
     drawn["clutter_db"] += difficulty.clutter_db

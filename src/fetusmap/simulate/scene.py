@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial import ConvexHull
 
+from fetusmap.geometry import random_rotations
 from fetusmap.simulate.body import Body
 from fetusmap.simulate.draws import log_normal, unit_vectors
 from fetusmap.simulate.fetus import Fetus
@@ -21,6 +22,7 @@ class Uterus:
 
     Attributes:
         sac: the ellipsoid; the space within `clearance_mm` of the body belongs to it too.
+        bumps: (B, 5) waves of the wall: wave vector (1/mm), phase, amplitude (mm).
         clearance_mm: fluid between body and wall at least.
         amnion_gap_mm: how far the amnion still is from the wall; 0 when it has joined it.
         placenta_direction: (3,) unit vector from the sac's middle.
@@ -31,6 +33,7 @@ class Uterus:
     """
 
     sac: Ellipsoid
+    bumps: FloatArray
     clearance_mm: float
     amnion_gap_mm: float
     placenta_direction: FloatArray
@@ -48,7 +51,8 @@ class Mother:
         skin_mm, fat_mm, muscle_mm: mean thicknesses.
         waves: (3, 6) amplitude (part of the thickness), two frequencies (per radian) and three
             phases of the undulation of each layer.
-        bladder: centre and semi-axes relative to the scene's middle and reach, or None.
+        bladder: (5,) how far it lies aside, laterally and along the sweep, and its semi-axes, mm;
+            None when it is empty.
         fascia: (F, 5) sheets in the wall: depth (part of it), strength, two frequencies, a phase.
         loops: (L, 5) bowel and other neighbours of the uterus: direction, radius, which medium.
         gas: (G, 4) directions and sizes of pockets of bowel gas around the uterus.
@@ -121,21 +125,32 @@ def draw_scene(rng: np.random.Generator, fetus: Fetus, body: Body) -> Scene:
 
 
 def _sac_around(rng: np.random.Generator, body: Body, volume_mm3: float) -> Ellipsoid:
-    """The smallest ellipsoid around the body, grown evenly to a given volume, the body off centre.
+    """An ellipsoid that holds the body, of a given volume where the body leaves it room.
 
-    A body that is too large for its sac stretches it: see the clearance.
+    It is the smallest one around the body mixed with one of any shape and direction: a sac does not
+    copy the body that floats in it. A body that is too large makes its sac larger.
     """
     shapes = (*body.outline, *body.limbs)
-    tight = smallest_ellipsoid(np.concatenate([shape.surface_points() for shape in shapes]))
-    semi = tight.semi_axes * rng.uniform(0.94, 1.06, 3)
-    aside = rng.uniform(-0.6, 0.6, 3)
+    points = np.concatenate([shape.surface_points() for shape in shapes])
+    tight = smallest_ellipsoid(points)
+    ratios, turn = rng.uniform(0.75, 1.3, 3), random_rotations(rng, 1)[0]
+    part, slack, aside = rng.uniform(0, 1), rng.uniform(1.03, 1.15), rng.uniform(-0.6, 0.6, 3)
+    own = (tight.axes * tight.semi_axes**2) @ tight.axes.T
+    size = tight.semi_axes.prod() ** (1 / 3)
+    other = (turn * (size * ratios) ** 2) @ turn.T
     target = volume_mm3 / (4 / 3 * np.pi)
-    if semi.prod() >= target:
-        return Ellipsoid(tight.center, tight.axes, semi * (target / semi.prod()) ** (1 / 3))
-    # Real roots of (a + t)(b + t)(c + t) = target: the only positive one.
-    roots = np.roots(np.poly(-semi) - np.array([0, 0, 0, target]))
-    room = float(roots[np.abs(roots.imag) < 1e-6].real.max())
-    return Ellipsoid(tight.center + tight.axes @ aside * room, tight.axes, semi + room)
+    for _ in range(6):
+        squares, axes = np.linalg.eigh((1 - part) * own + part * other)
+        away = ((points - tight.center) @ axes) ** 2 / squares
+        semi = np.sqrt(squares * away.sum(axis=1).max()) * slack ** (1 / 3)
+        if semi.prod() <= target:
+            break
+        part /= 2  # closer to the body's own shape there is more room
+    axes[:, 0] *= np.sign(np.linalg.det(axes))
+    # The real root of (a + t)(b + t)(c + t) = target: how much the walls can move out.
+    roots = np.roots(np.poly(-semi) - np.array([0, 0, 0, max(target, semi.prod())]))
+    room = max(0.0, float(roots[np.abs(roots.imag) < 1e-6].real.max()))
+    return Ellipsoid(tight.center + axes @ aside * room, axes, semi + room)
 
 
 def smallest_ellipsoid(points_mm: Points3, tolerance: float = 0.01) -> Ellipsoid:
@@ -176,6 +191,13 @@ def _draw_uterus(rng: np.random.Generator, fetus: Fetus, sac: Ellipsoid) -> Uter
     radius = float(sac.semi_axes.prod() ** (1 / 3))
     return Uterus(
         sac=sac,
+        bumps=np.column_stack(
+            [
+                unit_vectors(rng, 4) * 2 * np.pi / rng.uniform(22, 60, (4, 1)),
+                rng.uniform(0, 2 * np.pi, 4),
+                rng.uniform(0.1, 1.0, 4),
+            ]
+        ),
         clearance_mm=float(rng.uniform(1.5, 3.0)),
         amnion_gap_mm=max(0.0, float(rng.normal(1.35 * (13.2 - fetus.weeks), 1.0))),
         placenta_direction=unit_vectors(rng, 1)[0],
@@ -219,7 +241,8 @@ def _draw_mother(rng: np.random.Generator) -> Mother:
             rng.uniform(0, 2 * np.pi, (3, 3)),
         ]
     )
-    bladder = np.concatenate([rng.uniform(-1, 1, 3), rng.uniform(9, 24, 3)])
+    side = 1.0 if rng.random() < 0.5 else -1.0
+    bladder = np.array([rng.uniform(-35, 35), side * rng.uniform(30, 60), *rng.uniform(9, 24, 3)])
     pockets = int(rng.integers(0, 7))
     sheets, loops = int(rng.integers(3, 12)), int(rng.integers(4, 14))
     gas = np.column_stack([unit_vectors(rng, pockets), rng.uniform(3, 9, pockets)])

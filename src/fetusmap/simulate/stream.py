@@ -35,19 +35,28 @@ class Shard:
             )  # fmt: skip
 
 
-def simulate_case(settings: SimulationSettings, seed: int, number: int) -> Rendering:
+def simulate_case(
+    settings: SimulationSettings,
+    seed: int,
+    number: int,
+    *,
+    beams: bool = False,
+    labels: bool = False,
+) -> Rendering:
     """Case `number` of a series: draw it and render it.
 
     Args:
         settings: what kind of cases.
         seed: of the series.
         number: from 0; the same number gives the same bytes, whatever else is simulated.
+        beams: with the beam-space sweep.
+        labels: with the label map.
 
     Raises:
         BadInput: a negative seed or number.
     """
     drawn = draw_case(settings, Seeds.of_case(seed, number))
-    return render(drawn, settings.preset, name=case_name_of(number))
+    return render(drawn, settings.preset, name=case_name_of(number), beams=beams, labels=labels)
 
 
 def stream_cases(
@@ -57,6 +66,8 @@ def stream_cases(
     first: int = 0,
     shard: Shard | None = None,
     workers: int = 0,
+    beams: bool = False,
+    labels: bool = False,
 ) -> Iterator[Rendering]:
     """Simulated cases without end, in order.
 
@@ -68,7 +79,10 @@ def stream_cases(
         seed: of the series.
         first: number of the first case; those below are left out.
         shard: take only every n-th case.
-        workers: processes that simulate ahead; 0 simulates when asked.
+        workers: processes that simulate ahead; 0 simulates when asked. A script that asks for
+            some must start its work below `if __name__ == "__main__":`.
+        beams: with the beam-space sweeps.
+        labels: with the label maps.
 
     Raises:
         BadInput: a negative seed or first case.
@@ -78,7 +92,9 @@ def stream_cases(
     part = shard or Shard()
     start = first + (part.index - first) % part.of
     numbers = count_from(start, part.of)
-    return map_in_order(partial(simulate_case, settings, seed), numbers, workers)
+    return map_in_order(
+        partial(simulate_case, settings, seed, beams=beams, labels=labels), numbers, workers
+    )
 
 
 def case_name_of(number: int) -> str:

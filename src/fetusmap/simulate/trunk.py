@@ -27,7 +27,7 @@ class Trunk:
 
     def radius(self, t: float) -> float:
         """Radius of the trunk, mm: buttocks, belly, chest, the root of the neck."""
-        profile = ((-0.12, 0.55), (0.0, 0.80), (0.2, 0.95), (0.42, 1.0), (0.62, 0.95),
+        profile = ((-0.12, 0.40), (0.0, 0.70), (0.2, 0.93), (0.42, 1.0), (0.62, 0.95),
                    (0.8, 0.83), (0.93, 0.62), (1.0, 0.45))  # fmt: skip
         where, part = zip(*profile, strict=True)
         return self.girth_mm * float(np.interp(t, where, part))

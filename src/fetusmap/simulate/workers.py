@@ -11,10 +11,9 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from functools import cache
 from multiprocessing import connection
 from multiprocessing.synchronize import Event
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from threadpoolctl import ThreadpoolController
 
@@ -25,15 +24,35 @@ ResultT = TypeVar("ResultT")
 AHEAD = 2  # results per worker that may wait for whoever takes them
 
 
-@contextmanager
-def one_blas_thread() -> Iterator[None]:
-    """Matrix products on one thread: how they are split would change their last bits.
+class _OneThread:
+    """The limit on matrix products, shared by all renders that run at once."""
 
-    It costs nothing here, where the matrices are small, and several workers do not get in each
-    other's way.
-    """
-    with _controller().limit(limits=1, user_api="blas"):
-        yield
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._controller: ThreadpoolController | None = None
+        self._limit: Any = None
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._inside == 0:
+                self._controller = self._controller or ThreadpoolController()
+                self._limit = self._controller.limit(limits=1, user_api="blas")
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                self._limit.restore_original_limits()
+
+
+one_blas_thread = _OneThread()
+"""Matrix products on one thread: how they are split would change their last bits.
+
+It costs nothing here, where the matrices are small, and several workers do not get in each other's
+way. The limit holds for the whole process, and ends when the last render has.
+"""
 
 
 def map_in_order(
@@ -60,20 +79,28 @@ def map_in_order(
     stop = context.Event()
     pool = ProcessPoolExecutor(workers, context, initializer=_begin_worker, initargs=(stop,))
     waiting: deque[Future[ResultT]] = deque()
+    done = 0
     try:
         for item in items:
             with _held(signal.SIGINT):  # a worker that is being started inherits this
                 waiting.append(pool.submit(_work, function, item))
             if len(waiting) >= AHEAD * workers:
-                yield waiting.popleft().result()
+                result = waiting.popleft().result()
+                done += 1
+                yield result
         while waiting:
-            yield waiting.popleft().result()
+            result = waiting.popleft().result()
+            done += 1
+            yield result
     except BrokenProcessPool as error:
         raise BadInput(
             "simulation",
             expected=f"{workers} workers that go on to the end",
-            found="one that was killed",
-            remedy="use fewer workers if memory ran out, and run the same command again to go on",
+            found="one that ended" if done else "one that ended before its first result",
+            remedy="use fewer workers if memory ran out, and run the same command again to go on"
+            if done
+            else "in a script, start the work below `if __name__ == '__main__':`; or use fewer "
+            "workers if memory ran out",
         ) from error
     finally:
         with _held(signal.SIGINT, signal.SIGTERM):
@@ -96,11 +123,6 @@ def available_processors() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-@cache
-def _controller() -> ThreadpoolController:
-    return ThreadpoolController()
 
 
 @contextmanager
