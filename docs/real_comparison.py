@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from real_poses import percentiles, read_recording
 from scipy import ndimage
 
@@ -42,7 +43,7 @@ SIMULATED = 20_000
 SPECKLE_CASES = 24
 LIVER = np.array([[100, 60, 88], [148, 108, 118]])
 """Voxels of the sweep's volume that show little but liver."""
-MATERNAL = (Medium.PLACENTA, Medium.MYOMETRIUM, Medium.VISCERA)
+MATERNAL = (Medium.PLACENTA, Medium.DECIDUA, Medium.MYOMETRIUM, Medium.VISCERA)
 
 
 def main(folder: Path) -> None:
@@ -51,9 +52,12 @@ def main(folder: Path) -> None:
     draw_angles(angles).savefig(DOCS / "images" / "simulated-angles.png")
     liver = fm.load_volume(folder / "liver-sweep" / "liver_sweep_compounded_1mm.nii.gz")
     cases = [draw_maternal(number) for number in range(SPECKLE_CASES)]
-    patches = [patch for case in cases if (patch := maternal_patch(case)) is not None]
+    boxes = [(case, box) for case in cases if (box := maternal_patch(case)) is not None]
+    patches = [case.volume.crop(*box).array for case, box in boxes]
     real = liver.crop(*LIVER).array
-    draw_speckle(liver, real, cases, patches).savefig(DOCS / "images" / "simulated-speckle.png")
+    draw_speckle(liver, real, [case for case, _ in boxes[3:6]], patches).savefig(
+        DOCS / "images" / "simulated-speckle.png"
+    )
     results = {
         "poses": SIMULATED,
         "angles_deg": {
@@ -121,18 +125,22 @@ def draw_maternal(number: int) -> Rendering:
     return replace(full, volume=volume, labels=labels)
 
 
-def maternal_patch(case: Rendering, size: tuple[int, int, int] = (30, 24, 30)) -> np.ndarray | None:
-    """The voxels of the box that holds most of the mother's soft tissue; None below 97 %."""
+def maternal_patch(
+    case: Rendering, size: tuple[int, int, int] = (30, 24, 30)
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """First and last voxel of the box that holds most of the mother's soft tissue.
+
+    None when less than 97 % of the best box is such tissue.
+    """
     labels = case.labels.array  # type: ignore[union-attr]
-    tissue = np.isin(labels, MATERNAL).astype(np.float32)
-    part = tissue
+    part = np.isin(labels, MATERNAL).astype(np.float32)
     for axis, length in enumerate(size):
         part = ndimage.uniform_filter1d(part, length, axis=axis, mode="constant")
     middle = np.unravel_index(part.argmax(), part.shape)
     if part[middle] < 0.97:
         return None
-    start = [max(0, m - n // 2) for m, n in zip(middle, size, strict=True)]
-    return case.volume.array[tuple(slice(a, a + n) for a, n in zip(start, size, strict=True))]
+    start = np.maximum(np.array(middle) - np.array(size) // 2, 0)
+    return start, start + size
 
 
 def speckle(grey: np.ndarray) -> dict[str, float]:
@@ -178,22 +186,18 @@ def spread(rows: list[dict[str, float]]) -> dict[str, list[float]]:
 
 
 def draw_speckle(
-    liver: fm.Volume, real: np.ndarray, cases: list[Rendering], patches: list[np.ndarray]
+    liver: fm.Volume, real: np.ndarray, shown: list[Rendering], patches: list[np.ndarray]
 ) -> Figure:
-    """A slice of the sweep, slices of simulated volumes, and the statistics of their speckle."""
+    """Slices of the sweep and of simulated volumes with the tissue that is compared, and how."""
     figure = new_figure(14.0, 6.6)
     top, bottom = figure.subfigures(2, 1, height_ratios=(1.25, 1))
     for part in (top, bottom):
         part.set_facecolor(figure.get_facecolor())
     panels = top.subplots(1, 4)
-    panels[0].imshow(liver.array[40:240, 5:190, 100].T, cmap="gray")
-    panels[0].set_title("real: adult liver, compounded sweep", color=MUTED, fontsize=9)
-    for axes, case in zip(panels[1:], cases[3:6], strict=True):
-        middle = case.volume.array.shape[2] // 2
-        axes.imshow(case.volume.array[:, :, middle].T, cmap="gray")
-        axes.set_title("simulated", color=MUTED, fontsize=9)
-    for axes in panels:
-        axes.set_axis_off()
+    _draw_patch(panels[0], liver.array, LIVER[0], LIVER[1], "real: adult liver, compounded sweep")
+    for axes, case in zip(panels[1:], shown, strict=True):
+        start, stop = maternal_patch(case) or (LIVER[0], LIVER[0])
+        _draw_patch(axes, case.volume.array, start, stop, "simulated")
     left, middle_, right = bottom.subplots(1, 3)
     for values, color, alpha, width in [
         *((p, "#8bd3c7", 0.35, 0.9) for p in patches),
@@ -214,6 +218,17 @@ def draw_speckle(
     for axes in (left, middle_, right):
         _plain(axes)
     return figure
+
+
+def _draw_patch(
+    axes: Axes, array: np.ndarray, start: np.ndarray, stop: np.ndarray, title: str
+) -> None:
+    """The slice through the middle of a box, and the box."""
+    middle = int(start[2] + stop[2]) // 2
+    axes.imshow(array[:, :, middle].T, cmap="gray")
+    axes.add_patch(Rectangle(start[:2] - 0.5, *(stop - start)[:2], fill=False, color="#ffd166"))
+    axes.set_title(title, color=MUTED, fontsize=9)
+    axes.set_axis_off()
 
 
 def _plain(axes: Axes) -> None:

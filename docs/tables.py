@@ -4,6 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+STAGES = {
+    "drawing": "drawing everything random",
+    "fields": "distances to body and walls",
+    "paint": "painting media",
+    "illuminate": "attenuation, clutter, haze",
+    "synthesize": "speckle and point spread",
+    "display": "logarithm, filters, grey curve",
+    "scan_convert": "scan conversion",
+    "other": "the rest",
+}
+
 
 def performance_table(results: dict[str, Any]) -> str:
     """Markdown of `benchmarks/results.json`."""
@@ -56,7 +67,64 @@ def performance_table(results: dict[str, Any]) -> str:
         f"memory. The summed residuals differ from the loop's by at most "
         f"{align['largest_difference_of_summed_residuals_mm']:.0e} mm.",
     ]
+    if "simulation" in results:
+        lines += ["", *_simulation_lines(results["simulation"])]
     return "\n".join(lines) + "\n"
+
+
+def _simulation_lines(made: dict[str, Any]) -> list[str]:
+    """The simulator's part of the performance page."""
+    presets = {name: made[name] for name in ("full", "mid", "half")}
+    rows: list[tuple[str, list[str]]] = [
+        ("a volume, median", [_ms(p["median_s"]) for p in presets.values()]),
+        ("… of one look", [_ms(p["one_look_median_s"]) for p in presets.values()]),
+        ("… that took longest", [_ms(p["largest_s"]) for p in presets.values()]),
+        ("a volume, mean", [_ms(p["mean_s"]) for p in presets.values()]),
+    ]
+    for stage, label in STAGES.items():
+        parts = [(p["mean_stage_s"][stage], p["mean_s"]) for p in presets.values()]
+        cells = [f"{_ms(part)} ({100 * part / whole:.0f} %)" for part, whole in parts]
+        rows.append((f"… {label}", cells))
+    for label, key in (
+        ("beam samples, mean", "mean_samples"),
+        ("samples a second", "samples_per_s"),
+    ):
+        rows.append((f"million {label}", [f"{p[key] / 1e6:.1f}" for p in presets.values()]))
+    workers, spread, scan = made["workers"], made["point_spread"], made["scan_conversion"]
+    over = made["peak_bytes"] - made["package_bytes"]
+    return [
+        "## Simulated volumes",
+        "",
+        f"The first {made['cases']} cases of a stream of the {made['profile']} profile, drawn and "
+        "rendered on one thread; milliseconds.",
+        "",
+        "| | full | mid | half |",
+        "|---|---|---|---|",
+        *(f"| {name} | {' | '.join(cells)} |" for name, cells in rows),
+        "",
+        "In the same run:",
+        "",
+        *(
+            f"- Two worker processes make {pair['two_over_one']:.2f} times as many {preset} "
+            f"volumes as one: {pair['cases_per_s_of_two']:.1f} a second, where one makes "
+            f"{pair['cases_per_s_and_core']:.1f}."
+            for preset, pair in workers.items()
+        ),
+        f"- Scan conversion to {scan['voxels'] / 1e6:.0f} million voxels: "
+        f"{_ms(scan['ours_s'])} ms. Interpolation at the beam coordinates of every voxel, with "
+        f"SciPy's `map_coordinates`: {_ratio(scan['map_coordinates_s'], scan['ours_s'])}.",
+        f"- The point spread over {spread['samples'] / 1e6:.1f} million samples: "
+        f"{_ms(spread['ours_s'])} ms. With one width for all ranges, which is all they can do, "
+        f"SciPy's `gaussian_filter` {_ratio(spread['gaussian_filter_s'], spread['ours_s'])}, a "
+        f"Fourier transform {_ratio(spread['fft_s'], spread['ours_s'])}.",
+        f"- A whole volume takes {spread['render_s'] / spread['draw_noise_s']:.1f} times as long "
+        f"as drawing its normal random numbers alone ({_ms(spread['draw_noise_s'])} ms).",
+        f"- A process that renders full volumes peaks at {made['peak_bytes'] / 1e6:.0f} MB, "
+        f"{over / 1e6:.0f} MB of it for the volume, the rest for Python and its packages.",
+        f"- Compressing and writing a full volume ({made['file_bytes'] / 1e6:.0f} MB) takes "
+        f"{_ms(made['write_s'])} ms, its preview {_ms(made['preview_s'])} ms.",
+        f"- {made['poses']:,} poses without volumes: {made['draw_poses_s']:.2f} s.",
+    ]
 
 
 def real_poses_table(results: dict[str, Any]) -> str:
@@ -91,6 +159,10 @@ def real_poses_table(results: dict[str, Any]) -> str:
 
 def _spread(values: list[float], digits: int) -> str:
     return " / ".join(f"{value:.{digits}f}" for value in values)
+
+
+def _ms(seconds: float) -> str:
+    return f"{1000 * seconds:.0f}"
 
 
 def _ratio(theirs: float, ours: float) -> str:
