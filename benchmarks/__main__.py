@@ -6,7 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-from benchmarks import alignment, reading, resampling, startup
+from benchmarks import alignment, reading, resampling, simulation, startup
 from benchmarks.measure import manifest
 
 BENCHMARKS = {
@@ -14,6 +14,7 @@ BENCHMARKS = {
     "resampling": resampling.run,
     "reading": reading.run,
     "startup": startup.run,
+    "simulation": simulation.run,
 }
 
 
