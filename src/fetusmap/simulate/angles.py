@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 import numpy as np
 
@@ -68,18 +69,25 @@ def _imitate(
     rng: np.random.Generator, angles: dict[str, FloatArray], like: PoseLibrary, sd: float
 ) -> None:
     """Limbs as in poses chosen at random; the trunk, which real landmarks hardly tell, stays."""
-    whole = np.flatnonzero(np.isfinite(like.positions_mm).all(axis=(1, 2)))
+    theirs = _angles_of(like)
+    whole = np.flatnonzero(np.isfinite(np.stack(list(theirs.values()))).all(axis=0))
     if not len(whole):
         raise BadInput(
             "poses to imitate",
-            expected="at least one with all landmarks",
-            found=f"{len(like)} poses, each without some",
+            expected="at least one with all landmarks, each in a place of its own",
+            found=f"{len(like)} poses, none such",
             remedy="build the library from complete poses",
         )
     count = len(angles["spine_flexion"])
     rows = rng.choice(whole, count)
-    for name, values in limb_angles(like.positions_mm[rows].astype(np.float64)).items():
-        angles[name] = np.nan_to_num(values) + rng.normal(0, sd, count)
+    for name, values in theirs.items():
+        angles[name] = values[rows] + rng.normal(0, sd, count)
         if name.endswith(("elbow_flexion", "knee_flexion")):
             # Beyond straight and beyond folded they turn back.
             angles[name] = HINGE_DEG - np.abs(HINGE_DEG - np.abs(angles[name]))
+
+
+@lru_cache(maxsize=4)
+def _angles_of(library: PoseLibrary) -> dict[str, FloatArray]:
+    """Limb angles of every atlas; one library serves for many cases."""
+    return limb_angles(library.positions_mm.astype(np.float64))

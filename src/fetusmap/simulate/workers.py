@@ -77,13 +77,15 @@ def map_in_order(
         return
     context = multiprocessing.get_context("spawn")
     stop = context.Event()
-    pool = ProcessPoolExecutor(workers, context, initializer=_begin_worker, initargs=(stop,))
+    pool = ProcessPoolExecutor(
+        workers, context, initializer=_begin_worker, initargs=(stop, function)
+    )
     waiting: deque[Future[ResultT]] = deque()
     done = 0
     try:
         for item in items:
             with _held(signal.SIGINT):  # a worker that is being started inherits this
-                waiting.append(pool.submit(_work, function, item))
+                waiting.append(pool.submit(_work, item))
             if len(waiting) >= AHEAD * workers:
                 result = waiting.popleft().result()
                 done += 1
@@ -138,20 +140,24 @@ def _held(*signals: signal.Signals) -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _work(function: Callable[[ItemT], ResultT], item: ItemT) -> ResultT:
-    """The function of the item, unless nobody waits for it any more."""
-    if _stopped[0].is_set():
+def _work(item: Any) -> Any:
+    """The worker's function of the item, unless nobody waits for it any more."""
+    stop, function = _told[0]
+    if stop.is_set():
         raise CancelledError
     return function(item)
 
 
-_stopped: list[Event] = []
-"""In a worker: set when nobody waits for its results any more."""
+_told: list[tuple[Event, Callable[[Any], Any]]] = []
+"""In a worker: what says that nobody waits for its results any more, and what it computes.
+
+The function is sent once, because it may carry a large library of poses.
+"""
 
 
-def _begin_worker(stop: Event) -> None:
+def _begin_worker(stop: Event, function: Callable[[Any], Any]) -> None:
     """Leave interrupts to the parent, and do not outlive it."""
-    _stopped.append(stop)
+    _told.append((stop, function))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is not None:
