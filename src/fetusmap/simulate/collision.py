@@ -1,4 +1,4 @@
-"""Whether a body runs into itself: capsules around its parts, batched over many bodies."""
+"""Whether a body runs into itself or out of its sac, batched over many bodies."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from fetusmap.simulate.posture import SIDES, Posture
 from fetusmap.types import BoolArray, FloatArray
 
 OVERLAP = 0.28  # of the summed radii; soft tissue gives way that much
+
+FILLED = 1.0  # of its sac, by the smallest ellipsoid around a body at most
 
 # Part: its ends, and its radius as a part of the crown-rump length.
 _PARTS: dict[str, tuple[str, str, float]] = {
@@ -70,6 +72,24 @@ def intersects_itself(posture: Posture, crl_mm: FloatArray) -> BoolArray:
     )
     reach = radii[:, first] + radii[:, second]
     return np.asarray((apart < (1 - OVERLAP) * reach).any(axis=1))
+
+
+def outgrows_sac(posture: Posture, crl_mm: FloatArray, sac_ml: FloatArray) -> BoolArray:
+    """(A,) whether a body is stretched out too far for a sac of a given volume to hold it.
+
+    The smallest ellipsoid around a body has about 1.35 times the volume of the one whose half axes
+    are the extents of the landmarks along their principal axes, and flesh: fitted to 250 simulated
+    bodies, within -18 and +27 % for nine of ten.
+
+    Args:
+        posture: A bodies.
+        crl_mm: (A,) crown-rump lengths, which give the flesh.
+        sac_ml: (A,) volumes.
+    """
+    centered = posture.landmarks_mm - posture.landmarks_mm.mean(axis=1, keepdims=True)
+    _, axes = np.linalg.eigh(np.swapaxes(centered, 1, 2) @ centered)
+    extents = np.ptp(centered @ axes, axis=1) / 2 + 0.1 * crl_mm[:, None]
+    return np.asarray(1.35 * 4 / 3 * np.pi * extents.prod(axis=1) > 1000 * FILLED * sac_ml)
 
 
 def distance_between_segments(

@@ -11,7 +11,7 @@ from pydantic import JsonValue
 from fetusmap.anatomy import Pose, PoseLibrary, crown_rump_length_at, load_skeleton
 from fetusmap.errors import BadInput
 from fetusmap.simulate.angles import draw_angles
-from fetusmap.simulate.collision import intersects_itself
+from fetusmap.simulate.collision import intersects_itself, outgrows_sac
 from fetusmap.simulate.draws import generator_of_poses, log_normal
 from fetusmap.simulate.posture import ANGLES, SIDES, Angles, Lengths, Posture, pose_body
 from fetusmap.simulate.tables import table
@@ -78,7 +78,7 @@ def draw_fetus(
     """
     days, crl = draw_sizes(rng, 1, check_weeks(weeks))
     lengths = draw_lengths(rng, crl)
-    angles, posture = draw_postures(rng, lengths, crl, like)
+    angles, posture = draw_postures(rng, lengths, crl, mean_sac_ml(days, crl), like)
     sizes = {
         name: entry["of_crl"] * float(crl[0]) + entry["plus_mm"]
         for name, entry in table("biometry")["size"].items()
@@ -122,8 +122,8 @@ def draw_poses(
             "simulated poses", expected="1 or more", found=f"{count}", remedy="ask for more"
         )
     rng = generator_of_poses(seed)
-    _, crl = draw_sizes(rng, count, check_weeks(weeks))
-    _, posture = draw_postures(rng, draw_lengths(rng, crl), crl, like)
+    days, crl = draw_sizes(rng, count, check_weeks(weeks))
+    _, posture = draw_postures(rng, draw_lengths(rng, crl), crl, mean_sac_ml(days, crl), like)
     made_by: dict[str, JsonValue] = {
         "simulated": count, "seed": seed, "weeks": list(weeks), "like": like is not None
     }  # fmt: skip
@@ -157,6 +157,17 @@ def draw_sizes(
     return days, np.array([crown_rump_length_at(day) for day in days]) * factor
 
 
+def mean_sac_ml(days: FloatArray, crl_mm: FloatArray) -> FloatArray:
+    """(A,) mean volume of the amniotic sac at an age in days, for a fetus of a length, millilitres.
+
+    A fetus that is large for its age has as much more room.
+    """
+    numbers = table("biometry")["volume_ml"]
+    mean = np.interp(days / 7, numbers["weeks"], numbers["sac"])
+    usual = np.array([crown_rump_length_at(float(day)) for day in days])
+    return np.asarray(mean * (crl_mm / usual) ** 3)
+
+
 def draw_lengths(rng: np.random.Generator, crl_mm: FloatArray) -> Lengths:
     """Joint-to-joint distances of A fetuses, each name to (A,) mm."""
     numbers = table("biometry")
@@ -177,9 +188,13 @@ def draw_postures(
     rng: np.random.Generator,
     lengths: Lengths,
     crl_mm: FloatArray,
+    sac_ml: FloatArray,
     like: PoseLibrary | None = None,
 ) -> tuple[Angles, Posture]:
-    """Joint angles of A bodies, and the bodies; those that run into themselves are drawn again.
+    """Joint angles of A bodies, and the bodies.
+
+    Those that run into themselves, or are stretched out further than a sac of (A,) `sac_ml` allows,
+    are drawn again.
 
     An imitated pose may not fit another body: a fetus of the first trimester has a larger head and
     belly than one near term. Draws that do not fit stray further, round by round, until they do.
@@ -197,7 +212,10 @@ def draw_postures(
         rows = np.resize(missing, max(len(missing), 16))
         drawn = draw_angles(rng, len(rows), like, looseness=1 + 0.03 * number)
         own = {name: mm[rows] for name, mm in lengths.items()}
-        good = np.flatnonzero(~intersects_itself(pose_body(drawn, own), crl_mm[rows]))
+        posture = pose_body(drawn, own)
+        bad = intersects_itself(posture, crl_mm[rows])
+        bad |= outgrows_sac(posture, crl_mm[rows], sac_ml[rows])
+        good = np.flatnonzero(~bad)
         found, first = np.unique(rows[good], return_index=True)
         for name, values in angles.items():
             values[found] = drawn[name][good[first]]

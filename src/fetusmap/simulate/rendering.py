@@ -121,7 +121,7 @@ def render(
         beams: return the beam-space sweep too.
         labels: return the label map too.
     """
-    with one_blas_thread:
+    with one_blas_thread():
         return _render(drawn, preset, name, beams=beams, labels=labels)
 
 

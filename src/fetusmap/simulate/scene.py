@@ -10,7 +10,7 @@ from scipy.spatial import ConvexHull
 from fetusmap.geometry import random_rotations
 from fetusmap.simulate.body import Body
 from fetusmap.simulate.draws import log_normal, unit_vectors
-from fetusmap.simulate.fetus import Fetus
+from fetusmap.simulate.fetus import Fetus, mean_sac_ml
 from fetusmap.simulate.shapes import Ellipsoid
 from fetusmap.simulate.tables import table
 from fetusmap.types import FloatArray, Points3
@@ -106,10 +106,9 @@ def draw_scene(rng: np.random.Generator, fetus: Fetus, body: Body) -> Scene:
     """
     mother = _draw_mother(rng)
     numbers = table("biometry")["volume_ml"]
-    sac_ml = float(
-        np.interp(fetus.weeks, numbers["weeks"], numbers["sac"])
-        * log_normal(rng, numbers["sac_cv"], 1)[0]
-    )
+    age, crl = np.array([fetus.gestational_age_days]), np.array([fetus.crl_mm])
+    mean_ml = float(mean_sac_ml(age, crl)[0])
+    sac_ml = mean_ml * float(log_normal(rng, numbers["sac_cv"], 1)[0])
     sac = _sac_around(rng, body, 1000 * sac_ml)
     uterus = _draw_uterus(rng, fetus, sac)
     yolk = bool(rng.random() < np.clip((12.6 - fetus.weeks) / 1.8, 0, 0.9))

@@ -74,7 +74,7 @@ def bones(fetus: Fetus, trunk: Trunk) -> Iterator[Bone]:
 def _vertebrae(fetus: Fetus, trunk: Trunk) -> Iterator[Bone]:
     """Thirty vertebrae from the tail into the neck, each a body and two arches."""
     crl = fetus.crl_mm
-    for t in np.linspace(-0.16, 1.18, VERTEBRAE):
+    for t in np.linspace(-0.12, 1.18, VERTEBRAE):
         frame = trunk.frame(float(t))
         for right, ventral, radius in ((0.0, 0.022, 0.0125), (-0.026, -0.018, 0.008),
                                        (0.026, -0.018, 0.008)):  # fmt: skip

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from functools import cache
 from multiprocessing import connection
 from multiprocessing.synchronize import Event
 from typing import Any, TypeVar
@@ -24,35 +25,24 @@ ResultT = TypeVar("ResultT")
 AHEAD = 2  # results per worker that may wait for whoever takes them
 
 
-class _OneThread:
-    """The limit on matrix products, shared by all renders that run at once."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._inside = 0
-        self._controller: ThreadpoolController | None = None
-        self._limit: Any = None
-
-    def __enter__(self) -> None:
-        with self._lock:
-            if self._inside == 0:
-                self._controller = self._controller or ThreadpoolController()
-                self._limit = self._controller.limit(limits=1, user_api="blas")
-            self._inside += 1
-
-    def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self._inside -= 1
-            if self._inside == 0:
-                self._limit.restore_original_limits()
+_one_at_a_time = threading.Lock()
 
 
-one_blas_thread = _OneThread()
-"""Matrix products on one thread: how they are split would change their last bits.
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Matrix products on one thread: how they are split would change their last bits.
 
-It costs nothing here, where the matrices are small, and several workers do not get in each other's
-way. The limit holds for the whole process, and ends when the last render has.
-"""
+    It costs nothing here, where the matrices are small, and several workers do not get in each other's
+    way. The limit holds for the whole process and only one thread may set it, so whoever comes
+    meanwhile waits.
+    """
+    with _one_at_a_time, _controller().limit(limits=1, user_api="blas"):
+        yield
+
+
+@cache
+def _controller() -> ThreadpoolController:
+    return ThreadpoolController()
 
 
 def map_in_order(
