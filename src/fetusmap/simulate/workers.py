@@ -32,9 +32,9 @@ _one_at_a_time = threading.Lock()
 def one_blas_thread() -> Iterator[None]:
     """Matrix products on one thread: how they are split would change their last bits.
 
-    It costs nothing here, where the matrices are small, and several workers do not get in each other's
-    way. The limit holds for the whole process and only one thread may set it, so whoever comes
-    meanwhile waits.
+    It costs nothing here, where the matrices are small, and keeps several workers out of each
+    other's way. The limit holds for the whole process and only one thread may set it, so whoever
+    comes meanwhile waits.
     """
     with _one_at_a_time, _controller().limit(limits=1, user_api="blas"):
         yield
