@@ -16,7 +16,7 @@ from multiprocessing import connection
 from multiprocessing.synchronize import Event
 from typing import Any, TypeVar
 
-from threadpoolctl import ThreadpoolController
+from threadpoolctl import OpenBLASController, ThreadpoolController
 
 from fetusmap.errors import BadInput
 
@@ -36,8 +36,18 @@ def one_blas_thread() -> Iterator[None]:
     other's way. The limit holds for the whole process and only one thread may set it, so whoever
     comes meanwhile waits.
     """
-    with _one_at_a_time, _controller().limit(limits=1, user_api="blas"):
-        yield
+    with _one_at_a_time:
+        _release_blas()
+        with _controller().limit(limits=1, user_api="blas"):
+            yield
+        _release_blas()
+
+
+def _release_blas() -> None:
+    """Let any thread set limits again: from threadpoolctl 3.7 on the first one keeps that right."""
+    release = getattr(OpenBLASController, "clear_controlling_thread", None)
+    if release is not None:
+        release(force=True)
 
 
 @cache
