@@ -238,10 +238,8 @@ def test_a_batch_equals_its_bodies_one_by_one(angles, lengths):
     for n in range(3):
         alone = bodies(angles[:, [n]], lengths[:, [n]])
         np.testing.assert_allclose(alone.landmarks_mm, together.landmarks_mm[[n]], atol=1e-12)
-        chosen = together.only(np.array([n]))
-        np.testing.assert_array_equal(chosen.landmarks_mm, together.landmarks_mm[[n]])
         for name, frame in alone.frames.items():
-            np.testing.assert_allclose(chosen.frames[name], frame, atol=1e-12)
+            np.testing.assert_allclose(together.frames[name][[n]], frame, atol=1e-12)
 
 
 @st.composite

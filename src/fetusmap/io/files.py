@@ -30,6 +30,28 @@ def suffix_of(path: Path, known: tuple[str, ...] = VOLUME_SUFFIXES + POSE_SUFFIX
     return next((s for s in known if name.endswith(s) and len(name) > len(s)), "")
 
 
+def format_suffix(path: Path, known: tuple[str, ...], what: str) -> str:
+    """The suffix of a file to be written.
+
+    Args:
+        path: of the file.
+        known: suffixes that name a format.
+        what: is written, for the error.
+
+    Raises:
+        BadInput: another suffix.
+    """
+    suffix = suffix_of(path, known)
+    if not suffix:
+        raise BadInput(
+            path,
+            expected=f"one of {', '.join(known)}",
+            found=repr(path.suffix),
+            remedy=f"choose a {what} format by its suffix",
+        )
+    return suffix
+
+
 def case_name(path: Path) -> str:
     """A case name from a file's stem: letters, digits, dot, dash and underscore only.
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from fetusmap.anatomy import Pose, Skeleton
 from fetusmap.documents import read_json
 from fetusmap.errors import BadInput, UnreadableFile
-from fetusmap.io.files import POSE_SUFFIXES, check_regular_file, suffix_of
+from fetusmap.io.files import POSE_SUFFIXES, check_regular_file, format_suffix, suffix_of
 from fetusmap.io.markups import pose_from_markups, write_markups
 from fetusmap.io.pose_json import pose_from_plain, write_pose_json
 from fetusmap.io.tables import read_landmarks_csv, write_landmarks_csv
@@ -65,12 +65,5 @@ def save_pose(pose: Pose, path: str | Path, *, overwrite: bool = True) -> None:
         BadInput: another suffix, a folder that cannot be written, or an existing file.
     """
     path = Path(path)
-    suffix = suffix_of(path, POSE_SUFFIXES)
-    if not suffix:
-        raise BadInput(
-            path,
-            expected=f"one of {', '.join(POSE_SUFFIXES)}",
-            found=repr(path.suffix),
-            remedy="choose a pose format by its suffix",
-        )
+    suffix = format_suffix(path, POSE_SUFFIXES, "pose")
     WRITERS[suffix](pose, path, overwrite=overwrite)

@@ -21,6 +21,7 @@ from fetusmap.io.files import (
     atomic_path,
     case_name,
     check_regular_file,
+    format_suffix,
     suffix_of,
 )
 from fetusmap.io.header import VolumeHeader, check_geometry, check_shape, check_size, checked_grid
@@ -136,14 +137,7 @@ def save_volume(
             written, or an existing file.
     """
     path = Path(path)
-    suffix = suffix_of(path, WRITABLE_SUFFIXES)
-    if not suffix:
-        raise BadInput(
-            path,
-            expected=f"one of {', '.join(WRITABLE_SUFFIXES)}",
-            found=repr(path.suffix),
-            remedy="choose a volume format by its suffix",
-        )
+    suffix = format_suffix(path, WRITABLE_SUFFIXES, "volume")
     dtype = _written_type(volume, path)
     check_shape(volume.grid.shape, dtype.itemsize, path, limits)
     check_geometry(volume.grid.affine, path, limits)

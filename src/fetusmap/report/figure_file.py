@@ -6,8 +6,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from fetusmap.errors import BadInput
-from fetusmap.io.files import atomic_path, suffix_of
+from fetusmap.io.files import atomic_path, format_suffix
 
 FIGURE_SUFFIXES = (".png", ".svg", ".pdf")
 
@@ -18,16 +17,7 @@ def check_figure_path(path: str | Path) -> str:
     Raises:
         BadInput: another suffix.
     """
-    path = Path(path)
-    suffix = suffix_of(path, FIGURE_SUFFIXES)
-    if not suffix:
-        raise BadInput(
-            path,
-            expected=f"one of {', '.join(FIGURE_SUFFIXES)}",
-            found=repr(path.suffix),
-            remedy="choose a format for the figure by its suffix",
-        )
-    return suffix.removeprefix(".")
+    return format_suffix(Path(path), FIGURE_SUFFIXES, "figure").removeprefix(".")
 
 
 def save_figure(figure: Figure, path: str | Path, *, overwrite: bool = True) -> None:

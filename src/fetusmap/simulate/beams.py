@@ -154,12 +154,6 @@ class BeamLattice:
             )
         ]
 
-    def box_around(
-        self, centers_mm: Points3, radii_mm: FloatArray, margin_mm: float = 0.0
-    ) -> Box | None:
-        """As `boxes_around`, for the hull of (B, 3) balls."""
-        return self.boxes_around(centers_mm[None], radii_mm[None], margin_mm)[0]
-
     def coarsest_step_mm(self, points_mm: Points3) -> FloatArray:
         """(...) largest distance between neighbouring samples around (..., 3) points."""
         r = np.maximum(self.to_beam(points_mm)[..., 0], 0)

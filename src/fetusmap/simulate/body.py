@@ -45,7 +45,7 @@ class Body:
         parts: organs and bones, later ones over earlier ones.
         head: the outer surface of the skull.
         crl_mm: crown-rump length, the scale of everything.
-        ossification: 0 to 1, how much of the skull is bone.
+        ossification: 0 to 1, how much of the skull is bone; above 1 with the knob of that name.
         navel_mm: (3,) where the cord leaves, and the direction in which it does.
         navel_direction: (3,).
     """

@@ -10,7 +10,7 @@ from fetusmap.simulate.body import build_body
 from fetusmap.simulate.draws import Seeds
 from fetusmap.simulate.fetus import check_weeks, draw_fetus
 from fetusmap.simulate.probe import draw_probe
-from fetusmap.simulate.rendering import PRESETS, Drawn
+from fetusmap.simulate.rendering import Drawn, preset_named
 from fetusmap.simulate.scanner import USUAL_PROFILE, Difficulty, profiles
 from fetusmap.simulate.scene import draw_scene
 
@@ -36,17 +36,14 @@ class SimulationSettings:
     def __post_init__(self) -> None:
         """Refuse settings that no case can be drawn from."""
         check_weeks(self.weeks)
-        for what, value, known in (
-            ("preset", self.preset, tuple(PRESETS)),
-            ("scanner profile", self.profile, profiles()),
-        ):
-            if value not in known:
-                raise BadInput(
-                    what,
-                    expected=f"one of {', '.join(known)}",
-                    found=repr(value),
-                    remedy="choose one of them",
-                )
+        preset_named(self.preset)
+        if self.profile not in profiles():
+            raise BadInput(
+                "scanner profile",
+                expected=f"one of {', '.join(profiles())}",
+                found=repr(self.profile),
+                remedy="choose one of them",
+            )
 
 
 def draw_case(settings: SimulationSettings, seeds: Seeds) -> Drawn:

@@ -74,32 +74,30 @@ def simulate_dataset(
                        remedy="ask for more")  # fmt: skip
     Seeds.of_case(seed, 0)
     check_workers(workers)
-    names = [case_name_of(number) for number in range(count)]
-    dealt = (
-        split_by_subject({name: _subject_of(name) for name in names}, dict(splits), seed)
-        if splits
-        else {}
+    subjects = {name: _subject_of(name) for name in map(case_name_of, range(count))}
+    dealt = split_by_subject(subjects, dict(splits), seed) if splits else {}
+    folder = Path(folder)
+    begin = partial(
+        DatasetWriter,
+        folder,
+        name=folder.resolve().name,
+        licence=LICENCE,
+        made_by=dataset_origin(settings, count, seed, splits),
+        resume=True,
     )
-    origin = dataset_origin(settings, count, seed, splits)
-    return _write(Path(folder), settings, origin, seed, workers, dealt, after_case)
+    return _write(begin, dealt, partial(_make, settings, seed, after_case), count, workers)
 
 
 def _write(
-    folder: Path,
-    settings: SimulationSettings,
-    origin: dict[str, JsonValue],
-    seed: int,
-    workers: int,
+    begin: Callable[[], DatasetWriter],
     splits: dict[str, tuple[str, ...]],
-    after_case: AfterCase | None,
+    make: Callable[[_Job], Case],
+    count: int,
+    workers: int,
 ) -> Iterator[Case]:
-    count = int(str(origin["cases"]))
-    with DatasetWriter(
-        folder, name=folder.resolve().name, licence=LICENCE, made_by=origin, resume=True
-    ) as writer:
+    with begin() as writer:
         jobs = (_job(writer, number) for number in range(count))
-        function = partial(_make, settings, seed, after_case)
-        for case in map_in_order(function, jobs, workers):
+        for case in map_in_order(make, jobs, workers):
             writer.adopt(case)
             yield case
         writer.splits = splits

@@ -33,7 +33,7 @@ class Fetus:
         lengths_mm: from joint to joint.
         angles_deg: joint angles, see `joints.toml`.
         posture: what follows from lengths and angles, for one body (A = 1).
-        ossification: 0 to 1, how much of the skeleton is bone.
+        ossification: 0 to 1, how much of the skeleton is bone; above 1 with the knob of that name.
         details: nuchal translucency (mm), curl of the fingers (degrees), and the sizes of heart,
             stomach and bladder (1 is usual).
     """

@@ -185,8 +185,9 @@ def _paint_parts(
 ) -> None:
     """Give the samples of each part its medium, where they are of one of the media `over`.
 
-    Without `over` a part covers anything, or only the body if it lies within it. Parts thinner than
-    the lattice are painted as thick as it, so that none falls between the samples.
+    Without `over` a part covers anything, or only soft media of the body if it lies within it.
+    Parts thinner than the lattice are painted as thick as it, so that none falls between the
+    samples.
     """
     if not parts:
         return

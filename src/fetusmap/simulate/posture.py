@@ -55,11 +55,6 @@ class Posture:
         """(A, 3) positions of a landmark."""
         return np.asarray(self.landmarks_mm[:, load_skeleton().index(landmark)])
 
-    def only(self, chosen: FloatArray) -> Posture:
-        """The bodies chosen by an index or a mask."""
-        frames = {name: frame[chosen] for name, frame in self.frames.items()}
-        return Posture(self.landmarks_mm[chosen], frames)
-
 
 def pose_body(angles: Angles, lengths: Lengths) -> Posture:
     """Place the landmarks of A bodies (forward kinematics).

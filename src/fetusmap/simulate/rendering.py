@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fetusmap.anatomy import Pose, load_skeleton
+from fetusmap.errors import BadInput
 from fetusmap.geometry import Grid, affine_from, invert_affine
 from fetusmap.simulate.beams import BeamLattice
 from fetusmap.simulate.body import Body
@@ -46,6 +47,22 @@ PRESETS = {
     "mid": Preset(0.75, 1.4, (3, 2, 2), 2.8e6),
     "half": Preset(1.0, 1.9, (2, 1, 1), 1.1e6),
 }
+
+
+def preset_named(name: str) -> Preset:
+    """The preset of that name.
+
+    Raises:
+        BadInput: no such preset.
+    """
+    if name not in PRESETS:
+        raise BadInput(
+            "preset",
+            expected=f"one of {', '.join(PRESETS)}",
+            found=repr(name),
+            remedy="choose one of them",
+        )
+    return PRESETS[name]
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,6 +137,9 @@ def render(
         name: of the volume.
         beams: return the beam-space sweep too.
         labels: return the label map too.
+
+    Raises:
+        BadInput: no such preset.
     """
     with one_blas_thread():
         return _render(drawn, preset, name, beams=beams, labels=labels)
@@ -127,12 +147,13 @@ def render(
 
 def true_pose_of(drawn: Drawn, preset: str = "full") -> Pose:
     """The landmarks of a drawn case, without rendering it."""
-    grid = drawn.probe.grid(PRESETS[preset].spacing_mm)
-    return true_pose(drawn, beam_lattice(drawn.probe, grid, PRESETS[preset]), grid)
+    settings = preset_named(preset)
+    grid = drawn.probe.grid(settings.spacing_mm)
+    return true_pose(drawn, beam_lattice(drawn.probe, grid, settings), grid)
 
 
 def _render(drawn: Drawn, preset: str, name: str, *, beams: bool, labels: bool) -> Rendering:
-    settings, probe = PRESETS[preset], drawn.probe
+    settings, probe = preset_named(preset), drawn.probe
     grid = probe.grid(settings.spacing_mm)
     lattice = beam_lattice(probe, grid, settings)
     coarse = lattice.decimated(settings.factors)

@@ -221,14 +221,10 @@ def _thickness(volume_mm3: float, radius_mm: float, limit: float) -> float:
     for _ in range(40):
         middle = (low + high) / 2
         shell = ((radius_mm + middle * profile) ** 3 - radius_mm**3) / 3
-        low, high = (
-            (middle, high)
-            if 2 * np.pi * np.trapezoid(shell, cosine) < volume_mm3
-            else (
-                low,
-                middle,
-            )
-        )
+        if 2 * np.pi * np.trapezoid(shell, cosine) < volume_mm3:
+            low = middle
+        else:
+            high = middle
     return (low + high) / 2
 
 
