@@ -231,6 +231,23 @@ class Grid:
         shape = tuple(-(-n // s) for n, s in zip(self.shape, step, strict=True))
         return self._subgrid(shape, (0, 0, 0), step)
 
+    def pool(self, step: int) -> Grid:
+        """The grid of blocks of `step` voxels along each axis, whose middles are its nodes.
+
+        Raises:
+            BadInput: an axis that is no multiple of the step.
+        """
+        if step < 1 or any(n % step for n in self.shape):
+            raise BadInput(
+                "pool",
+                expected=f"a step that divides the shape {self.shape}",
+                found=f"{step}",
+                remedy="pad or crop first",
+            )
+        middle = np.full(3, (step - 1) / 2)
+        shape = (self.shape[0] // step, self.shape[1] // step, self.shape[2] // step)
+        return Grid(shape, affine_from(self.affine[:3, :3] * step, self.to_world(middle)))
+
     def flip(self, axis: int) -> Grid:
         """The grid of `numpy.flip(array, axis)`.
 

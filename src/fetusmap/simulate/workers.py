@@ -56,7 +56,11 @@ def _controller() -> ThreadpoolController:
 
 
 def map_in_order(
-    function: Callable[[ItemT], ResultT], items: Iterable[ItemT], workers: int
+    function: Callable[[ItemT], ResultT],
+    items: Iterable[ItemT],
+    workers: int,
+    *,
+    background: bool = False,
 ) -> Iterator[ResultT]:
     """`map(function, items)` in several processes, results in the order of the items.
 
@@ -67,12 +71,13 @@ def map_in_order(
         function: importable by name, as are its arguments and results by pickle.
         items: what to work on.
         workers: 0 and 1 work in this process.
+        background: a single worker is a process of its own as well, and works ahead.
 
     Raises:
         BadInput: a negative number of workers, or a worker that was killed.
     """
     check_workers(workers)
-    if workers <= 1:
+    if workers <= (0 if background else 1):
         yield from map(function, items)
         return
     context = multiprocessing.get_context("spawn")

@@ -1,0 +1,185 @@
+"""Two passes over a volume: find the body, then look at it in its own frame.
+
+    whole volume --coarse, sides not told apart--> two peaks per pair
+    peaks        --pose library--> named sides, a few possible body frames
+    each frame   --canonical pass, twice--> 16 landmarks
+    landmarks    --how sure, how like a fetus--> the best frame
+
+The first pass only has to find the body; what is exact comes from the second, for which every
+fetus lies straight, upright and equally large.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from fetusmap.anatomy import PoseLibrary, Skeleton
+from fetusmap.detect.channels import Channels, channel_per_landmark
+from fetusmap.detect.detector import Detector
+from fetusmap.detect.frame import BodyFrame, CanonicalGrid, WholeGrid, frame_of
+from fetusmap.detect.sides import SideHypothesis, name_sides
+from fetusmap.errors import DegenerateAlignment
+from fetusmap.geometry import Grid, angle_between_rotations
+from fetusmap.heatmap import Heatmaps, Peaks, find_peaks
+from fetusmap.types import FloatArray, Points3
+from fetusmap.volume import Volume
+
+PASSES = 2
+LEAST_WEIGHT = 1e-3
+FRAMES = 3
+APART_DEG = 35.0
+APART_TRUNKS = 0.4
+
+
+@dataclass(frozen=True, eq=False)
+class Detection:
+    """What the cascade found, from one body frame.
+
+    Attributes:
+        positions_mm: (N, 3) landmarks.
+        masses: (N,) share of each landmark's heatmap that lies in its peak, 0 to 1.
+        residual: mean distance from the best atlases, trunk lengths.
+        stray: (N,) distance of each landmark from the mean of the best atlases, trunk lengths.
+        frame: in which the landmarks were found.
+        heatmaps: of the last pass.
+    """
+
+    positions_mm: Points3
+    masses: FloatArray
+    residual: float
+    stray: FloatArray
+    frame: BodyFrame
+    heatmaps: Heatmaps
+
+    @property
+    def score(self) -> float:
+        """How well sure peaks and a likely pose go together; larger is better."""
+        return float(self.masses.mean() - self.residual)
+
+
+@dataclass(frozen=True, eq=False)
+class Cascade:
+    """Both detectors and the library between them.
+
+    Attributes:
+        skeleton: of the poses.
+        coarse: one channel per mirror pair, over the whole volume.
+        canonical: one channel per landmark, in the body's frame.
+        library: poses of the skeleton.
+    """
+
+    skeleton: Skeleton
+    coarse: Detector
+    canonical: Detector
+    library: PoseLibrary
+
+    def detect(
+        self,
+        prepared: Volume,
+        *,
+        flip_average: bool = False,
+        coarsen: float = 1.0,
+        half: bool | None = None,
+    ) -> list[Detection]:
+        """Everything that the volume may show, best first; nothing where no frame was found.
+
+        Args:
+            prepared: see `prepare`.
+            flip_average: look at the mirror image as well, sides exchanged, and average.
+            coarsen: the first pass's voxels are this many times larger; saves memory.
+            half: compute in bfloat16; None where that is fast.
+        """
+        detections = [
+            self.refine_frame(prepared, frame, flip_average=flip_average, half=half)
+            for frame in self.find_frames(prepared, coarsen=coarsen, half=half)
+        ]
+        return sorted(detections, key=lambda found: -found.score)
+
+    def find_frames(
+        self, prepared: Volume, *, coarsen: float = 1.0, half: bool | None = None
+    ) -> list[BodyFrame]:
+        """The body frames that fit the coarse peaks best, each unlike the others."""
+        look = self.coarse.look
+        assert isinstance(look, WholeGrid)  # noqa: S101 - the model file says so
+        look = replace(look, spacing_mm=look.spacing_mm * coarsen)
+        grid = look.around(prepared.grid, self.coarse.multiple)
+        peaks = find_peaks(self.coarse.detect(prepared, grid, half=half), count=2)
+        positions, weights = self._slots(peaks)
+        try:
+            hypotheses = name_sides(positions, weights, self.coarse.channels, self.library)
+        except DegenerateAlignment:
+            return []
+        return self._distinct_frames(hypotheses)
+
+    def refine_frame(
+        self,
+        prepared: Volume,
+        frame: BodyFrame,
+        *,
+        flip_average: bool = False,
+        half: bool | None = None,
+    ) -> Detection:
+        """Look in a body frame, and again in the better frame that this gives."""
+        look = self.canonical.look
+        assert isinstance(look, CanonicalGrid)  # noqa: S101
+        for _ in range(PASSES):
+            heatmaps = self._look(prepared, look.of_frame(frame), flip_average, half)
+            peaks = find_peaks(heatmaps)
+            positions, masses = peaks.positions_mm[:, 0], peaks.masses[:, 0]
+            (fit,) = name_sides(positions, masses + LEAST_WEIGHT, self._named, self.library)
+            frame = frame_of(self.skeleton, fit.support_mm) or frame
+        stray = np.linalg.norm(positions - fit.support_mm, axis=1) / frame.trunk_mm
+        return Detection(positions, masses, fit.residual, stray, frame, heatmaps)
+
+    def side_margin(self, detection: Detection) -> float:
+        """How much worse a detection fits the library with all its sides exchanged, trunk lengths.
+
+        Near 0 the pose is its own mirror image as far as the library can tell; below 0 the other
+        side is the likelier one.
+        """
+        order = self.skeleton.mirror_index
+        exchanged, masses = detection.positions_mm[order], detection.masses[order]
+        (fit,) = name_sides(exchanged, masses + LEAST_WEIGHT, self._named, self.library)
+        return fit.residual - detection.residual
+
+    @property
+    def _named(self) -> Channels:
+        return channel_per_landmark(self.skeleton)
+
+    def _look(
+        self, prepared: Volume, grid: Grid, flip_average: bool, half: bool | None
+    ) -> Heatmaps:
+        heatmaps = self.canonical.detect(prepared, grid, half=half)
+        if not flip_average:
+            return heatmaps
+        mirrored = self.canonical.detect(prepared, grid.flip(0), half=half).array.flip(1)
+        exchanged = mirrored[self.skeleton.mirror_index.tolist()]
+        return Heatmaps((heatmaps.array + exchanged) / 2, heatmaps.grid)
+
+    def _slots(self, peaks: Peaks) -> tuple[Points3, FloatArray]:
+        """(N, 3) and (N,): a position and its weight for each landmark, sides not yet named."""
+        positions = np.full((len(self.skeleton), 3), np.nan)
+        weights = np.zeros(len(self.skeleton))
+        for channel, rows in enumerate(self.coarse.channels.rows):
+            for peak, row in enumerate(rows):
+                positions[row] = peaks.positions_mm[channel, peak]
+                weights[row] = np.sqrt(peaks.masses[channel, peak]) + LEAST_WEIGHT
+        return positions, weights
+
+    def _distinct_frames(self, hypotheses: list[SideHypothesis]) -> list[BodyFrame]:
+        chosen: list[BodyFrame] = []
+        for hypothesis in hypotheses:
+            frame = frame_of(self.skeleton, hypothesis.support_mm)
+            if frame is not None and all(_are_apart(frame, other) for other in chosen):
+                chosen.append(frame)
+            if len(chosen) == FRAMES:
+                break
+        return chosen
+
+
+def _are_apart(first: BodyFrame, second: BodyFrame) -> bool:
+    turned = np.degrees(angle_between_rotations(first.axes, second.axes))
+    moved = np.linalg.norm(first.sacrum_mm - second.sacrum_mm) / second.trunk_mm
+    return bool(turned > APART_DEG or moved > APART_TRUNKS)

@@ -1,0 +1,63 @@
+"""A detector: a network, what it looks at, and what its channels show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from fetusmap.detect.channels import Channels
+from fetusmap.detect.frame import CanonicalGrid, WholeGrid
+from fetusmap.detect.preparation import equalize, sample, standardize
+from fetusmap.geometry import Grid
+from fetusmap.heatmap import Heatmaps
+from fetusmap.network import STRIDE, UNet
+from fetusmap.volume import Volume
+
+
+@dataclass(frozen=True, eq=False)
+class Detector:
+    """One pass: a volume on a grid in, a distribution over voxels per channel out.
+
+    Attributes:
+        network: logits at half resolution, in evaluation mode.
+        look: how grids for it are placed.
+        channels: of its output.
+    """
+
+    network: UNet
+    look: WholeGrid | CanonicalGrid
+    channels: Channels
+
+    @property
+    def multiple(self) -> int:
+        """Each axis of a grid must be a multiple of this."""
+        return int(self.network.widths.multiple)
+
+    def detect(self, prepared: Volume, grid: Grid, *, half: bool | None = None) -> Heatmaps:
+        """Heatmaps of a prepared volume on a grid.
+
+        Args:
+            prepared: see `prepare`.
+            grid: each axis a multiple of the network's.
+            half: compute in bfloat16; None where that is fast.
+
+        Returns:
+            Maps whose voxels sum to 1 in each channel, on the grid's blocks of 2 x 2 x 2.
+        """
+        where = next(self.network.parameters())
+        ranks = equalize(sample(prepared, grid))
+        volume = torch.from_numpy(standardize(ranks))[None, None].to(where.device)
+        volume = volume.contiguous(memory_format=torch.channels_last_3d)
+        half = has_fast_bfloat16(where.device) if half is None else half
+        with torch.inference_mode(), torch.autocast(where.device.type, torch.bfloat16, half):
+            logits = self.network(volume)[0].float().cpu()
+        maps = torch.softmax(logits.flatten(1), dim=1).reshape(logits.shape)
+        return Heatmaps(maps, grid.pool(STRIDE))
+
+
+def has_fast_bfloat16(device: torch.device) -> bool:
+    """Whether a device multiplies in bfloat16 faster than in float32."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported())
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())

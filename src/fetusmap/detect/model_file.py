@@ -1,0 +1,228 @@
+"""Model folders: two networks, a pose library, and a card that says what they are.
+
+card.json             what is in the folder, how it was made, how good it is, what it is not for
+coarse.safetensors    weights in half precision
+canonical.safetensors
+poses.safetensors     the pose library
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, JsonValue
+from safetensors import SafetensorError
+from safetensors.torch import load as tensors_from_bytes
+from safetensors.torch import save as bytes_from_tensors
+
+from fetusmap.anatomy import entry_from_skeleton, skeleton_from_entry
+from fetusmap.anatomy.skeleton_file import SkeletonDocument
+from fetusmap.detect.cascade import Cascade
+from fetusmap.detect.channels import Channels, channel_per_landmark, channel_per_pair
+from fetusmap.detect.confidence import Calibration
+from fetusmap.detect.detector import Detector
+from fetusmap.detect.frame import CanonicalGrid, WholeGrid
+from fetusmap.detect.preparation import WORKING_SPACING_MM
+from fetusmap.documents import MAX_JSON_BYTES, Document, Number, Version1, parse_document, read_json
+from fetusmap.errors import BadInput, UnreadableFile
+from fetusmap.io import load_library, save_library
+from fetusmap.io.files import check_regular_file, is_plain_name, sha256_of, write_bytes, write_text
+from fetusmap.network import UNetWidths, build_unet
+
+FORMAT = "fetusmap-model"
+VERSION = 1
+CARD_FILE = "card.json"
+LIBRARY_FILE = "poses.safetensors"
+MAX_WEIGHTS_BYTES = 512 * 1024 * 1024
+DEFAULT_FOLDER = Path(__file__).resolve().parents[1] / "models" / "default"
+LIMITS = (
+    "Trained on simulated volumes only; how well it does on real ones is not known.",
+    "Research software, not a medical device; it must not guide the care of a patient.",
+    "Singleton fetuses of 10 to 14 weeks, whole or nearly whole in the volume.",
+)
+
+
+class PassEntry(Document):
+    """One network of a model.
+
+    Attributes:
+        file: of the weights.
+        sha256: of that file.
+        widths: channels at each level.
+        sigma_voxels: of the Gaussians that it was trained on.
+        spacing_mm: of the input of a pass over the whole volume; None for the canonical pass.
+        step, shape, center: of the canonical grid; None for a pass over the whole volume.
+    """
+
+    file: str
+    sha256: str
+    widths: tuple[Annotated[int, Field(ge=8, multiple_of=8, le=1024)], ...]
+    spacing_mm: Annotated[Number, Field(gt=0.1, lt=10)] | None = None
+    step: Annotated[Number, Field(gt=0.001, lt=1)] | None = None
+    shape: tuple[int, int, int] | None = None
+    center: tuple[Number, Number, Number] | None = None
+
+
+class ModelCard(Document):
+    """What a model folder's `card.json` holds.
+
+    Attributes:
+        name: of the model.
+        skeleton: of its poses.
+        working_spacing_mm: to which every volume is brought first.
+        coarse, canonical: the networks.
+        library: file of the pose library, and its hash.
+        calibration: turns a landmark's peak into a probability.
+        made_by: command, seeds, steps, time and device.
+        metrics: on held-out simulated cases, per landmark.
+        limits: what the model is not for.
+    """
+
+    format: Literal["fetusmap-model"]
+    version: Version1
+    name: str
+    licence: str = "Apache-2.0"
+    skeleton: str | SkeletonDocument
+    working_spacing_mm: Annotated[Number, Field(gt=0.1, lt=10)]
+    coarse: PassEntry
+    canonical: PassEntry
+    library: str
+    library_sha256: str
+    calibration: Calibration
+    made_by: dict[str, JsonValue] = Field(default_factory=dict)
+    metrics: dict[str, JsonValue] = Field(default_factory=dict)
+    limits: tuple[str, ...] = LIMITS
+
+
+def save_model(
+    cascade: Cascade,
+    calibration: Calibration,
+    folder: Path,
+    *,
+    name: str,
+    made_by: dict[str, JsonValue],
+    metrics: dict[str, JsonValue],
+) -> ModelCard:
+    """Write a model folder; the card last, so that a folder with a card is whole.
+
+    Args:
+        cascade: both networks and the library.
+        calibration: of the confidences.
+        folder: is made where it does not exist.
+        name: of the model.
+        made_by: how it was made, plain data.
+        metrics: how good it is, plain data.
+
+    Raises:
+        BadInput: a place that cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    save_library(cascade.library, folder / LIBRARY_FILE, overwrite=True)
+    card = ModelCard(
+        format=FORMAT,
+        version=VERSION,
+        name=name,
+        skeleton=entry_from_skeleton(cascade.skeleton),
+        working_spacing_mm=WORKING_SPACING_MM,
+        coarse=_write_pass(cascade.coarse, folder / "coarse.safetensors"),
+        canonical=_write_pass(cascade.canonical, folder / "canonical.safetensors"),
+        library=LIBRARY_FILE,
+        library_sha256=sha256_of(folder / LIBRARY_FILE),
+        calibration=calibration,
+        made_by=made_by,
+        metrics=metrics,
+    )
+    text = json.dumps(card.model_dump(mode="json", exclude_none=True), indent=1)
+    write_text(folder / CARD_FILE, text + "\n", max_bytes=MAX_JSON_BYTES)
+    return card
+
+
+def load_model(folder: Path) -> tuple[Cascade, ModelCard]:
+    """Read a model folder.
+
+    Raises:
+        UnreadableFile: no model folder, a newer version, or a file that is missing, damaged or
+            another one than the card says.
+        BadInput: a card that is wrong, or a pose library of another skeleton.
+    """
+    path = Path(folder) / CARD_FILE
+    plain = read_json(path)
+    version = plain.get("version") if isinstance(plain, dict) else None
+    if isinstance(version, int) and version > VERSION:
+        raise UnreadableFile(
+            path,
+            expected=f"version {VERSION} of the format",
+            found=f"version {version}",
+            remedy="update FetusMap",
+        )
+    card = parse_document(ModelCard, plain, path)
+    skeleton = skeleton_from_entry(card.skeleton, path)
+    library_path = _checked_file(folder, card.library, card.library_sha256)
+    library = load_library(library_path, skeleton)
+    coarse = _read_pass(folder, card.coarse, channel_per_pair(skeleton))
+    canonical = _read_pass(folder, card.canonical, channel_per_landmark(skeleton))
+    return Cascade(skeleton, coarse, canonical, library), card
+
+
+def _write_pass(detector: Detector, path: Path) -> PassEntry:
+    halves = {
+        name: tensor.detach().cpu().half().contiguous()
+        for name, tensor in detector.network.state_dict().items()
+    }
+    write_bytes(path, bytes_from_tensors(halves))
+    look = detector.look
+    where: dict[str, Any] = (
+        {"spacing_mm": look.spacing_mm}
+        if isinstance(look, WholeGrid)
+        else {"step": look.step, "shape": look.shape, "center": look.center}
+    )
+    widths = detector.network.widths.levels
+    return PassEntry(file=path.name, sha256=sha256_of(path), widths=widths, **where)
+
+
+def _read_pass(folder: Path, entry: PassEntry, channels: Channels) -> Detector:
+    path = _checked_file(folder, entry.file, entry.sha256)
+    network = build_unet(UNetWidths(entry.widths, len(channels)))
+    try:
+        tensors = tensors_from_bytes(path.read_bytes())
+        network.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
+    except (SafetensorError, RuntimeError, OSError) as error:
+        raise UnreadableFile(
+            path,
+            expected=f"weights of widths {entry.widths} for {len(channels)} channels",
+            found="others, or a damaged file",
+            remedy="copy the model folder again",
+        ) from error
+    if entry.spacing_mm is not None:
+        return Detector(network.eval(), WholeGrid(entry.spacing_mm), channels)
+    if entry.step is None or entry.shape is None or entry.center is None:
+        raise UnreadableFile(
+            Path(folder) / CARD_FILE,
+            expected="spacing_mm, or step, shape and center, for each network",
+            found="neither",
+            remedy="copy the model folder again",
+        )
+    return Detector(network.eval(), CanonicalGrid(entry.step, entry.shape, entry.center), channels)
+
+
+def _checked_file(folder: Path, name: str, sha256: str) -> Path:
+    """A file of the folder that has the hash that the card says."""
+    if not is_plain_name(name):
+        raise BadInput(
+            Path(folder) / CARD_FILE,
+            expected="names of files in the same folder",
+            found=repr(name),
+            remedy="copy the model folder again",
+        )
+    path = Path(folder) / name
+    size = check_regular_file(path, follow_links=True)
+    if size > MAX_WEIGHTS_BYTES or sha256_of(path) != sha256:
+        raise UnreadableFile(
+            path,
+            expected=f"the file of the card, SHA-256 {sha256[:12]}...",
+            found="another one, or a damaged one",
+            remedy="copy the model folder again",
+        )
+    return path

@@ -1,0 +1,110 @@
+"""The pose library tells left from right.
+
+A network that does not tell the sides apart leaves two positions for each mirror pair. Anatomy is
+chiral (knees and elbows bend one way), so of all ways to name the sides one fits real poses: each
+is compared with every atlas, and the one whose best atlases lie closest wins.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import product
+
+import numpy as np
+
+from fetusmap.anatomy import PoseLibrary
+from fetusmap.detect.channels import Channels
+from fetusmap.geometry import align_similarity
+from fetusmap.types import FloatArray, IntArray, Points3
+
+SUPPORT = 10
+"""Atlases whose mean residual scores a way of naming the sides."""
+
+FARTHEST = 0.5
+"""A residual counts up to this many trunk lengths: one stray peak must not decide."""
+
+
+@dataclass(frozen=True, eq=False)
+class SideHypothesis:
+    """One way of naming the sides.
+
+    Attributes:
+        positions_mm: (N, 3) the detected positions under their names.
+        weights: (N,) how much each of them counts.
+        support_mm: (N, 3) mean of the best atlases, aligned to them.
+        residual: mean distance of the best atlases, trunk lengths of the support.
+    """
+
+    positions_mm: Points3
+    weights: FloatArray
+    support_mm: Points3
+    residual: float
+
+
+def name_sides(
+    positions_mm: Points3, weights: FloatArray, channels: Channels, library: PoseLibrary
+) -> list[SideHypothesis]:
+    """All ways of naming the sides, best first.
+
+    Each is scored by the mean distance of its ten best atlases after a similarity alignment, which
+    leaves the size of the fetus open.
+
+    Args:
+        positions_mm: (N, 3), a pair's two peaks in either order; NaN where there is none.
+        weights: (N,) of the landmarks in the alignment.
+        channels: whose pairs may be exchanged.
+        library: of the skeleton.
+
+    Raises:
+        DegenerateAlignment: fewer than three landmarks with a position.
+    """
+    orders = _orders(channels, len(positions_mm))
+    atlases = library.positions_mm.astype(np.float64)
+    # Naming the target's sides anew is naming the atlases' sides anew.
+    sources = atlases[:, orders].transpose(1, 0, 2, 3)  # (H, A, N, 3)
+    aligned = align_similarity(sources, positions_mm, weights)
+    trunk = np.linalg.norm(
+        atlases[:, library.skeleton.index("neck")] - atlases[:, library.skeleton.index("sacrum")],
+        axis=1,
+    )
+    scale = aligned.scale * trunk  # (H, A) mm
+    share = np.where(np.isfinite(positions_mm[:, 0]), weights, 0.0)
+    share = share / share.sum()
+    near = np.minimum(np.nan_to_num(aligned.residuals_mm) / scale[..., None], FARTHEST)
+    scores = near @ share  # (H, A)
+    best = np.argpartition(scores, SUPPORT, axis=1)[:, :SUPPORT]
+    means = np.take_along_axis(scores, best, axis=1).mean(axis=1)
+    every = np.arange(len(orders))[:, None]
+    chosen = replace(
+        aligned,
+        rotation=aligned.rotation[every, best],
+        translation=aligned.translation[every, best],
+        scale=aligned.scale[every, best],
+    )
+    supports = chosen.apply(sources[every, best]).mean(axis=1)  # (H, N, 3)
+    return [
+        _hypothesis(orders[h], supports[h], means[h], positions_mm, weights)
+        for h in np.argsort(means)
+    ]
+
+
+def _orders(channels: Channels, count: int) -> IntArray:
+    """(H, N) rows of the landmark that each slot holds, for every choice of exchanged pairs."""
+    pairs = [rows for rows in channels.rows if len(rows) == 2]
+    orders = np.tile(np.arange(count), (2 ** len(pairs), 1))
+    for order, exchanged in zip(orders, product((False, True), repeat=len(pairs)), strict=True):
+        for (left, right), swap in zip(pairs, exchanged, strict=True):
+            if swap:
+                order[[left, right]] = right, left
+    return orders
+
+
+def _hypothesis(
+    order: IntArray,
+    support: Points3,
+    residual: float,
+    positions_mm: Points3,
+    weights: FloatArray,
+) -> SideHypothesis:
+    """Positions and support under the names of one order, which is its own inverse."""
+    return SideHypothesis(positions_mm[order], weights[order], support[order], float(residual))

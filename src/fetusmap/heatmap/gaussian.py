@@ -1,0 +1,168 @@
+"""Landmarks to heatmaps and back: `encode` and `find_peaks` are inverse, below the voxel, in mm.
+
+A channel may show several landmarks, such as the left and the right knee: it is a mixture of
+Gaussians then, and its two highest peaks are read back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+
+from fetusmap.errors import BadInput
+from fetusmap.geometry import Grid
+from fetusmap.types import ArrayLike, FloatArray, Points3
+
+REACH = 2
+"""Voxels to each side of a maximum that count as its peak, and that no other peak may take."""
+
+FLOOR = 1e-12
+
+
+@dataclass(frozen=True, eq=False)
+class Heatmaps:
+    """One map per channel on a grid.
+
+    Attributes:
+        array: (C, I, J, K) float32 tensor, each channel non-negative.
+        grid: where the voxels are, LPS mm.
+
+    Raises:
+        BadInput: an array that does not fit the grid.
+    """
+
+    array: torch.Tensor
+    grid: Grid
+
+    def __post_init__(self) -> None:
+        if self.array.ndim != 4 or tuple(self.array.shape[1:]) != self.grid.shape:
+            raise BadInput(
+                "heatmaps",
+                expected=f"channels of the grid's shape {self.grid.shape}",
+                found=f"shape {tuple(self.array.shape)}",
+                remedy="give the grid of the heatmaps, not that of the network's input",
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class Peaks:
+    """The highest local maxima of each channel, highest first.
+
+    Attributes:
+        positions_mm: (C, P, 3) world points; NaN where a channel has fewer maxima.
+        heights: (C, P) value of the map at the maximum's voxel; 0 where there is none.
+        masses: (C, P) sum of the map over the voxels of the peak, as a part of the channel's sum.
+    """
+
+    positions_mm: Points3
+    heights: FloatArray
+    masses: FloatArray
+
+
+def encode(
+    positions_mm: ArrayLike, grid: Grid, sigma_mm: float, channels: Sequence[Sequence[int]]
+) -> NDArray[np.float32]:
+    """Write landmarks as Gaussians of height 1; the inverse of `find_peaks`.
+
+    Args:
+        positions_mm: (N, 3) landmarks; NaN for an absent one.
+        grid: of the heatmaps, with right angles between its axes.
+        sigma_mm: standard deviation of each Gaussian.
+        channels: for each channel the rows of the landmarks that it shows.
+
+    Returns:
+        (C, I, J, K) float32; in each channel the sum of the Gaussians of its landmarks, 0 for an
+        absent one and for one that lies outside the grid's box.
+    """
+    points = np.asarray(positions_mm, dtype=np.float64)
+    index = grid.to_index(points)
+    inside = grid.contains(points)
+    maps = np.zeros((len(channels), *grid.shape), dtype=np.float32)
+    for channel, rows in zip(maps, channels, strict=True):
+        for row in rows:
+            if inside[row]:
+                falls = [
+                    np.exp(
+                        -0.5 * ((np.arange(n) - index[row, a]) * grid.spacing_mm[a] / sigma_mm) ** 2
+                    )
+                    for a, n in enumerate(grid.shape)
+                ]
+                plane = (falls[1][:, None] * falls[2]).astype(np.float32)
+                channel += falls[0].astype(np.float32)[:, None, None] * plane
+    return maps
+
+
+def find_peaks(heatmaps: Heatmaps, count: int = 1) -> Peaks:
+    """Read the highest peaks of each channel, below the voxel.
+
+    A peak is a voxel that is highest within two voxels of itself. Around it the map is smoothed
+    with the binomial kernel (1 2 1)/4 along each axis, and the top of the parabola through the
+    logarithm of three neighbours gives the offset along each axis: exact for a Gaussian, smoothed
+    or not (distribution-aware decoding, Zhang et al. 2020, without its mixed terms). At the border
+    of the box, where a neighbour is missing, the voxel itself stands in for it.
+
+    Args:
+        heatmaps: non-negative maps.
+        count: how many peaks of each channel.
+    """
+    maps = heatmaps.array.float()
+    channels = len(maps)
+    size = 2 * REACH + 1
+    highest = F.max_pool3d(maps[None], size, stride=1, padding=REACH)[0]
+    candidates = torch.where((maps == highest) & (maps > 0), maps, torch.zeros_like(maps))
+    heights, flat = candidates.flatten(1).topk(min(count, candidates[0].numel()), dim=1)
+    strides = torch.tensor([maps.shape[2] * maps.shape[3], maps.shape[3], 1])
+    index = torch.stack(
+        [
+            flat // strides[0],
+            flat % strides[0] // strides[1],
+            flat % strides[1],
+        ],
+        dim=-1,
+    )  # (C, P, 3)
+    local = F.avg_pool3d(maps[None], size, stride=1, padding=REACH)[0] * size**3
+    masses = local.flatten(1).gather(1, flat) / maps.sum(dim=(1, 2, 3)).clamp(min=FLOOR)[:, None]
+    positions = heatmaps.grid.to_world((index + _offsets(maps, index)).double().numpy())
+    found = (heights > 0).numpy()
+    positions[~found] = np.nan
+    lacking = count - positions.shape[1]
+    padded = ((0, 0), (0, lacking))
+    return Peaks(
+        np.pad(positions, (*padded, (0, 0)), constant_values=np.nan).reshape(channels, count, 3),
+        np.pad(heights.double().numpy() * found, padded),
+        np.pad(masses.double().numpy() * found, padded),
+    )
+
+
+def _offsets(maps: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+    """(C, P, 3) sub-voxel offset of each peak from its voxel, within half a voxel."""
+    window = _windows(maps, index)
+    for axis in (2, 3, 4):
+        low, middle, high = (window.narrow(axis, start, 3) for start in range(3))
+        window = (low + 2 * middle + high) / 4
+    logs = torch.log(window.clamp(min=FLOOR))  # (C, P, 3, 3, 3)
+    center = logs[:, :, 1, 1, 1]
+    offsets = []
+    for low, high in (
+        (logs[:, :, 0, 1, 1], logs[:, :, 2, 1, 1]),
+        (logs[:, :, 1, 0, 1], logs[:, :, 1, 2, 1]),
+        (logs[:, :, 1, 1, 0], logs[:, :, 1, 1, 2]),
+    ):
+        bend = low - 2 * center + high
+        offset = torch.where(bend < -1e-6, 0.5 * (low - high) / bend, torch.zeros_like(bend))
+        offsets.append(offset.clamp(-0.5, 0.5))
+    return torch.stack(offsets, dim=-1)
+
+
+def _windows(maps: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+    """(C, P, 5, 5, 5) voxels around each index; beyond the border the nearest one."""
+    padded = F.pad(maps[None], (REACH,) * 6, mode="replicate")[0]
+    steps = torch.arange(2 * REACH + 1)
+    i, j, k = (index[..., a, None] + steps for a in range(3))
+    channel = torch.arange(len(maps))[:, None, None, None, None]
+    return padded[channel, i[..., :, None, None], j[..., None, :, None], k[..., None, None, :]]

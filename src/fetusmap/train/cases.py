@@ -1,0 +1,110 @@
+"""Cases to train on, from the simulator or a dataset, prepared once and kept in a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save
+
+from fetusmap.anatomy import Pose
+from fetusmap.dataset import Case
+from fetusmap.detect import prepare
+from fetusmap.geometry import Grid
+from fetusmap.io.files import write_bytes
+from fetusmap.simulate import HARD, SimulationSettings, simulate_case
+from fetusmap.types import BoolArray, Points3
+from fetusmap.volume import Volume
+
+KINDS = (
+    *(SimulationSettings(preset="half"),) * 5,
+    SimulationSettings(preset="mid"),
+    *(SimulationSettings(preset="half", difficulty=HARD),) * 2,
+)
+"""Of eight simulated cases five are usual ones, one is scanned finer (brought to the same spacing,
+its speckle is much the same), and two have every difficulty at its bad end."""
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingCase:
+    """A prepared volume with its landmarks.
+
+    Attributes:
+        array: (I, J, K) uint8, see `prepare`.
+        grid: where it is.
+        positions_mm: (N, 3) landmarks; NaN where absent.
+        visible: (N,) whether the annotation vouches for the landmark.
+    """
+
+    array: NDArray[np.uint8]
+    grid: Grid
+    positions_mm: Points3
+    visible: BoolArray
+
+    @classmethod
+    def from_volume(cls, volume: Volume, pose: Pose) -> TrainingCase:
+        """Prepare a volume for training."""
+        prepared = prepare(volume)
+        visible = pose.present & (pose.confidence > 0)
+        return cls(prepared.array, prepared.grid, pose.positions_mm, visible)
+
+
+MakeCase = Callable[[int], TrainingCase]
+"""Makes training case `number`, a function of the number alone."""
+
+
+def simulated_cases(seed: int) -> MakeCase:
+    """Endless simulated cases: scanner, scene and fetus drawn anew for each."""
+    return partial(_simulate, seed)
+
+
+def _simulate(seed: int, number: int) -> TrainingCase:
+    made = simulate_case(KINDS[number % len(KINDS)], seed, number)
+    return TrainingCase.from_volume(made.volume, made.pose)
+
+
+def dataset_cases(cases: tuple[Case, ...]) -> MakeCase:
+    """The annotated cases of a dataset, over and over."""
+    return partial(_load, cases)
+
+
+def _load(cases: tuple[Case, ...], number: int) -> TrainingCase:
+    case = cases[number % len(cases)]
+    return TrainingCase.from_volume(case.load_volume(), case.load_pose())
+
+
+def cached(make: MakeCase, folder: Path, number: int) -> TrainingCase:
+    """Case `number` from its file in the folder; made and written there where it is missing.
+
+    Whoever comes second finds the file; two who come at once write the same bytes.
+    """
+    path = folder / f"{number:06d}.safetensors"
+    try:
+        return _read(path)
+    except (OSError, SafetensorError):
+        case = make(number)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_bytes(path, _bytes_of(case))
+        return case
+
+
+def _read(path: Path) -> TrainingCase:
+    arrays = load_file(path)
+    grid = Grid(arrays["array"].shape, arrays["affine"])
+    return TrainingCase(arrays["array"], grid, arrays["positions_mm"], arrays["visible"])
+
+
+def _bytes_of(case: TrainingCase) -> bytes:
+    return save(
+        {
+            "array": np.ascontiguousarray(case.array),
+            "affine": np.ascontiguousarray(case.grid.affine),
+            "positions_mm": np.ascontiguousarray(case.positions_mm),
+            "visible": case.visible,
+        }
+    )

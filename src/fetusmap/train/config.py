@@ -1,0 +1,56 @@
+"""Everything that decides how a network is trained, with the reason beside each default."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from fetusmap.documents import Document
+
+StageName = Literal["coarse", "canonical"]
+
+
+class TrainingConfig(Document):
+    """The configuration of one run; written into the run folder before the first step.
+
+    Attributes:
+        stage: which pass of the cascade the network is for.
+        seed: of the weights and of every sample.
+        steps: optimiser steps; None until the first steps have told how many fit into `minutes`.
+        minutes: of training, when `steps` is None.
+        batch: volumes per step. Two fill two cores; group normalisation does not ask for more.
+        learning_rate: after the warm-up; 1.5e-3 to 4e-3 do equally well.
+        warmup: steps of linearly growing learning rate.
+        decay_part: last part of the steps, over which the learning rate falls to 0 linearly.
+        weight_decay: of the kernels, decoupled.
+        clip: largest norm of the gradient.
+        average: decay of the moving average of the weights, which is what is kept.
+        sigma_voxels: standard deviation of the target Gaussians, heatmap voxels.
+        widths: channels at each level of the network.
+        cases: size of the pool of simulated cases; every sample is one of them, seen anew.
+        case_seed: of the pool.
+        validation_cases: held-out cases, from a seed of their own.
+        validate_every: steps.
+        checkpoint_minutes: between checkpoints.
+    """
+
+    stage: StageName
+    seed: int = 0
+    steps: Annotated[int, Field(ge=1)] | None = None
+    minutes: Annotated[float, Field(gt=0)] = 60.0
+    batch: Annotated[int, Field(ge=1)] = 2
+    learning_rate: Annotated[float, Field(gt=0)] = 2e-3
+    warmup: Annotated[int, Field(ge=0)] = 200
+    decay_part: Annotated[float, Field(ge=0, le=1)] = 0.3
+    weight_decay: Annotated[float, Field(ge=0)] = 1e-2
+    clip: Annotated[float, Field(gt=0)] = 3.0
+    average: Annotated[float, Field(ge=0, lt=1)] = 0.998
+    sigma_voxels: Annotated[float, Field(gt=0)] = 1.0
+    widths: tuple[int, ...] = (32, 64, 128, 160)
+    cases: Annotated[int, Field(ge=1)] = 6000
+    case_seed: int = 1
+    validation_cases: Annotated[int, Field(ge=0)] = 48
+    validation_seed: int = 2
+    validate_every: Annotated[int, Field(ge=1)] = 1000
+    checkpoint_minutes: Annotated[float, Field(ge=0)] = 4.0

@@ -1,0 +1,69 @@
+"""Training samples without end, each a function of the seed and its number."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from functools import partial
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+
+from fetusmap.anatomy import Skeleton
+from fetusmap.simulate.workers import map_in_order
+from fetusmap.train.augment import DrawGrid, Sample, apply_augmentation, draw_augmentation
+from fetusmap.train.cases import MakeCase, cached
+
+ATTEMPTS = 100
+
+
+@dataclass(frozen=True)
+class SampleSource:
+    """Where samples come from.
+
+    Attributes:
+        make_case: makes training case `number`.
+        folder: keeps the cases.
+        cases: numbers below this are drawn.
+        skeleton: names the landmarks.
+        draw_grid: where to look.
+        seed: of all draws.
+    """
+
+    make_case: MakeCase
+    folder: Path
+    cases: int
+    skeleton: Skeleton
+    draw_grid: DrawGrid
+    seed: int
+
+    def sample(self, number: int) -> Sample:
+        """Sample `number`: a random case, seen as drawn; the same whatever came before."""
+        rng = np.random.Generator(np.random.SFC64(np.random.SeedSequence((self.seed, number))))
+        for _ in range(ATTEMPTS):
+            case = cached(self.make_case, self.folder, int(rng.integers(self.cases)))
+            drawn = draw_augmentation(rng, case, self.draw_grid)
+            if drawn is not None:
+                return apply_augmentation(case, drawn, self.skeleton)
+        raise AssertionError
+
+
+def stream_samples(
+    source: SampleSource, *, first: int = 0, step: int = 1, workers: int = 1
+) -> Generator[Sample]:
+    """Samples `first`, `first + step`, ... in order, made ahead by other processes.
+
+    Args:
+        source: of the samples.
+        first: number of the first one.
+        step: between numbers; processes that train together take every n-th.
+        workers: processes; 0 makes each sample when it is asked for.
+    """
+    yield from map_in_order(
+        partial(_sample, source), count(first, step), workers, background=workers > 0
+    )
+
+
+def _sample(source: SampleSource, number: int) -> Sample:
+    return source.sample(number)

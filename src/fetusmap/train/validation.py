@@ -1,0 +1,75 @@
+"""Validation on held-out simulated cases: the loss, and errors in millimetres."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import nn
+
+from fetusmap.detect import Channels
+from fetusmap.heatmap import Heatmaps, find_peaks
+from fetusmap.train.batches import batch_of
+from fetusmap.train.config import TrainingConfig
+from fetusmap.train.losses import voxel_cross_entropy
+from fetusmap.train.samples import SampleSource
+from fetusmap.types import FloatArray
+
+
+@torch.no_grad()
+def validate(
+    network: nn.Module, source: SampleSource, channels: Channels, config: TrainingConfig
+) -> dict[str, float]:
+    """Loss and errors of a network over the first samples of a source.
+
+    Where a channel shows two landmarks, its two peaks are matched with them in the order that
+    fits better: telling the sides apart is not the network's task.
+
+    Args:
+        network: with the averaged weights.
+        source: of held-out cases.
+        channels: of the network.
+        config: how many samples, and the width of the targets.
+    """
+    device = next(network.parameters()).device
+    losses, errors = [], []
+    for number in range(config.validation_cases):
+        batch = batch_of([source.sample(number)], channels, config.sigma_voxels)
+        with torch.autocast(device.type, dtype=torch.bfloat16):
+            logits = network(batch.volumes.to(device)).float().cpu()
+        losses.append(float(voxel_cross_entropy(logits, batch.targets)))
+        maps = torch.softmax(logits[0].flatten(1), dim=1).reshape(logits[0].shape)
+        peaks = find_peaks(Heatmaps(maps, batch.grids[0]), count=2)
+        errors.append(matched_errors(peaks.positions_mm, batch.positions_mm[0], channels))
+    found = np.array(errors)  # (V, N)
+    return {
+        "validation_loss": float(np.mean(losses)),
+        "validation_mm": float(np.nanmean(found)),
+        "validation_median_mm": float(np.nanmedian(found)),
+        "validation_within_10_mm": float(np.mean(found[np.isfinite(found)] < 10)),
+    }
+
+
+def matched_errors(
+    peaks_mm: FloatArray, positions_mm: FloatArray, channels: Channels
+) -> FloatArray:
+    """(N,) distance of each landmark from its channel's peak, mm; NaN where it is not in view.
+
+    Args:
+        peaks_mm: (C, P, 3), highest first.
+        positions_mm: (N, 3).
+        channels: which landmarks each channel shows.
+    """
+    errors = np.full(len(positions_mm), np.nan)
+    for peaks, rows in zip(peaks_mm, channels.rows, strict=True):
+        truth = positions_mm[list(rows)]
+        known = np.isfinite(truth).all(axis=1)
+        if known.sum() < 2:
+            rows_known = np.array(rows)[known]
+            errors[rows_known] = np.linalg.norm(peaks[0] - truth[known], axis=1)
+            continue
+        straight, crossed = (
+            np.linalg.norm(order - truth, axis=1) for order in (peaks[:2], peaks[1::-1])
+        )
+        straight, crossed = (np.nan_to_num(e, nan=99.0) for e in (straight, crossed))
+        errors[list(rows)] = min(straight, crossed, key=np.sum)
+    return errors
