@@ -39,7 +39,7 @@ from fetusmap.simulate.beams import BeamLattice, row_blocks
 from fetusmap.simulate.pointspread import PointSpread, spread_across, spread_along
 from fetusmap.simulate.scan_conversion import scan_convert
 from fetusmap.simulate.shapes import Field
-from fetusmap.simulate.workers import one_blas_thread
+from fetusmap.workers import one_blas_thread
 
 SEED = 0
 CASES = 12

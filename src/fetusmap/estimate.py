@@ -15,7 +15,6 @@ from fetusmap._version import __version__
 from fetusmap.anatomy import Pose
 from fetusmap.detect import (
     DEFAULT_FOLDER,
-    Calibration,
     Cascade,
     Detection,
     ModelCard,
@@ -39,8 +38,10 @@ LADDER: tuple[tuple[str, bool | None, float], ...] = (
 )
 """What is tried in turn when memory runs out: note, bfloat16, how much coarser."""
 
+LIKELY_FETUS = 0.5
+CERTAIN_SIDES = 0.9
 DOUBTFUL = 0.5
-"""Below this score a case's quality is said to be low."""
+"""Below these probabilities a reason is given."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,15 +148,17 @@ class PoseEstimator:
         confidence = calibration.landmark.probability(
             landmark_features(best.masses, best.stray, margin, best.residual)
         )
-        score = float(
-            calibration.case.probability(case_features(best.masses, margin, best.residual))
+        features = case_features(best.masses, margin, best.residual)
+        fetus, sides, score = (
+            float(logistic.probability(features))
+            for logistic in (calibration.fetus, calibration.sides, calibration.case)
         )
         outside = [n for n, there in zip(skeleton.landmarks, inside, strict=True) if not there]
         quality = {
-            "score": round(score, 4),
-            "reasons": _reasons(margin, score, outside, calibration),
-            "residual": round(best.residual, 4),
-            "side_margin": round(margin, 4),
+            "score": round(fetus * score, 4),
+            "fetus": round(fetus, 4),
+            "sides": round(sides, 4),
+            "reasons": _reasons(fetus, sides, score, outside),
         }
         return Pose(
             skeleton, best.positions_mm, np.where(inside, confidence, 0.0), quality, provenance
@@ -170,14 +173,12 @@ def input_sha256(volume: Volume) -> str:
     return digest.hexdigest()
 
 
-def _reasons(
-    margin: float, score: float, outside: list[str], calibration: Calibration
-) -> list[JsonValue]:
+def _reasons(fetus: float, sides: float, score: float, outside: list[str]) -> list[JsonValue]:
     """Why to doubt a case, in words; none for a good one."""
-    if score < calibration.no_fetus_below:
+    if fetus < LIKELY_FETUS:
         return [NO_FETUS]
     reasons: list[JsonValue] = [f"{name} lies outside the volume" for name in outside]
-    if margin < calibration.uncertain_side_below:
+    if sides < CERTAIN_SIDES:
         reasons.append("left and right are uncertain: the mirrored pose fits nearly as well")
     if score < DOUBTFUL:
         reasons.append("the detection is doubtful: check every landmark")

@@ -21,6 +21,8 @@ from fetusmap.errors import FetusmapError, one_line
 
 # Name: (module with a Typer app of one command or more, line for the overview).
 COMMANDS = {
+    "predict": ("fetusmap.cli.predict", "Find the pose of the fetus in each volume."),
+    "train": ("fetusmap.cli.train", "Train the networks that `predict` uses."),
     "info": ("fetusmap.cli.info", "Say what a file is, where its voxels are, and what is wrong."),
     "convert": ("fetusmap.cli.convert", "Convert volumes, poses, and folders of annotated cases."),
     "simulate": ("fetusmap.cli.simulate", "Simulate volumes of fetuses with exact landmarks."),

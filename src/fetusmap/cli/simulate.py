@@ -26,13 +26,13 @@ from fetusmap.simulate import (
     Difficulty,
     Rendering,
     SimulationSettings,
-    available_processors,
     dataset_origin,
     profiles,
     simulate_dataset,
 )
 from fetusmap.simulate.fetus import OLDEST_WEEKS, YOUNGEST_WEEKS
 from fetusmap.volume import Volume
+from fetusmap.workers import available_processors
 
 SHEET_FILE = "contact-sheet.png"
 ON_SHEET = 24

@@ -1,13 +1,11 @@
 """How sure a detection is: per landmark a probability, per case a score with its reasons.
 
-A landmark's confidence is the probability that it lies within 5 mm of where it is, a case's score
-the probability that its mean error is below 5 mm and its sides are right. Both are logistic in a
-few numbers that the cascade has at hand, and are fitted on held-out cases.
+A landmark's confidence is the probability that it is off by less than 5 mm, a case's score the
+probability that its mean error is below 5 mm and its sides are right. Both are logistic in a few
+numbers that the cascade has at hand, and are fitted on held-out cases.
 """
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import numpy as np
 from scipy.optimize import minimize
@@ -32,21 +30,23 @@ class Logistic(Document):
 
 
 class Calibration(Document):
-    """What turns features into probabilities.
+    """What turns features into probabilities; each was fitted on held-out cases.
 
     Attributes:
-        landmark: from `landmark_features`.
-        case: from `case_features`.
-        no_fetus_below: a case's score below which no fetus is seen.
-        uncertain_side_below: the side margin below which left and right are uncertain.
-        cases: how many held-out cases it was fitted on.
+        landmark: that a landmark lies within 5 mm, from `landmark_features`.
+        case: that the mean error is below 5 mm and the sides are right, from `case_features`.
+        fetus: that the volume shows a fetus at all, likewise.
+        sides: that left and right are not exchanged, likewise.
+        cases: how many cases showed a fetus.
+        empty_cases: how many did not.
     """
 
     landmark: Logistic
     case: Logistic
-    no_fetus_below: Number
-    uncertain_side_below: Number
+    fetus: Logistic
+    sides: Logistic
     cases: int
+    empty_cases: int
 
 
 def landmark_features(
@@ -81,16 +81,15 @@ def case_features(masses: FloatArray, margin: float, residual: float) -> FloatAr
     )
 
 
-def fit_logistic(features: Sequence[FloatArray], outcomes: BoolArray) -> Logistic:
+def fit_logistic(features: FloatArray, outcomes: BoolArray) -> Logistic:
     """Maximum likelihood with a small ridge on standardised features.
 
     Args:
         features: (M, F).
         outcomes: (M,) whether it came true.
     """
-    matrix = np.asarray(features, dtype=np.float64)
-    mean, sd = matrix.mean(axis=0), matrix.std(axis=0) + 1e-9
-    scaled = (matrix - mean) / sd
+    mean, sd = features.mean(axis=0), features.std(axis=0) + 1e-9
+    scaled = (features - mean) / sd
     sign = np.where(outcomes, 1.0, -1.0)
 
     def loss(x: FloatArray) -> tuple[float, FloatArray]:
@@ -100,7 +99,7 @@ def fit_logistic(features: Sequence[FloatArray], outcomes: BoolArray) -> Logisti
         gradient = np.append(slope.sum(), slope @ scaled + 2 * RIDGE * x[1:] / len(sign))
         return float(value), gradient
 
-    found = minimize(loss, np.zeros(matrix.shape[1] + 1), jac=True, method="L-BFGS-B").x
+    found = minimize(loss, np.zeros(features.shape[1] + 1), jac=True, method="L-BFGS-B").x
     weights = found[1:] / sd
     return Logistic(
         intercept=float(found[0] - weights @ mean), weights=tuple(float(w) for w in weights)

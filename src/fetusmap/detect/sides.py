@@ -12,13 +12,16 @@ from itertools import product
 
 import numpy as np
 
-from fetusmap.anatomy import PoseLibrary
+from fetusmap.anatomy import PoseLibrary, Skeleton
 from fetusmap.detect.channels import Channels
 from fetusmap.geometry import align_similarity
 from fetusmap.types import FloatArray, IntArray, Points3
 
 SUPPORT = 10
 """Atlases whose mean residual scores a way of naming the sides."""
+
+PROMISING = 16
+FEW_ATLASES = 250
 
 FARTHEST = 0.5
 """A residual counts up to this many trunk lengths: one stray peak must not decide."""
@@ -44,10 +47,11 @@ class SideHypothesis:
 def name_sides(
     positions_mm: Points3, weights: FloatArray, channels: Channels, library: PoseLibrary
 ) -> list[SideHypothesis]:
-    """All ways of naming the sides, best first.
+    """The best ways of naming the sides, best first.
 
     Each is scored by the mean distance of its ten best atlases after a similarity alignment, which
-    leaves the size of the fetus open.
+    leaves the size of the fetus open. All ways are scored with a few atlases, the most promising
+    ones with all of them.
 
     Args:
         positions_mm: (N, 3), a pair's two peaks in either order; NaN where there is none.
@@ -60,20 +64,40 @@ def name_sides(
     """
     orders = _orders(channels, len(positions_mm))
     atlases = library.positions_mm.astype(np.float64)
-    # Naming the target's sides anew is naming the atlases' sides anew.
+    if len(orders) > PROMISING:
+        few = atlases[:: max(1, len(atlases) // FEW_ATLASES)]
+        scores, _ = _fit(positions_mm, weights, few, orders, library.skeleton)
+        orders = orders[np.argsort(scores)[:PROMISING]]
+    scores, supports = _fit(positions_mm, weights, atlases, orders, library.skeleton)
+    return [
+        # An order is its own inverse.
+        SideHypothesis(positions_mm[order], weights[order], support[order], float(score))
+        for score, order, support in sorted(
+            zip(scores, orders, supports, strict=True), key=lambda found: found[0]
+        )
+    ]
+
+
+def _fit(
+    positions_mm: Points3,
+    weights: FloatArray,
+    atlases: Points3,
+    orders: IntArray,
+    skeleton: Skeleton,
+) -> tuple[FloatArray, Points3]:
+    """(H,) mean distance of the best atlases, trunk lengths, and (H, N, 3) their mean, per order.
+
+    Naming the sides of the positions anew is naming those of the atlases anew.
+    """
     sources = atlases[:, orders].transpose(1, 0, 2, 3)  # (H, A, N, 3)
     aligned = align_similarity(sources, positions_mm, weights)
-    trunk = np.linalg.norm(
-        atlases[:, library.skeleton.index("neck")] - atlases[:, library.skeleton.index("sacrum")],
-        axis=1,
-    )
-    scale = aligned.scale * trunk  # (H, A) mm
+    sacrum, _, neck = skeleton.indices(skeleton.trunk or ())
+    trunk = aligned.scale * np.linalg.norm(atlases[:, neck] - atlases[:, sacrum], axis=1)  # (H, A)
     share = np.where(np.isfinite(positions_mm[:, 0]), weights, 0.0)
-    share = share / share.sum()
-    near = np.minimum(np.nan_to_num(aligned.residuals_mm) / scale[..., None], FARTHEST)
-    scores = near @ share  # (H, A)
-    best = np.argpartition(scores, SUPPORT, axis=1)[:, :SUPPORT]
-    means = np.take_along_axis(scores, best, axis=1).mean(axis=1)
+    near = np.minimum(np.nan_to_num(aligned.residuals_mm) / trunk[..., None], FARTHEST)
+    scores = near @ (share / share.sum())  # (H, A)
+    count = min(SUPPORT, len(atlases))
+    best = np.argpartition(scores, count - 1, axis=1)[:, :count]
     every = np.arange(len(orders))[:, None]
     chosen = replace(
         aligned,
@@ -81,11 +105,8 @@ def name_sides(
         translation=aligned.translation[every, best],
         scale=aligned.scale[every, best],
     )
-    supports = chosen.apply(sources[every, best]).mean(axis=1)  # (H, N, 3)
-    return [
-        _hypothesis(orders[h], supports[h], means[h], positions_mm, weights)
-        for h in np.argsort(means)
-    ]
+    supports = chosen.apply(sources[every, best]).mean(axis=1)
+    return scores[every, best].mean(axis=1), np.asarray(supports)
 
 
 def _orders(channels: Channels, count: int) -> IntArray:
@@ -97,14 +118,3 @@ def _orders(channels: Channels, count: int) -> IntArray:
             if swap:
                 order[[left, right]] = right, left
     return orders
-
-
-def _hypothesis(
-    order: IntArray,
-    support: Points3,
-    residual: float,
-    positions_mm: Points3,
-    weights: FloatArray,
-) -> SideHypothesis:
-    """Positions and support under the names of one order, which is its own inverse."""
-    return SideHypothesis(positions_mm[order], weights[order], support[order], float(residual))

@@ -9,7 +9,6 @@ from fetusmap.simulate.media import FETAL, Medium
 from fetusmap.simulate.rendering import PRESETS, BeamSpace, Drawn, Rendering, render
 from fetusmap.simulate.scanner import HARD, Difficulty, Scanner, profiles
 from fetusmap.simulate.stream import Shard, simulate_case, stream_cases
-from fetusmap.simulate.workers import available_processors
 
 __all__ = [
     "FETAL",
@@ -26,7 +25,6 @@ __all__ = [
     "Seeds",
     "Shard",
     "SimulationSettings",
-    "available_processors",
     "dataset_origin",
     "draw_case",
     "draw_poses",

@@ -19,7 +19,7 @@ from fetusmap.simulate.case import SimulationSettings, draw_case
 from fetusmap.simulate.draws import Seeds
 from fetusmap.simulate.rendering import Drawn, Rendering, render, true_pose_of
 from fetusmap.simulate.stream import case_name_of
-from fetusmap.simulate.workers import check_workers, map_in_order
+from fetusmap.workers import check_workers, map_in_order
 
 LICENCE = "CC0-1.0"
 

@@ -20,9 +20,9 @@ from fetusmap.simulate.paint import paint
 from fetusmap.simulate.probe import Probe
 from fetusmap.simulate.scan_conversion import scan_convert, scan_convert_labels
 from fetusmap.simulate.scene import Scene
-from fetusmap.simulate.workers import one_blas_thread
 from fetusmap.types import Affine
 from fetusmap.volume import Volume
+from fetusmap.workers import one_blas_thread
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from fetusmap.errors import BadInput
 from fetusmap.simulate.case import SimulationSettings, draw_case
 from fetusmap.simulate.draws import Seeds
 from fetusmap.simulate.rendering import Rendering, render
-from fetusmap.simulate.workers import check_workers, map_in_order
+from fetusmap.workers import check_workers, map_in_order
 
 
 @dataclass(frozen=True)

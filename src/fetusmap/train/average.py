@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import nn
 
+NetworkT = TypeVar("NetworkT", bound=nn.Module)
 
-class WeightAverage:
+
+class WeightAverage(Generic[NetworkT]):
     """Exponential moving average; young averages follow faster, so that they forget the start.
 
     Attributes:
         network: with the averaged weights.
     """
 
-    def __init__(self, network: nn.Module, decay: float) -> None:
+    def __init__(self, network: NetworkT, decay: float) -> None:
         self.network = copy.deepcopy(network).requires_grad_(requires_grad=False).eval()
         self._decay = decay
         self._updates = 0
 
     @torch.no_grad()
-    def update(self, network: nn.Module) -> None:
+    def update(self, network: NetworkT) -> None:
         """Move towards the weights as they are now; buffers are taken as they are."""
         self._updates += 1
         decay = min(self._decay, self._updates / (self._updates + 10))

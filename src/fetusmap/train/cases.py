@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -13,11 +14,13 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from fetusmap.anatomy import Pose
-from fetusmap.dataset import Case
+from fetusmap.dataset import Case, load_dataset
 from fetusmap.detect import prepare
+from fetusmap.errors import BadInput
 from fetusmap.geometry import Grid
-from fetusmap.io.files import write_bytes
+from fetusmap.io.files import sha256_of, write_bytes
 from fetusmap.simulate import HARD, SimulationSettings, simulate_case
+from fetusmap.train.config import TrainingConfig
 from fetusmap.types import BoolArray, Points3
 from fetusmap.volume import Volume
 
@@ -76,6 +79,46 @@ def dataset_cases(cases: tuple[Case, ...]) -> MakeCase:
 def _load(cases: tuple[Case, ...], number: int) -> TrainingCase:
     case = cases[number % len(cases)]
     return TrainingCase.from_volume(case.load_volume(), case.load_pose())
+
+
+@dataclass(frozen=True)
+class CasePool:
+    """Cases to draw samples from.
+
+    Attributes:
+        make: makes case `number`.
+        folder: keeps them.
+        count: numbers below this are drawn.
+    """
+
+    make: MakeCase
+    folder: Path
+    count: int
+
+
+def case_pool(config: TrainingConfig, cache: Path) -> CasePool:
+    """The cases that a configuration asks for.
+
+    Raises:
+        BadInput: a dataset without annotated cases in that split.
+    """
+    if config.dataset is None:
+        folder = cache / f"simulated-{config.case_seed}"
+        return CasePool(simulated_cases(config.case_seed), folder, config.cases)
+    dataset = load_dataset(config.dataset)
+    listed = dataset.split(config.split) if dataset.splits else dataset.cases
+    annotated = tuple(case for case in listed if case.is_annotated)
+    if not annotated:
+        raise BadInput(
+            config.dataset,
+            expected=f"annotated cases in the split {config.split!r}",
+            found="none",
+            remedy="annotate some, or name another split with --set split=NAME",
+        )
+    # Another dataset in the same place must not be served from the old one's folder.
+    told = [(c.name, sha256_of(c.volume_path), sha256_of(c.landmarks_path)) for c in annotated]
+    key = hashlib.sha256(repr(told).encode()).hexdigest()[:16]
+    return CasePool(dataset_cases(annotated), cache / f"dataset-{key}", len(annotated))
 
 
 def cached(make: MakeCase, folder: Path, number: int) -> TrainingCase:

@@ -28,6 +28,8 @@ class TrainingConfig(Document):
         average: decay of the moving average of the weights, which is what is kept.
         sigma_voxels: standard deviation of the target Gaussians, heatmap voxels.
         widths: channels at each level of the network.
+        dataset: folder of a dataset to train on; None for simulated cases.
+        split: of that dataset; all of its cases where it has no splits.
         cases: size of the pool of simulated cases; every sample is one of them, seen anew.
         case_seed: of the pool.
         validation_cases: held-out cases, from a seed of their own.
@@ -48,6 +50,8 @@ class TrainingConfig(Document):
     average: Annotated[float, Field(ge=0, lt=1)] = 0.998
     sigma_voxels: Annotated[float, Field(gt=0)] = 1.0
     widths: tuple[int, ...] = (32, 64, 128, 160)
+    dataset: str | None = None
+    split: str = "train"
     cases: Annotated[int, Field(ge=1)] = 6000
     case_seed: int = 1
     validation_cases: Annotated[int, Field(ge=0)] = 48

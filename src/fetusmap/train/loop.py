@@ -11,13 +11,12 @@ from pathlib import Path
 
 import torch
 from lightning_fabric import Fabric
-from torch import nn
 
 from fetusmap.anatomy import Skeleton, load_skeleton
-from fetusmap.network import UNetWidths, build_unet
+from fetusmap.network import UNet, UNetWidths, build_unet
 from fetusmap.train.average import WeightAverage
 from fetusmap.train.batches import batch_of
-from fetusmap.train.cases import simulated_cases
+from fetusmap.train.cases import case_pool, simulated_cases
 from fetusmap.train.config import TrainingConfig
 from fetusmap.train.losses import voxel_cross_entropy
 from fetusmap.train.muon import Muon
@@ -39,7 +38,7 @@ def train(
     fabric: Fabric | None = None,
     workers: int = 2,
     report: Callable[[dict[str, float]], None] = lambda _: None,
-) -> nn.Module:
+) -> UNet:
     """Train a network, from the start or from the run folder's last checkpoint.
 
     Every sample is a function of the seed and its number, so a run that was killed and goes on
@@ -108,6 +107,7 @@ def train(
                 "gradient_norm": float(torch.as_tensor(norm)),
                 "learning_rate": rate,
                 "seconds": round(now - started, 3),
+                "pace": round((now - started) / (step + 1 - done), 4),
                 "waited": round(waited / (now - started), 4),
                 **({} if steps is None else {"steps": steps}),
             }
@@ -126,13 +126,9 @@ def _sources(
     config: TrainingConfig, cache: Path, skeleton: Skeleton, stage: Stage
 ) -> tuple[SampleSource, SampleSource]:
     """Samples to train on, and held-out ones of other cases."""
+    pool = case_pool(config, cache)
     training = SampleSource(
-        simulated_cases(config.case_seed),
-        cache / f"simulated-{config.case_seed}",
-        config.cases,
-        skeleton,
-        stage.draw_grid,
-        config.seed,
+        pool.make, pool.folder, pool.count, skeleton, stage.draw_grid, config.seed
     )
     held_out = replace(
         training,

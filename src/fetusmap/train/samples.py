@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from fetusmap.anatomy import Skeleton
-from fetusmap.simulate.workers import map_in_order
 from fetusmap.train.augment import DrawGrid, Sample, apply_augmentation, draw_augmentation
 from fetusmap.train.cases import MakeCase, cached
+from fetusmap.workers import map_in_order
 
 ATTEMPTS = 100
 

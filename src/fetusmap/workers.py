@@ -101,8 +101,8 @@ def map_in_order(
             yield result
     except BrokenProcessPool as error:
         raise BadInput(
-            "simulation",
-            expected=f"{workers} workers that go on to the end",
+            "workers",
+            expected=f"{workers} processes that go on to the end",
             found="one that ended" if done else "one that ended before its first result",
             remedy="use fewer workers if memory ran out, and run the same command again to go on"
             if done

@@ -18,8 +18,8 @@ from pathlib import Path
 import pytest
 
 from fetusmap.errors import BadInput
-from fetusmap.simulate import SimulationSettings, available_processors, simulate_case
-from fetusmap.simulate.workers import AHEAD, map_in_order
+from fetusmap.simulate import SimulationSettings, simulate_case
+from fetusmap.workers import AHEAD, map_in_order
 
 
 def children():
@@ -95,7 +95,7 @@ def test_errors_of_the_items_reach_the_caller_and_stop_the_workers():
 
 def test_a_killed_worker_is_told_in_one_line():
     before = children()
-    with pytest.raises(BadInput, match=r"^simulation: .* one that ended") as caught:
+    with pytest.raises(BadInput, match=r"^workers: .* one that ended") as caught:
         list(map_in_order(signal.raise_signal, [signal.SIGKILL] * 4, 2))
     assert "\n" not in str(caught.value)
     assert children() == before
@@ -117,7 +117,7 @@ import hashlib
 import threading
 from threadpoolctl import threadpool_info
 from fetusmap.simulate import SimulationSettings, simulate_case
-from fetusmap.simulate.workers import one_blas_thread
+from fetusmap.workers import one_blas_thread
 
 def threads():
     return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
@@ -160,7 +160,7 @@ def test_a_script_that_forgets_its_main_guard_is_told_so(tmp_path):
     script.write_text(
         "import operator\n"
         "from fetusmap.errors import BadInput\n"
-        "from fetusmap.simulate.workers import map_in_order\n"
+        "from fetusmap.workers import map_in_order\n"
         "try:\n"
         "    list(map_in_order(operator.neg, [1, 2], 2))\n"
         "except BadInput as error:\n"
@@ -187,7 +187,7 @@ def test_workers_do_not_outlive_a_killed_parent():
     code = (
         "import multiprocessing, operator, time\n"
         "from itertools import count\n"
-        "from fetusmap.simulate.workers import map_in_order\n"
+        "from fetusmap.workers import map_in_order\n"
         "if __name__ == '__main__':\n"
         "    results = map_in_order(operator.neg, count(), 2)\n"
         "    next(results)\n"

@@ -1,0 +1,104 @@
+"""`fetusmap predict`: volumes in, poses, measurements and pictures out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fetusmap.cli.console import err, out, print_table, track
+from fetusmap.cli.options import FollowLinks, Spacing
+from fetusmap.errors import BadInput
+from fetusmap.predictions import (
+    SUMMARY_FILE,
+    CaseResult,
+    PredictionSettings,
+    find_volumes,
+    predict_cases,
+)
+
+SHOWN = 20
+
+app = typer.Typer(add_completion=False, rich_markup_mode="rich")
+
+
+@app.command(
+    epilog="Examples:\n\n  fetusmap predict scan.nii.gz -o results\n\n  fetusmap predict FOLDER "
+    "-o results --workers 2\n\n  fetusmap predict cases.csv -o results --no-previews"
+)
+def predict(
+    inputs: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="INPUT...", help="Volume files, folders, datasets, or CSVs with a column path."
+        ),
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="One folder per case goes here.")],
+    refine: Annotated[str, typer.Option(metavar="none", help="Refinement at test time.")] = "none",
+    flip_average: Annotated[
+        bool, typer.Option("--flip-average", help="Look at the mirror image, too, and average.")
+    ] = False,
+    model: Annotated[
+        str, typer.Option(metavar="NAME|FOLDER", help="The one that ships, or a model folder.")
+    ] = "default",
+    device: Annotated[
+        str, typer.Option(metavar="auto|cpu|cuda", help="Where to compute.")
+    ] = "auto",
+    spacing: Spacing = None,
+    previews: Annotated[bool, typer.Option(help="Draw each case.")] = True,
+    workers: Annotated[int, typer.Option(help="Cases to work on side by side.")] = 1,
+    follow_links: FollowLinks = False,
+) -> int:
+    """Find the pose of the fetus in each volume: 16 landmarks in mm, left told from right.
+
+    Repeat the command to go on with a run that was broken off. A case that fails is named in
+    summary.csv, and the exit code is 1; the others are done.
+    """
+    if refine != "none":
+        raise BadInput("--refine", expected="none", found=repr(refine), remedy="leave it out")
+    volumes = find_volumes(inputs)
+    settings = PredictionSettings(
+        model=model,
+        device=device,
+        refine=refine,
+        flip_average=flip_average,
+        spacing_mm=spacing,
+        follow_links=follow_links,
+        previews=previews,
+    )
+    running = predict_cases(volumes, output, settings, workers)
+    results = list(track(running, "predicting", len(volumes)))
+    failed = [result for result in results if result.pose is None]
+    if len(results) == len(failed) == 1:
+        err.print(f"fetusmap: {failed[0].error}")
+        return 2
+    _print_results(results)
+    for result in failed:
+        err.print(f"{result.case}: {result.error}")
+    count = len(results) - len(failed)
+    what = f"{count} of {len(results)} cases" if failed else f"{count} case{'s' * (count > 1)}"
+    out.print(f"{what} predicted; see {output / SUMMARY_FILE}")
+    return 1 if failed else 0
+
+
+def _print_results(results: list[CaseResult]) -> None:
+    rows = []
+    for result in results[:SHOWN]:
+        if result.pose is None:
+            rows.append((result.case, "failed", "", ""))
+            continue
+        quality = result.pose.quality
+        reasons = quality["reasons"]
+        rows.append(
+            (
+                result.case,
+                f"{quality['score']:.2f}",
+                "earlier" if result.seconds is None else f"{result.seconds:.1f} s",
+                "; ".join(str(r) for r in reasons) if isinstance(reasons, list) else "",
+            )
+        )
+    print_table("Predictions", ("case", "quality", "time", "remarks"), rows)
+    if len(results) > SHOWN:
+        out.print(f"... and {len(results) - SHOWN} more")
+    out.print()

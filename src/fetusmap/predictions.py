@@ -1,0 +1,300 @@
+"""Predictions of many cases as folders of files: resumable, and no case stops the others.
+
+OUT/<case>/pose.json       landmarks, confidences, quality, provenance
+OUT/<case>/pose.mrk.json   the same for 3D Slicer
+OUT/<case>/lengths.csv     lengths, angles and the crown-rump estimate
+OUT/<case>/preview.png
+OUT/<case>/done.json       written last: what was predicted, with what
+OUT/summary.csv            one row per case, also for those that failed
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from pathlib import Path
+
+import torch
+
+from fetusmap.anatomy import Pose, crown_rump_length
+from fetusmap.anatomy.measure import trunk_length_mm
+from fetusmap.dataset import is_dataset, load_dataset
+from fetusmap.documents import Document, Version1, parse_document, read_json
+from fetusmap.errors import BadInput, FetusmapError, UnreadableFile, one_line
+from fetusmap.estimate import PoseEstimator
+from fetusmap.io import (
+    DEFAULT_LIMITS,
+    VOLUME_SUFFIXES,
+    ReadLimits,
+    case_name,
+    load_pose,
+    load_volume,
+    save_pose,
+    suffix_of,
+    write_measurements_csv,
+)
+from fetusmap.io.files import check_regular_file, safe_name, sha256_of, write_text
+from fetusmap.io.tables import read_rows, write_rows
+from fetusmap.report import draw_prediction, save_figure
+from fetusmap.types import Triple
+from fetusmap.workers import available_processors, map_in_order
+
+DONE_FILE = "done.json"
+SUMMARY_FILE = "summary.csv"
+SUMMARY_COLUMNS = (
+    "case", "status", "quality", "reasons", "crown_rump_length_mm", "trunk_length_mm", "seconds",
+    "file",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class PredictionSettings:
+    """With what cases are predicted.
+
+    Attributes:
+        model: "default" or a model folder.
+        device: "auto", "cpu" or "cuda".
+        refine: "none".
+        flip_average: also look at the mirror image.
+        spacing_mm: overrides the files' spacing.
+        follow_links: read through symbolic links.
+        previews: draw each case.
+    """
+
+    model: str = "default"
+    device: str = "auto"
+    refine: str = "none"
+    flip_average: bool = False
+    spacing_mm: Triple | None = None
+    follow_links: bool = False
+    previews: bool = True
+
+    @property
+    def limits(self) -> ReadLimits:
+        """What a file may ask for."""
+        return replace(DEFAULT_LIMITS, follow_links=self.follow_links)
+
+
+@dataclass(frozen=True)
+class VolumeFile:
+    """A case to predict: its name, unique in the run, and its file."""
+
+    case: str
+    path: Path
+
+
+@dataclass(frozen=True)
+class CaseResult:
+    """What became of a case.
+
+    Attributes:
+        case: its name.
+        path: of its volume.
+        pose: None where it failed.
+        error: why it failed, in one line.
+        seconds: it took; None where an earlier run had finished it.
+    """
+
+    case: str
+    path: Path
+    pose: Pose | None = None
+    error: str = ""
+    seconds: float | None = None
+
+
+class DoneDocument(Document):
+    """What `done.json` holds: the same settings and input need not be predicted again."""
+
+    format: str = "fetusmap-done"
+    version: Version1 = 1
+    file_sha256: str
+    model_sha256: str
+    refine: str
+    flip_average: bool
+    spacing_mm: Triple | None
+    previews: bool
+
+
+def find_volumes(sources: Sequence[Path]) -> list[VolumeFile]:
+    """The cases of files, folders, datasets and tables (CSV with a column `path`), in order.
+
+    A case is called after its file; where two files are called alike, the folder's name comes
+    first.
+
+    Raises:
+        BadInput: a source without any volume, or two files that cannot be told apart by name.
+    """
+    found: list[VolumeFile] = []
+    for source in sources:
+        cases = list(_volumes_of(source))
+        if not cases:
+            raise BadInput(
+                source,
+                expected=f"volumes ({', '.join(VOLUME_SUFFIXES)})",
+                found="none",
+                remedy="give volume files, a folder of them, a dataset, or a CSV with their paths",
+            )
+        found += cases
+    return _told_apart(found)
+
+
+def predict_cases(
+    volumes: Sequence[VolumeFile],
+    output: Path,
+    settings: PredictionSettings,
+    workers: int = 1,
+) -> Iterator[CaseResult]:
+    """Predict cases in order, write each into its folder, and the summary at the end.
+
+    Args:
+        volumes: see `find_volumes`.
+        output: folder; is made where it does not exist.
+        settings: with what.
+        workers: processes that work side by side, each with its share of the processor cores.
+
+    Raises:
+        BadInput: a model or device that cannot be used, or an output that cannot be written.
+    """
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(
+            output,
+            expected="a folder that can be written",
+            found=(error.strerror or type(error).__name__).lower(),
+            remedy="choose another",
+        ) from error
+    if workers <= 1:
+        _estimator(settings.model, settings.device)  # a model that does not load stops everything
+    threads = max(1, available_processors() // workers) if workers > 1 else None
+    results: list[CaseResult] = []
+    predict = partial(_predict_within, output, settings, threads)
+    for result in map_in_order(predict, volumes, workers):
+        results.append(result)
+        yield result
+    write_summary(output / SUMMARY_FILE, results)
+
+
+def predict_case(output: Path, settings: PredictionSettings, volume: VolumeFile) -> CaseResult:
+    """Predict one case and write its folder; whatever goes wrong becomes part of the result."""
+    start = time.perf_counter()
+    try:
+        pose, fresh = _predict(output / volume.case, settings, volume)
+    except (FetusmapError, MemoryError, OSError) as error:
+        return CaseResult(volume.case, volume.path, error=one_line(str(error) or "out of memory"))
+    except Exception as error:  # one bad case never stops the others
+        message = one_line(f"internal error: {type(error).__name__}: {error}")
+        return CaseResult(volume.case, volume.path, error=message)
+    seconds = time.perf_counter() - start if fresh else None
+    return CaseResult(volume.case, volume.path, pose, seconds=seconds)
+
+
+def write_summary(path: Path, results: Sequence[CaseResult]) -> None:
+    """Write one row per case."""
+    write_rows(path, SUMMARY_COLUMNS, [_summary_row(result) for result in results])
+
+
+def _predict_within(
+    output: Path, settings: PredictionSettings, threads: int | None, volume: VolumeFile
+) -> CaseResult:
+    if threads is not None:
+        torch.set_num_threads(threads)
+    return predict_case(output, settings, volume)
+
+
+@cache
+def _estimator(model: str, device: str) -> PoseEstimator:
+    return PoseEstimator.from_pretrained(model, device)
+
+
+def _predict(folder: Path, settings: PredictionSettings, file: VolumeFile) -> tuple[Pose, bool]:
+    """The pose, and whether it was predicted now."""
+    estimator = _estimator(settings.model, settings.device)
+    check_regular_file(file.path, follow_links=settings.follow_links)
+    done = DoneDocument(
+        file_sha256=sha256_of(file.path),
+        model_sha256=estimator.model_sha256,
+        refine=settings.refine,
+        flip_average=settings.flip_average,
+        spacing_mm=settings.spacing_mm,
+        previews=settings.previews,
+    )
+    if _is_done(folder, done):
+        return load_pose(folder / "pose.json", estimator.cascade.skeleton), False
+    volume = load_volume(file.path, spacing_mm=settings.spacing_mm, limits=settings.limits)
+    folder.mkdir(exist_ok=True)
+    (folder / DONE_FILE).unlink(missing_ok=True)
+    found = estimator(volume, flip_average=settings.flip_average)
+    save_pose(found.pose, folder / "pose.json")
+    save_pose(found.pose, folder / "pose.mrk.json")
+    write_measurements_csv(found.pose, folder / "lengths.csv", file.case)
+    if settings.previews:
+        save_figure(draw_prediction(volume, found.pose, file.case), folder / "preview.png")
+    write_text(folder / DONE_FILE, done.model_dump_json(indent=1) + "\n")
+    return found.pose, True
+
+
+def _is_done(folder: Path, done: DoneDocument) -> bool:
+    try:
+        there = parse_document(DoneDocument, read_json(folder / DONE_FILE), folder)
+    except (BadInput, UnreadableFile):
+        return False
+    return there == done and (folder / "pose.json").is_file()
+
+
+def _volumes_of(source: Path) -> Iterator[VolumeFile]:
+    if is_dataset(source):
+        yield from (VolumeFile(case.name, case.volume_path) for case in load_dataset(source).cases)
+    elif source.is_dir():
+        for path in sorted(source.iterdir()):
+            if suffix_of(path, VOLUME_SUFFIXES):
+                yield VolumeFile(case_name(path), path)
+    elif source.suffix.lower() == ".csv":
+        for row in read_rows(source, ["path"]):
+            path = source.parent / row["path"]
+            yield VolumeFile(safe_name(row.get("case") or case_name(path)), path)
+    else:
+        yield VolumeFile(case_name(source), source)
+
+
+def _told_apart(found: list[VolumeFile]) -> list[VolumeFile]:
+    """Cases of one name get their folder's name in front."""
+    counts: dict[str, int] = {}
+    for volume in found:
+        counts[volume.case.lower()] = counts.get(volume.case.lower(), 0) + 1
+    named = [
+        replace(v, case=safe_name(f"{v.path.resolve().parent.name}-{v.case}"))
+        if counts[v.case.lower()] > 1
+        else v
+        for v in found
+    ]
+    seen: dict[str, Path] = {}
+    for volume in named:
+        if volume.case.lower() in seen:
+            raise BadInput(
+                volume.path,
+                expected="files that differ in name or in their folder's name",
+                found=f"one called like {seen[volume.case.lower()]}",
+                remedy="rename one, or predict them into two folders",
+            )
+        seen[volume.case.lower()] = volume.path
+    return named
+
+
+def _summary_row(result: CaseResult) -> Mapping[str, object]:
+    row: dict[str, object] = {"case": result.case, "file": str(result.path)}
+    if result.pose is None:
+        return {**row, "status": "failed", "reasons": result.error}
+    quality = result.pose.quality
+    reasons = quality.get("reasons")
+    return {
+        **row,
+        "status": "done",
+        "quality": quality.get("score"),
+        "reasons": "; ".join(str(r) for r in reasons) if isinstance(reasons, list) else "",
+        "crown_rump_length_mm": round(crown_rump_length(result.pose).length_mm, 1),
+        "trunk_length_mm": round(trunk_length_mm(result.pose), 1),
+        "seconds": None if result.seconds is None else round(result.seconds, 2),
+    }
