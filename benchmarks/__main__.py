@@ -6,7 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-from benchmarks import alignment, reading, resampling, simulation, startup
+from benchmarks import accuracy, alignment, prediction, reading, resampling, simulation, startup
 from benchmarks.measure import manifest
 
 BENCHMARKS = {
@@ -15,6 +15,8 @@ BENCHMARKS = {
     "reading": reading.run,
     "startup": startup.run,
     "simulation": simulation.run,
+    "prediction": prediction.run,
+    "accuracy": accuracy.run,
 }
 
 

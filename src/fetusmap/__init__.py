@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     )
     from fetusmap.dataset import Dataset, DatasetWriter, load_dataset
     from fetusmap.errors import BadInput, FetusmapError, UnreadableFile
+    from fetusmap.estimate import PoseEstimator, Prediction
     from fetusmap.geometry import Grid, align_rigid, align_similarity
     from fetusmap.io import (
         load_library,
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
         save_pose,
         save_volume,
     )
-    from fetusmap.report import draw_pose, draw_volume
+    from fetusmap.report import draw_pose, draw_prediction, draw_volume
     from fetusmap.volume import Volume, resample
 
 _HOME = {
@@ -49,6 +50,7 @@ _HOME = {
     ),
     **dict.fromkeys(("Dataset", "DatasetWriter", "load_dataset"), "fetusmap.dataset"),
     **dict.fromkeys(("BadInput", "FetusmapError", "UnreadableFile"), "fetusmap.errors"),
+    **dict.fromkeys(("PoseEstimator", "Prediction"), "fetusmap.estimate"),
     **dict.fromkeys(("Grid", "align_rigid", "align_similarity"), "fetusmap.geometry"),
     **dict.fromkeys(
         (
@@ -56,7 +58,7 @@ _HOME = {
         ),
         "fetusmap.io",
     ),
-    **dict.fromkeys(("draw_pose", "draw_volume"), "fetusmap.report"),
+    **dict.fromkeys(("draw_pose", "draw_prediction", "draw_volume"), "fetusmap.report"),
     **dict.fromkeys(("Volume", "resample"), "fetusmap.volume"),
 }  # fmt: skip
 
@@ -67,7 +69,9 @@ __all__ = [
     "FetusmapError",
     "Grid",
     "Pose",
+    "PoseEstimator",
     "PoseLibrary",
+    "Prediction",
     "Skeleton",
     "UnreadableFile",
     "Volume",
@@ -76,6 +80,7 @@ __all__ = [
     "align_similarity",
     "crown_rump_length",
     "draw_pose",
+    "draw_prediction",
     "draw_volume",
     "gestational_age",
     "joint_angles_deg",

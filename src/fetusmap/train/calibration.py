@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fetusmap.anatomy import Skeleton
 from fetusmap.detect import (
     Calibration,
     Cascade,
@@ -17,6 +16,7 @@ from fetusmap.detect import (
     landmark_features,
 )
 from fetusmap.detect.confidence import NEAR_MM
+from fetusmap.evaluate import sides_are_right
 from fetusmap.train.cases import TrainingCase
 from fetusmap.types import FloatArray
 from fetusmap.volume import Volume
@@ -55,21 +55,6 @@ def try_cases(cascade: Cascade, cases: Iterable[TrainingCase]) -> Iterator[Trial
                 np.where(case.visible, errors, np.nan),
                 sides_are_right(cascade.skeleton, best.positions_mm, case.positions_mm),
             )
-
-
-def sides_are_right(skeleton: Skeleton, found_mm: FloatArray, true_mm: FloatArray) -> bool:
-    """Whether the landmarks of both sides lie nearer to their own than to the other side's truth.
-
-    Args:
-        skeleton: names the mirror pairs.
-        found_mm: (N, 3) landmarks.
-        true_mm: (N, 3) where they are.
-    """
-    order = skeleton.mirror_index
-    paired = order != np.arange(len(order))
-    own = np.linalg.norm(found_mm - true_mm, axis=1)[paired]
-    other = np.linalg.norm(found_mm - true_mm[order], axis=1)[paired]
-    return bool(own.sum() <= other.sum())
 
 
 def without_fetus(case: TrainingCase, rng: np.random.Generator) -> TrainingCase:

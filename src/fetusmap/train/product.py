@@ -16,6 +16,7 @@ from pydantic import JsonValue
 from fetusmap._version import __version__
 from fetusmap.anatomy import load_skeleton
 from fetusmap.detect import Cascade, Detector, ModelCard, save_model
+from fetusmap.evaluate import auc_percent
 from fetusmap.simulate import draw_poses
 from fetusmap.train.calibration import Trial, fit_calibration, try_cases, without_fetus
 from fetusmap.train.cases import TrainingCase, cached, simulated_cases
@@ -97,7 +98,7 @@ def summarize(trials: list[Trial], landmarks: tuple[str, ...]) -> dict[str, Json
         "cases": len(trials),
         "mean_mm": _rounded(np.nanmean(errors)),
         "median_mm": _rounded(np.nanmedian(errors)),
-        "auc_10_mm": _rounded(100 * np.nanmean(np.maximum(0, 1 - errors / 10))),
+        "auc_10_mm": _rounded(auc_percent(errors)),
         "cases_above_10_mm": int((cases > 10).sum()),
         "wrong_sides": sum(not trial.sides_right for trial in trials),
         "mean_mm_per_landmark": dict(
