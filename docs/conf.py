@@ -7,6 +7,7 @@ from pathlib import Path
 DOCS = Path(__file__).parent
 sys.path.insert(0, str(DOCS))
 
+from accuracy_tables import accuracy_table, draw_reliability, landmark_table  # noqa: E402
 from figures import write_figures  # noqa: E402
 from simulation_figures import write_simulation_figures  # noqa: E402
 from simulation_tables import comparison_table, simulation_tables  # noqa: E402
@@ -37,8 +38,11 @@ generated.mkdir(exist_ok=True)
 write_figures(generated)
 write_simulation_figures(generated)
 (generated / "simulation.md").write_text(simulation_tables())
-results = DOCS.parent / "benchmarks" / "results.json"
-(generated / "performance.md").write_text(performance_table(json.loads(results.read_text())))
+results = json.loads((DOCS.parent / "benchmarks" / "results.json").read_text())
+(generated / "performance.md").write_text(performance_table(results))
+(generated / "accuracy.md").write_text(accuracy_table(results["accuracy"]))
+(generated / "landmarks.md").write_text(landmark_table(results["accuracy"]))
+draw_reliability(results["accuracy"], generated / "reliability.png")
 poses = json.loads((DOCS / "real-poses.json").read_text())
 (generated / "real-poses.md").write_text(real_poses_table(poses))
 comparison = json.loads((DOCS / "real-comparison.json").read_text())

@@ -161,7 +161,11 @@ class PoseEstimator:
             "reasons": _reasons(fetus, sides, score, outside),
         }
         return Pose(
-            skeleton, best.positions_mm, np.where(inside, confidence, 0.0), quality, provenance
+            skeleton,
+            best.positions_mm,
+            np.where(inside, fetus * confidence, 0.0),
+            quality,
+            provenance,
         )
 
 

@@ -166,8 +166,7 @@ def predict_cases(
             found=(error.strerror or type(error).__name__).lower(),
             remedy="choose another",
         ) from error
-    if workers <= 1:
-        _estimator(settings.model, settings.device)  # a model that does not load stops everything
+    _estimator(settings.model, settings.device)  # a model that does not load stops everything
     threads = max(1, available_processors() // workers) if workers > 1 else None
     results: list[CaseResult] = []
     predict = partial(_predict_within, output, settings, threads)

@@ -89,11 +89,24 @@ def check_torch() -> str:
     return f"torch {torch.__version__}, {torch.get_num_threads()} threads; {where}"
 
 
+def check_model() -> str:
+    """Load the model that ships, and look for a fetus where there is none."""
+    from fetusmap.estimate import PoseEstimator  # here, as torch above
+
+    estimator = PoseEstimator.from_pretrained()
+    empty = Volume(np.zeros((48, 48, 48), np.uint8), Grid.from_spacing((48, 48, 48), 1.0))
+    score = estimator(empty).pose.quality["score"]
+    if not isinstance(score, float) or score > 0.5:
+        raise ValueError(f"a fetus in an empty volume, with quality {score}")
+    return f"model {estimator.card.name}, {estimator.model_sha256[:12]}; no fetus where none is"
+
+
 CHECKS: dict[str, Callable[[], str]] = {
     "volumes": check_volumes,
     "poses": check_poses,
     "figures": check_figures,
     "networks": check_torch,
+    "model": check_model,
 }
 
 

@@ -16,7 +16,7 @@ from fetusmap.train import ProductConfig, TrainingConfig, train_product
 COARSE_PART = 0.4
 """Of the minutes; the first pass has the easier task."""
 
-DEFAULT_STEPS = {"coarse": 6000, "canonical": 9000}
+DEFAULT_STEPS = {"coarse": 6000, "canonical": 7500}
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich")
 

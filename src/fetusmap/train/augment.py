@@ -147,6 +147,27 @@ class AnyDirection:
 
 
 @dataclass(frozen=True)
+class RightAngles:
+    """Looks at the whole volume along its own axes, in any order and direction of them.
+
+    The flips and rotations of the paper, without interpolation between directions.
+
+    Attributes:
+        look: spacing; the shape is that of the volume.
+    """
+
+    look: WholeGrid
+
+    def __call__(self, rng: np.random.Generator, case: TrainingCase) -> Grid:
+        """Draw a grid."""
+        grid = case.grid.respace(self.look.spacing_mm).permute(rng.permutation(3).tolist())
+        for axis in range(3):
+            if rng.random() < 0.5:
+                grid = grid.flip(axis)
+        return grid
+
+
+@dataclass(frozen=True)
 class NearBody:
     """Looks at the body in its own frame, as wrongly as a first pass would find it.
 

@@ -22,7 +22,7 @@ class SampleBatch:
 
     Attributes:
         volumes: (B, 1, I, J, K) float32.
-        targets: (B, C, I/2, J/2, K/2) float32.
+        targets: (B, C, I/stride, J/stride, K/stride) float32.
         grids: of the heatmaps, one per sample.
         positions_mm: B times (N, 3); NaN where not in view.
     """
@@ -33,9 +33,18 @@ class SampleBatch:
     positions_mm: tuple[Points3, ...]
 
 
-def batch_of(samples: Sequence[Sample], channels: Channels, sigma_voxels: float) -> SampleBatch:
-    """Stack samples of one shape and write their landmarks as heatmaps."""
-    grids = tuple(sample.grid.pool(STRIDE) for sample in samples)
+def batch_of(
+    samples: Sequence[Sample], channels: Channels, sigma_voxels: float, stride: int = STRIDE
+) -> SampleBatch:
+    """Stack samples of one shape and write their landmarks as heatmaps.
+
+    Args:
+        samples: of one shape.
+        channels: of the heatmaps.
+        sigma_voxels: standard deviation of the Gaussians, heatmap voxels.
+        stride: voxels of the samples per heatmap voxel, along each axis.
+    """
+    grids = tuple(sample.grid.pool(stride) for sample in samples)
     volumes = np.stack([standardize(sample.ranks) for sample in samples])[:, None]
     targets = np.stack(
         [

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from fetusmap.documents import Document
 
-StageName = Literal["coarse", "canonical"]
+StageName = Literal["coarse", "canonical", "land"]
 
 
 class TrainingConfig(Document):
     """The configuration of one run; written into the run folder before the first step.
 
     Attributes:
-        stage: which pass of the cascade the network is for.
+        stage: a pass of the product's cascade, or "land", the paper's network.
         seed: of the weights and of every sample.
         steps: optimiser steps; None until the first steps have told how many fit into `minutes`.
         minutes: of training, when `steps` is None.
@@ -35,6 +35,9 @@ class TrainingConfig(Document):
         validation_cases: held-out cases, from a seed of their own.
         validate_every: steps.
         checkpoint_minutes: between checkpoints.
+        precision: "bf16-mixed" or "32-true", see lightning-fabric.
+        spacing_mm: of the paper's network; 0.5 mm over its scale, so 1.25 for 0.4 and 1.0 for 0.5.
+        checkpointing: policy of the paper's network, see `fetusmap.network`.
     """
 
     stage: StageName
@@ -58,3 +61,21 @@ class TrainingConfig(Document):
     validation_seed: int = 2
     validate_every: Annotated[int, Field(ge=1)] = 1000
     checkpoint_minutes: Annotated[float, Field(ge=0)] = 4.0
+    precision: Literal["bf16-mixed", "32-true"] = "bf16-mixed"
+    spacing_mm: Annotated[float, Field(gt=0.1, lt=10)] = 1.25
+    checkpointing: str = "none"
+
+
+PAPER: dict[str, Any] = {
+    "steps": 16_000,  # 20 epochs of 800 volumes
+    "batch": 1,
+    "learning_rate": 1e-3,
+    "warmup": 0,
+    "decay_part": 0.0,
+    "weight_decay": 0.0,
+    "average": 0.0,
+    "sigma_voxels": 2.0,  # not in the paper
+    "widths": (16, 32, 64, 128, 256),  # not in the paper
+    "precision": "32-true",
+}
+"""The paper's recipe for "land", where it differs from our defaults (Yang et al. 2019)."""

@@ -11,19 +11,17 @@ from pathlib import Path
 
 import torch
 from lightning_fabric import Fabric
+from torch import nn
 
 from fetusmap.anatomy import Skeleton, load_skeleton
-from fetusmap.network import UNet, UNetWidths, build_unet
 from fetusmap.train.average import WeightAverage
 from fetusmap.train.batches import batch_of
 from fetusmap.train.cases import case_pool, simulated_cases
 from fetusmap.train.config import TrainingConfig
-from fetusmap.train.losses import voxel_cross_entropy
-from fetusmap.train.muon import Muon
 from fetusmap.train.run_folder import RunFolder
 from fetusmap.train.samples import SampleSource, stream_samples
 from fetusmap.train.schedule import rate_at
-from fetusmap.train.stages import Stage, stage_named
+from fetusmap.train.stages import Stage, stage_of
 from fetusmap.train.validation import validate
 
 TIMED_STEPS = 40
@@ -38,7 +36,7 @@ def train(
     fabric: Fabric | None = None,
     workers: int = 2,
     report: Callable[[dict[str, float]], None] = lambda _: None,
-) -> UNet:
+) -> nn.Module:
     """Train a network, from the start or from the run folder's last checkpoint.
 
     Every sample is a function of the seed and its number, so a run that was killed and goes on
@@ -48,21 +46,19 @@ def train(
         config: of the run.
         run: folder of the configuration, checkpoints and metrics.
         cache: folder that keeps the simulated cases, for any number of runs.
-        fabric: device, precision and processes; None for this processor in bfloat16.
+        fabric: device, precision and processes; None for this machine's processor.
         workers: processes that make samples.
         report: called with the metrics of every step.
 
     Returns:
         The network with averaged weights.
     """
-    fabric = fabric or Fabric(accelerator="cpu", devices=1, precision="bf16-mixed")
+    fabric = fabric or Fabric(accelerator="cpu", devices=1, precision=config.precision)
     skeleton = load_skeleton()
-    stage = stage_named(config.stage, skeleton)
+    stage = stage_of(config, skeleton)
     fabric.seed_everything(config.seed, verbose=False)
-    network = build_unet(UNetWidths(config.widths, len(stage.channels)))
-    optimizer: torch.optim.Optimizer = Muon(
-        network.parameters(), config.learning_rate, config.weight_decay
-    )
+    network = stage.build()
+    optimizer = stage.optimizer(network.parameters())
     average = WeightAverage(network, config.average)
     model, optimizer = fabric.setup(network, optimizer)
     state = {"network": network, "optimizer": optimizer, "average": average}
@@ -88,9 +84,9 @@ def train(
             asked = time.monotonic()
             drawn = list(islice(samples, share))
             waited += time.monotonic() - asked
-            batch = batch_of(drawn, stage.channels, config.sigma_voxels)
-            logits = model(batch.volumes.to(fabric.device))  # (B, C, I/2, J/2, K/2)
-            loss = voxel_cross_entropy(logits, batch.targets.to(fabric.device))
+            batch = batch_of(drawn, stage.channels, config.sigma_voxels, stage.stride)
+            logits = model(batch.volumes.to(fabric.device))  # (B, C, ...)
+            loss = stage.loss(logits, batch.targets.to(fabric.device))
             optimizer.zero_grad()
             fabric.backward(loss)
             norm = fabric.clip_gradients(model, optimizer, max_norm=config.clip)
@@ -112,7 +108,7 @@ def train(
                 **({} if steps is None else {"steps": steps}),
             }
             if (step + 1) % config.validate_every == 0 or step + 1 == steps:
-                metrics |= validate(average.network, held_out, stage.channels, config)
+                metrics |= validate(average.network, held_out, stage, config)
             if fabric.is_global_zero:
                 run.log(metrics)
                 report(metrics)

@@ -17,13 +17,14 @@ from fetusmap._version import __version__
 from fetusmap.anatomy import load_skeleton
 from fetusmap.detect import Cascade, Detector, ModelCard, save_model
 from fetusmap.evaluate import auc_percent
+from fetusmap.network import UNet
 from fetusmap.simulate import draw_poses
 from fetusmap.train.calibration import Trial, fit_calibration, try_cases, without_fetus
 from fetusmap.train.cases import TrainingCase, cached, simulated_cases
 from fetusmap.train.config import TrainingConfig
 from fetusmap.train.loop import train
 from fetusmap.train.run_folder import RunFolder
-from fetusmap.train.stages import stage_named
+from fetusmap.train.stages import stage_of
 
 LIBRARY_POSES = 2000
 LIBRARY_SEED = 5
@@ -68,7 +69,8 @@ def train_product(
     for one in (config.coarse, config.canonical):
         run = RunFolder(folder / one.stage, one)
         network = train(one, run, cache, workers=workers, report=partial(report, one.stage))
-        stage = stage_named(one.stage, skeleton)
+        stage = stage_of(one, skeleton)
+        assert isinstance(network, UNet)  # noqa: S101 - both stages build it
         detectors[one.stage] = Detector(network, stage.look, stage.channels)
     cascade = Cascade(
         skeleton,

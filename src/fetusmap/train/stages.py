@@ -1,8 +1,12 @@
-"""What differs between the passes of the cascade: what they look at, and what they tell apart."""
+"""What differs between networks in training: what they look at, tell apart and minimise."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+
+import torch
+from torch import nn
 
 from fetusmap.anatomy import Skeleton
 from fetusmap.detect import (
@@ -12,29 +16,85 @@ from fetusmap.detect import (
     channel_per_landmark,
     channel_per_pair,
 )
-from fetusmap.train.augment import AnyDirection, DrawGrid, NearBody
-from fetusmap.train.config import StageName
+from fetusmap.network import STRIDE, UNetWidths, build_unet
+from fetusmap.train.augment import AnyDirection, DrawGrid, NearBody, RightAngles
+from fetusmap.train.config import TrainingConfig
+from fetusmap.train.losses import scaled_squared_error, voxel_cross_entropy
+from fetusmap.train.muon import Muon
+
+Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One pass.
+    """One kind of network.
 
     Attributes:
         look: the grid of its input.
         channels: of its heatmaps.
+        stride: voxels of the input per voxel of its heatmaps, along each axis.
         draw_grid: draws where a training sample looks.
+        build: a network with fresh weights.
+        loss: of its output and the heatmaps.
+        maps_of: non-negative heatmaps (C, ...) of one output (C, ...).
+        optimizer: of its parameters.
     """
 
     look: WholeGrid | CanonicalGrid
     channels: Channels
+    stride: int
     draw_grid: DrawGrid
+    build: Callable[[], nn.Module]
+    loss: Loss
+    maps_of: Callable[[torch.Tensor], torch.Tensor]
+    optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
 
 
-def stage_named(name: StageName, skeleton: Skeleton) -> Stage:
-    """The pass of that name."""
-    if name == "coarse":
-        whole = WholeGrid()
-        return Stage(whole, channel_per_pair(skeleton), AnyDirection(whole))
-    canonical = CanonicalGrid()
-    return Stage(canonical, channel_per_landmark(skeleton), NearBody(canonical, skeleton))
+def stage_of(config: TrainingConfig, skeleton: Skeleton) -> Stage:
+    """The kind of network that a configuration asks for."""
+    return {"coarse": _coarse, "canonical": _canonical, "land": _land}[config.stage](
+        config, skeleton
+    )
+
+
+def _coarse(config: TrainingConfig, skeleton: Skeleton) -> Stage:
+    """The product's first pass: the whole volume, sides not told apart."""
+    look = WholeGrid()
+    return _unet(config, look, channel_per_pair(skeleton), AnyDirection(look))
+
+
+def _canonical(config: TrainingConfig, skeleton: Skeleton) -> Stage:
+    """The product's second pass, in the body's frame."""
+    look = CanonicalGrid()
+    return _unet(config, look, channel_per_landmark(skeleton), NearBody(look, skeleton))
+
+
+def _unet(
+    config: TrainingConfig, look: WholeGrid | CanonicalGrid, channels: Channels, draw: DrawGrid
+) -> Stage:
+    return Stage(
+        look=look,
+        channels=channels,
+        stride=STRIDE,
+        draw_grid=draw,
+        build=lambda: build_unet(UNetWidths(config.widths, len(channels))),
+        loss=voxel_cross_entropy,
+        maps_of=lambda logits: torch.softmax(logits.flatten(1), dim=1).reshape(logits.shape),
+        optimizer=lambda p: Muon(p, config.learning_rate, config.weight_decay),
+    )
+
+
+def _land(config: TrainingConfig, skeleton: Skeleton) -> Stage:
+    """The paper's detector: the whole volume, a heatmap per landmark, squared errors, Adam."""
+    look = WholeGrid(spacing_mm=config.spacing_mm)
+    channels = channel_per_landmark(skeleton)
+    return Stage(
+        look=look,
+        channels=channels,
+        stride=1,
+        draw_grid=RightAngles(look),
+        build=lambda: build_land(LandWidths(config.widths, len(channels)), config.checkpointing),
+        loss=scaled_squared_error,
+        maps_of=lambda output: output.clamp(min=0),
+        optimizer=lambda p: torch.optim.Adam(p, config.learning_rate, betas=(0.5, 0.999)),
+    )

@@ -10,14 +10,14 @@ from fetusmap.detect import Channels
 from fetusmap.heatmap import Heatmaps, find_peaks
 from fetusmap.train.batches import batch_of
 from fetusmap.train.config import TrainingConfig
-from fetusmap.train.losses import voxel_cross_entropy
 from fetusmap.train.samples import SampleSource
+from fetusmap.train.stages import Stage
 from fetusmap.types import FloatArray
 
 
 @torch.no_grad()
 def validate(
-    network: nn.Module, source: SampleSource, channels: Channels, config: TrainingConfig
+    network: nn.Module, source: SampleSource, stage: Stage, config: TrainingConfig
 ) -> dict[str, float]:
     """Loss and errors of a network over the first samples of a source.
 
@@ -27,19 +27,19 @@ def validate(
     Args:
         network: with the averaged weights.
         source: of held-out cases.
-        channels: of the network.
+        stage: what the network looks at and tells apart.
         config: how many samples, and the width of the targets.
     """
     device = next(network.parameters()).device
     losses, errors = [], []
     for number in range(config.validation_cases):
-        batch = batch_of([source.sample(number)], channels, config.sigma_voxels)
-        with torch.autocast(device.type, dtype=torch.bfloat16):
+        batch = batch_of([source.sample(number)], stage.channels, config.sigma_voxels, stage.stride)
+        with torch.autocast(device.type, torch.bfloat16, config.precision == "bf16-mixed"):
             logits = network(batch.volumes.to(device)).float().cpu()
-        losses.append(float(voxel_cross_entropy(logits, batch.targets)))
-        maps = torch.softmax(logits[0].flatten(1), dim=1).reshape(logits[0].shape)
+        losses.append(float(stage.loss(logits, batch.targets)))
+        maps = stage.maps_of(logits[0])
         peaks = find_peaks(Heatmaps(maps, batch.grids[0]), count=2)
-        errors.append(matched_errors(peaks.positions_mm, batch.positions_mm[0], channels))
+        errors.append(matched_errors(peaks.positions_mm, batch.positions_mm[0], stage.channels))
     found = np.array(errors)  # (V, N)
     return {
         "validation_loss": float(np.mean(losses)),

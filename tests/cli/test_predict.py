@@ -1,0 +1,61 @@
+"""`fetusmap predict`: exit codes and what the user reads."""
+
+import pytest
+
+from fetusmap.cli.main import run
+from fetusmap.io import load_pose, save_volume
+from fetusmap.simulate import SimulationSettings, simulate_case
+
+
+@pytest.fixture(scope="module")
+def scans(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("scans")
+    made = simulate_case(SimulationSettings(preset="half", profile="reference"), 11, 0)
+    save_volume(made.volume, folder / "scan.nii.gz")
+    return folder
+
+
+def test_one_file(scans, tmp_path, capsys):
+    assert run(["predict", str(scans / "scan.nii.gz"), "-o", str(tmp_path), "--no-previews"]) == 0
+    out = capsys.readouterr().out
+    assert "scan" in out
+    assert "1 case predicted" in out
+    assert str(tmp_path / "summary.csv") in out
+    assert load_pose(tmp_path / "scan" / "pose.json").present.all()
+    assert run(["predict", str(scans / "scan.nii.gz"), "-o", str(tmp_path), "--no-previews"]) == 0
+    assert "earlier" in capsys.readouterr().out
+
+
+def test_some_fail(scans, tmp_path, capsys):
+    bad = tmp_path / "bad.nii.gz"
+    bad.write_bytes(b"no gzip")
+    out = tmp_path / "out"
+    code = run(["predict", str(bad), str(scans / "scan.nii.gz"), "-o", str(out), "--no-previews"])
+    assert code == 1
+    captured = capsys.readouterr()
+    assert "1 of 2 cases predicted" in captured.out
+    assert "bad: " in captured.err
+    assert (out / "scan" / "pose.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["predict", "missing.nii.gz", "-o", "OUT"], "missing.nii.gz: expected a file"),
+        (["predict", "SCAN", "-o", "OUT", "--model", "nowhere"], "nowhere"),
+        (["predict", "SCAN", "-o", "OUT", "--device", "tpu"], "device: expected auto, cpu or cuda"),
+        (["predict", "SCAN", "-o", "OUT", "--refine", "slow"], "--refine: expected none"),
+        (["predict", "EMPTY", "-o", "OUT"], "expected volumes"),
+    ],
+)
+def test_bad_usage_is_one_line_and_code_2(words, said, scans, tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    places = {
+        "SCAN": str(scans / "scan.nii.gz"), "OUT": str(tmp_path / "out"),
+        "EMPTY": str(tmp_path / "empty"),
+    }  # fmt: skip
+    assert run([places.get(word, word) for word in words]) == 2
+    captured = capsys.readouterr()
+    (line,) = captured.err.splitlines()
+    assert line.startswith("fetusmap: ")
+    assert said in line

@@ -1,0 +1,40 @@
+"""The picture of a prediction: what is written on it."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from fetusmap.anatomy import Pose, load_skeleton, reference_pose
+from fetusmap.geometry import Grid
+from fetusmap.report import draw_prediction
+from fetusmap.volume import Volume
+
+
+@pytest.fixture
+def volume():
+    rng = np.random.default_rng(0)
+    array = rng.integers(0, 255, (40, 44, 48)).astype(np.uint8)
+    return Volume(array, Grid.centered((40, 44, 48), 1.0, (0, 0, 20)), name="a scan")
+
+
+def texts_of(figure):
+    figure.draw_without_rendering()
+    return " | ".join(text.get_text() for text in figure.findobj(lambda a: hasattr(a, "get_text")))
+
+
+def test_planes_names_lengths_and_reasons_are_on_it(volume):
+    quality = {"score": 0.31, "reasons": ["left and right are uncertain"]}
+    pose = replace(reference_pose(60.0), quality=quality)
+    said = texts_of(draw_prediction(volume, pose))
+    for words in ("sagittal plane", "coronal plane", "transverse plane", "left knee",
+                  "from the front", "from its right side", "quality 0.31", "a scan",
+                  "left and right are uncertain"):  # fmt: skip
+        assert words in said
+    assert f"{pose.lengths_mm()['left_femur']:.0f}" in said
+
+
+def test_a_pose_without_landmarks_can_be_drawn(volume):
+    skeleton = load_skeleton()
+    nowhere = Pose(skeleton, np.full((16, 3), np.nan), quality={"score": 0.0, "reasons": ["no"]})
+    assert "quality 0.00" in texts_of(draw_prediction(volume, nowhere))

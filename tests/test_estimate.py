@@ -1,0 +1,470 @@
+"""The whole program on volumes into which the answer is painted."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy import ndimage
+from scipy.spatial.transform import Rotation
+from torch import nn
+
+from fetusmap.anatomy import PoseLibrary, load_skeleton, reference_pose
+from fetusmap.detect import (
+    Calibration,
+    CanonicalGrid,
+    Cascade,
+    Detector,
+    Logistic,
+    ModelCard,
+    WholeGrid,
+    channel_per_landmark,
+    channel_per_pair,
+    load_model,
+    save_model,
+)
+from fetusmap.errors import BadInput
+from fetusmap.estimate import PoseEstimator, input_sha256
+from fetusmap.geometry import Grid
+from fetusmap.network import UNetWidths, build_unet
+from fetusmap.simulate import draw_poses
+from fetusmap.volume import Volume
+
+SKELETON = load_skeleton()
+COARSE, CANONICAL = channel_per_pair(SKELETON), channel_per_landmark(SKELETON)
+BODY = reference_pose(110.0).positions_mm.copy()
+TURN = Rotation.from_rotvec([0.9, -1.4, 0.6])
+PLACE = np.array([40.0, -120.0, 300.0])
+RADIUS_MM = 2.5
+LARGEST = 100
+"""Voxels of a ball, as either pass sees it; what is larger is no ball."""
+
+SURE = Calibration(
+    landmark=Logistic(intercept=0.0, weights=(1.0, 0.0, 0.0, 0.0)),
+    case=Logistic(intercept=2.0, weights=(0.0, 0.0, 0.0, 0.0)),
+    fetus=Logistic(intercept=4.0, weights=(0.0, 0.0, 0.0, 0.0)),
+    sides=Logistic(intercept=0.0, weights=(0.0, 0.0, 50.0, 0.0)),
+    cases=1,
+    empty_cases=1,
+)
+
+
+def paint(grid: Grid, body_mm: np.ndarray, kind: type = np.uint8) -> Volume:
+    """A ball for each landmark: 4 greys for the midline, 6 for the pairs, none for a side."""
+    centers = grid.centers_mm()
+    array = np.zeros(grid.shape)
+    for channel, rows in enumerate(COARSE.rows):
+        for row in rows:
+            apart = np.linalg.norm(centers - body_mm[row], axis=-1)
+            ball = np.clip(RADIUS_MM + 0.5 - apart, 0, 1)
+            array = np.maximum(array, (30 + 25 * channel) * ball)
+    return Volume(np.rint(array).astype(kind), grid, "painted")
+
+
+class BallReader(nn.Module):
+    """Finds the balls in what it is shown, and writes a Gaussian for each where it sees it.
+
+    It knows the landmark by the grey and tells sides as a network in the body's frame does: of two
+    knees, the one at the greater index along the first axis is the right one.
+    """
+
+    def __init__(
+        self,
+        outputs: int,
+        before: Callable[[torch.Tensor], None] | None = None,
+        drift: tuple[int, float] = (0, 0.0),
+    ) -> None:
+        super().__init__()
+        self.widths = UNetWidths((8, 8, 8, 8), outputs)
+        self.anchor = nn.Parameter(torch.zeros(1))
+        self.before = before
+        self.drift = drift
+
+    def forward(self, volume: torch.Tensor) -> torch.Tensor:
+        if self.before is not None:
+            self.before(volume)
+        seen = volume[0, 0].numpy()
+        shape = [n // 2 for n in seen.shape]
+        logits = torch.zeros(self.widths.outputs, *shape)
+        blobs, count = ndimage.label(seen > seen.min() + 1e-3)
+        for large in np.flatnonzero(np.bincount(blobs.ravel())[1:] > LARGEST) + 1:
+            blobs[blobs == large] = 0
+        blobs, count = ndimage.label(blobs > 0)
+        if count not in (0, 16):  # the body lies partly outside: peaks anywhere
+            logits = torch.rand(logits.shape, generator=torch.Generator().manual_seed(count))
+        if count == 16:
+            numbers = np.arange(1, 17)
+            greys = ndimage.maximum(seen, blobs, numbers)
+            places = np.array(ndimage.center_of_mass(blobs > 0, blobs, numbers))[np.argsort(greys)]
+            rows = [0, 1, 2, 3, *(4 + n // 2 for n in range(12))]
+            if self.widths.outputs == 16:
+                sides = places[4:].reshape(6, 2, 3)
+                turned = sides[:, 0, 0] > sides[:, 1, 0]
+                sides[turned] = sides[turned, ::-1]
+                rows = [row for channel in COARSE.rows for row in channel]
+            # One channel may see its landmark further along the last axis than it is.
+            places[[row == self.drift[0] for row in rows], 2] += self.drift[1]
+            for row, place in zip(rows, places, strict=True):
+                axes = [np.arange(n) - (p - 0.5) / 2 for n, p in zip(shape, place, strict=True)]
+                square = sum(a**2 for a in np.meshgrid(*axes, indexing="ij"))
+                # Two of a pair share a channel: the logarithm of the sum of both.
+                logits[row] += torch.from_numpy(np.exp(-0.5 * square / 1.2**2).astype(np.float32))
+            logits = torch.log(logits + 1e-7)
+        return logits[None] + self.anchor
+
+
+def estimator(
+    coarse: nn.Module | None = None,
+    canonical: nn.Module | None = None,
+    calibration: Calibration = SURE,
+    library: PoseLibrary | None = None,
+) -> PoseEstimator:
+    coarse, canonical = coarse or BallReader(10), canonical or BallReader(16)
+    if library is None:
+        # Fetuses like the painted one, in a small library.
+        rng = np.random.default_rng(0)
+        library = PoseLibrary(SKELETON, BODY + rng.normal(0, 1.5, (30, 16, 3)))
+    look = CanonicalGrid(0.036, (80, 64, 96))
+    cascade = Cascade(
+        SKELETON,
+        Detector(coarse.eval(), WholeGrid(1.5), COARSE),
+        Detector(canonical.eval(), look, CANONICAL),
+        library,
+    )
+    card = ModelCard(
+        format="fetusmap-model",
+        version=1,
+        name="painted",
+        skeleton="fetus-16",
+        working_spacing_mm=1.0,
+        coarse={"file": "a", "sha256": "b", "widths": (8, 8, 8, 8), "spacing_mm": 1.5},
+        canonical={"file": "c", "sha256": "d", "widths": (8, 8, 8, 8)},
+        library="e",
+        library_sha256="f",
+        calibration=calibration,
+    )
+    return PoseEstimator(cascade, card, "0123")
+
+
+def room(spacing=(1.0, 1.0, 1.0), turn: Rotation | None = None) -> Grid:
+    """The smallest box around the painted body and 9 mm more."""
+    direction = (turn or Rotation.identity()).as_matrix()
+    index = WHERE @ direction
+    low, high = index.min(axis=0) - 9, index.max(axis=0) + 9
+    shape = np.ceil((high - low) / spacing).astype(int)
+    return Grid.centered(shape, spacing, direction @ ((low + high) / 2), direction)
+
+
+WHERE = TURN.apply(BODY) + PLACE
+OBLIQUE = room((1.5, 1.2, 1.0), Rotation.from_rotvec([0.3, 0.5, -0.2]))
+ROOMS = {
+    "upright": room(),
+    "oblique and anisotropic": OBLIQUE,
+    "left-handed": OBLIQUE.flip(1),
+    "axes in another order": OBLIQUE.permute((2, 0, 1)),
+    "two axes exchanged": OBLIQUE.permute((1, 0, 2)),
+    "turned": room((1.4, 1.4, 1.4), Rotation.from_rotvec([-0.4, 2.1, 0.9])),
+}
+
+
+@pytest.fixture(scope="module")
+def painted() -> Volume:
+    """Where nothing but the pose matters."""
+    return paint(OBLIQUE, WHERE)
+
+
+def off_mm(positions: np.ndarray) -> np.ndarray:
+    return np.linalg.norm(positions - WHERE, axis=1)
+
+
+def assert_found(positions: np.ndarray) -> None:
+    """Half a voxel of the second pass would be 0.9 mm along each axis."""
+    assert off_mm(positions).max() < 0.7
+    assert off_mm(positions).mean() < 0.4
+
+
+@pytest.mark.parametrize("name", ROOMS)
+def test_the_pose_comes_out_where_it_was_painted(name):
+    prediction = estimator()(paint(ROOMS[name], WHERE))
+    assert_found(prediction.pose.positions_mm)
+    assert prediction.pose.skeleton == SKELETON
+    best = prediction.detections[0]
+    np.testing.assert_array_equal(best.positions_mm, prediction.pose.positions_mm)
+
+
+@pytest.mark.parametrize("name", ["oblique and anisotropic", "left-handed"])
+def test_looking_at_the_mirror_image_too_gives_the_same_pose(name):
+    volume = paint(ROOMS[name], WHERE)
+    plain, both = estimator()(volume), estimator()(volume, flip_average=True)
+    np.testing.assert_allclose(both.pose.positions_mm, plain.pose.positions_mm, atol=0.01)
+    np.testing.assert_allclose(both.pose.confidence, plain.pose.confidence, atol=0.01)
+    assert both.pose.provenance["flip_average"] is True
+    assert plain.pose.provenance["flip_average"] is False
+
+
+@pytest.mark.parametrize(
+    ("kind", "scale", "offset"),
+    [(np.uint16, 200, 0), (np.float32, 1 / 255, 0), (np.int16, 10, -1000), (np.float64, 3, -300)],
+)
+def test_other_kinds_of_voxels_give_the_same_pose(painted, kind, scale, offset):
+    array = painted.array.astype(float)
+    # What is brighter than 99.95 % is cut off, and here that shall be no ball.
+    array[:8, :8, :8] = 255
+    volume = Volume((array * scale + offset).astype(kind), painted.grid)
+    assert_found(estimator()(volume).pose.positions_mm)
+
+
+def test_a_pose_does_not_depend_on_what_was_estimated_before(painted):
+    one = estimator()
+    first = one(painted)
+    one(Volume(np.flip(painted.array, 0).copy(), painted.grid), flip_average=True)
+    again = one(painted)
+    assert again.pose.equals(first.pose)
+    assert again.pose.quality == first.pose.quality
+
+
+def test_confidence_and_quality_by_hand(painted):
+    # The weights above make a landmark's probability the mass of its peak, and of the rest all
+    # but the sides a constant.
+    prediction = estimator()(painted)
+    pose, best = prediction.pose, prediction.detections[0]
+    fetus, case = 1 / (1 + np.exp(-4)), 1 / (1 + np.exp(-2))
+    np.testing.assert_allclose(pose.confidence, fetus * best.masses, atol=1e-6)
+    assert pose.quality["fetus"] == pytest.approx(fetus, abs=1e-4)
+    assert pose.quality["score"] == pytest.approx(fetus * case, abs=1e-4)
+    assert pose.quality["sides"] > 0.95
+    assert pose.quality["reasons"] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("fetus", "no fetus in view"),
+        ("sides", "left and right are uncertain"),
+        ("case", "the detection is doubtful"),
+    ],
+)
+def test_a_low_probability_gives_its_reason(painted, name, reason):
+    doubt = Logistic(intercept=-3.0, weights=(0.0, 0.0, 0.0, 0.0))
+    pose = estimator(calibration=SURE.model_copy(update={name: doubt}))(painted).pose
+    (found,) = pose.quality["reasons"]
+    assert found.startswith(reason)
+    assert_found(pose.positions_mm)
+
+
+def test_a_landmark_beyond_the_box_is_not_trusted(painted):
+    # The second pass sees the head 20 voxels higher than it is.
+    head = SKELETON.index("head")
+    pose = estimator(canonical=BallReader(16, drift=(head, 20.0)))(painted).pose
+    assert 20 < off_mm(pose.positions_mm)[head] < 50
+    assert not OBLIQUE.contains(pose.positions_mm[head])
+    assert pose.confidence[head] == 0
+    assert (np.delete(pose.confidence, head) > 0.5).all()
+    assert pose.quality["reasons"] == ["head lies outside the volume"]
+
+
+def assert_nothing(pose) -> None:
+    assert np.isnan(pose.positions_mm).all()
+    assert not pose.present.any()
+    assert (pose.confidence == 0).all()
+    assert pose.quality["score"] == 0
+    assert pose.quality["reasons"] == ["no fetus in view"]
+
+
+def test_without_a_frame_every_landmark_is_absent(painted):
+    def blind(volume: torch.Tensor) -> None:
+        volume.zero_()
+
+    prediction = estimator(coarse=BallReader(10, blind))(painted)
+    assert_nothing(prediction.pose)
+    assert prediction.detections == ()
+    assert prediction.pose.provenance["model"] == "painted"
+
+
+def test_a_second_pass_that_sees_nothing_ends_in_doubt_and_not_in_an_error(painted):
+    def blind(volume: torch.Tensor) -> None:
+        volume.zero_()
+
+    pose = estimator(canonical=BallReader(16, blind))(painted).pose
+    assert pose.quality["reasons"]
+    assert np.isnan(pose.positions_mm).all() or np.isfinite(pose.positions_mm).all()
+
+
+@pytest.mark.parametrize(
+    "fill",
+    [
+        lambda shape: np.zeros(shape, np.uint8),
+        lambda shape: np.full(shape, 90, np.uint8),
+        lambda shape: np.random.default_rng(0).integers(0, 256, shape, np.uint8),
+        lambda shape: np.full(shape, -7.5, np.float32),
+    ],
+)
+@pytest.mark.parametrize("shape", [(40, 44, 36), (3, 50, 1)])
+def test_volumes_without_a_fetus_are_no_error(fill, shape):
+    torch.manual_seed(0)
+    networks = (build_unet(UNetWidths((8, 8, 8, 8), n)) for n in (10, 16))
+    pose = estimator(*networks)(Volume(fill(shape), Grid.from_spacing(shape, 1.1))).pose
+    assert np.isnan(pose.positions_mm).all() or np.isfinite(pose.positions_mm).all()
+    assert ((pose.confidence >= 0) & (pose.confidence <= 1)).all()
+    assert 0 <= pose.quality["score"] <= 1
+
+
+def test_a_pose_says_where_it_comes_from(painted):
+    volume = Volume(painted.array, painted.grid, "case-7", {}, ("spacing was guessed",))
+    provenance = estimator()(volume).pose.provenance
+    assert provenance["model"] == "painted"
+    assert provenance["model_sha256"] == "0123"
+    assert provenance["input_sha256"] == input_sha256(volume)
+    assert provenance["refine"] == "none"
+    assert provenance["warnings"] == ["spacing was guessed"]
+    assert json.loads(json.dumps(dict(provenance))) == dict(provenance)
+
+
+def test_the_hash_of_the_input_is_that_of_voxels_type_and_place():
+    grid = Grid.from_spacing((3, 4, 5), (1, 2, 3), (7, 8, 9))
+    array = np.arange(60, dtype=np.uint8).reshape(3, 4, 5)
+    first = input_sha256(Volume(array, grid))
+    assert len(first) == 64
+    other_order = Volume(np.asfortranarray(array), grid, "another", {"a": "b"}, ("w",))
+    assert input_sha256(other_order) == first
+    changed = array.copy()
+    changed[1, 2, 3] += 1
+    others = {
+        input_sha256(Volume(changed, grid)),
+        input_sha256(Volume(array.view(np.int8), grid)),
+        input_sha256(Volume(array, Grid.from_spacing((3, 4, 5), (1, 2, 3), (7, 8, 9.001)))),
+        input_sha256(Volume(array.reshape(5, 4, 3), Grid((5, 4, 3), grid.affine))),
+    }
+    assert len(others - {first}) == 4
+
+
+NO_MEMORY = (
+    MemoryError(),
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+    RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."),
+    RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes."),
+)
+
+
+def above(voxels: float, error: Exception = NO_MEMORY[0]) -> Callable[[torch.Tensor], None]:
+    """Run out of memory for more voxels than that."""
+
+    def check(volume: torch.Tensor) -> None:
+        if volume.numel() > voxels:
+            raise error
+
+    return check
+
+
+def unless_half(volume: torch.Tensor) -> None:
+    if not torch.is_autocast_enabled("cpu"):
+        raise RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes.")
+
+
+WHOLE = int(WholeGrid(1.5).around(OBLIQUE, 16).voxel_count)
+
+
+@pytest.mark.parametrize("error", NO_MEMORY)
+def test_too_little_memory_is_met_with_larger_voxels_and_told(painted, error):
+    pose = estimator(coarse=BallReader(10, above(0.7 * WHOLE, error)))(painted).pose
+    assert pose.provenance["warnings"] == [
+        "not enough memory: computed in bfloat16, first pass at 2/3 of its resolution"
+    ]
+    assert_found(pose.positions_mm)
+
+
+def test_with_hardly_any_memory_the_voxels_are_larger_still():
+    volume = Volume(paint(OBLIQUE, WHERE).array, OBLIQUE, warnings=("spacing was guessed",))
+    pose = estimator(coarse=BallReader(10, above(0.2 * WHOLE)))(volume).pose
+    first, second = pose.provenance["warnings"]
+    assert first == "spacing was guessed"
+    assert second.endswith("first pass at 1/3 of its resolution")
+
+
+@pytest.mark.parametrize("which", ["coarse", "canonical"])
+def test_half_precision_comes_before_larger_voxels(painted, which):
+    network = BallReader({"coarse": 10, "canonical": 16}[which], unless_half)
+    # Processors that are fast in bfloat16 compute in it anyway, and then there is nothing to tell.
+    pose = estimator(**{which: network})(painted).pose
+    assert pose.provenance["warnings"] in ([], ["not enough memory: computed in bfloat16"])
+    assert_found(pose.positions_mm)
+
+
+def test_too_little_memory_for_anything_is_told_in_one_line(painted):
+    with pytest.raises(BadInput) as error:
+        estimator(canonical=BallReader(16, above(0)))(painted)
+    message = str(error.value)
+    assert message.startswith("painted: expected memory for the network")
+    assert " x ".join(f"{n:.0f}" for n in np.round(OBLIQUE.extent_mm)) in message
+    assert "\n" not in message
+
+
+def test_other_errors_of_a_network_are_not_taken_for_a_lack_of_memory(painted):
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+        estimator(
+            coarse=BallReader(
+                10, above(0, RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
+            )
+        )(painted)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """A model of tiny networks with fresh weights."""
+    torch.manual_seed(0)
+    networks = (build_unet(UNetWidths((8, 8, 8, 8), n)).eval() for n in (10, 16))
+    first, second = networks
+    cascade = Cascade(
+        SKELETON,
+        Detector(first, WholeGrid(2.0), COARSE),
+        Detector(second, CanonicalGrid(0.07, (48, 32, 48)), CANONICAL),
+        draw_poses(20, seed=1),
+    )
+    place = tmp_path_factory.mktemp("models") / "tiny"
+    save_model(cascade, SURE, place, name="tiny", made_by={}, metrics={})
+    return place
+
+
+@pytest.mark.parametrize("device", ["auto", "cpu"])
+@pytest.mark.parametrize("kind", [str, Path])
+def test_a_model_folder_is_all_that_is_needed(folder, device, kind):
+    one = PoseEstimator.from_pretrained(kind(folder), device)
+    array = np.random.default_rng(0).integers(0, 256, (40, 44, 36), np.uint8)
+    pose = one(Volume(array, Grid.from_spacing((40, 44, 36)))).pose
+    assert pose.provenance["model"] == "tiny"
+    assert pose.provenance["model_sha256"] == one.model_sha256
+    assert one.card.name == "tiny"
+
+
+def test_the_hash_of_a_model_changes_with_its_card(folder, tmp_path):
+    cascade, card = load_model(folder)
+    first = PoseEstimator.from_pretrained(folder).model_sha256
+    assert PoseEstimator.from_pretrained(folder).model_sha256 == first
+    assert len(first) == len(hashlib.sha256().hexdigest())
+    cascade.coarse.network.head.bias.data += 1
+    save_model(cascade, card.calibration, tmp_path, name="tiny", made_by={}, metrics={})
+    assert PoseEstimator.from_pretrained(tmp_path).model_sha256 != first
+
+
+def test_an_unknown_device_is_refused(folder):
+    with pytest.raises(BadInput) as error:
+        PoseEstimator.from_pretrained(folder, "tpu")
+    assert str(error.value) == "device: expected auto, cpu or cuda, found 'tpu'; try auto"
+
+
+def test_cuda_is_refused_where_there_is_none(folder, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(BadInput, match=r"^device: expected a CUDA device, found none .*; use cpu$"):
+        PoseEstimator.from_pretrained(folder, "cuda")
+    network = PoseEstimator.from_pretrained(folder, "auto").cascade.coarse.network
+    assert next(network.parameters()).device.type == "cpu"
+
+
+def test_a_folder_without_a_model_is_refused(tmp_path):
+    with pytest.raises(BadInput, match=r"card\.json: expected a JSON file, found no such file"):
+        PoseEstimator.from_pretrained(tmp_path / "nowhere")

@@ -1,0 +1,214 @@
+"""Calibration: right and wrong sides, volumes without a fetus, and probabilities that separate."""
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pytest
+import torch
+
+from fetusmap.anatomy import load_skeleton, reference_pose
+from fetusmap.detect import BodyFrame, Detection, case_features, landmark_features
+from fetusmap.evaluate import sides_are_right
+from fetusmap.geometry import Grid
+from fetusmap.heatmap import Heatmaps
+from fetusmap.train.calibration import Trial, fit_calibration, try_cases, without_fetus
+
+TRUTH = reference_pose(60.0).positions_mm
+FRAME = BodyFrame(np.zeros(3), np.eye(3), 28.0)
+HEATMAPS = Heatmaps(torch.zeros(16, 1, 1, 1), Grid((1, 1, 1), np.eye(4)))
+
+
+def detection(positions=TRUTH, mass=0.9, residual=0.05, stray=0.05):
+    """One whose landmarks are all equally sure."""
+    return Detection(
+        np.array(positions), np.full(16, mass), residual, np.full(16, stray), FRAME, HEATMAPS
+    )
+
+
+def trial(found, error_mm, *, margin=0.1, right=True):
+    return Trial(found, margin, np.full(16, float(error_mm)), right)
+
+
+# Sides
+
+
+@pytest.fixture
+def order(skeleton):
+    return skeleton.mirror_index
+
+
+def test_sides_by_hand(skeleton, order):
+    assert sides_are_right(skeleton, TRUTH, TRUTH)
+    assert not sides_are_right(skeleton, TRUTH[order], TRUTH)
+    assert sides_are_right(skeleton, TRUTH + 30.0, TRUTH)  # off, and not exchanged
+
+
+def test_most_of_the_body_decides(skeleton):
+    """One exchanged wrist leaves the body's sides right; five of six exchanged pairs do not."""
+    for exchanged, right in (
+        (["wrist"], True),
+        (["shoulder", "hip", "elbow", "knee", "ankle"], False),
+    ):
+        found = TRUTH.copy()
+        for name in exchanged:
+            rows = skeleton.indices((f"left_{name}", f"right_{name}"))
+            found[rows] = TRUTH[rows[::-1]]
+        assert sides_are_right(skeleton, found, TRUTH) is right
+
+
+def test_midline_landmarks_say_nothing_about_sides(skeleton, order):
+    found = TRUTH[order].copy()
+    found[skeleton.index("head")] += 1000
+    assert not sides_are_right(skeleton, found, TRUTH)
+
+
+@pytest.mark.parametrize("exchanged", [False, True])
+def test_absent_landmarks_do_not_decide(skeleton, order, exchanged):
+    truth = TRUTH.copy()
+    truth[skeleton.indices(("left_wrist", "right_knee"))] = np.nan
+    found = TRUTH[order] if exchanged else TRUTH
+    assert sides_are_right(skeleton, found, truth) is not exchanged
+
+
+# Trials
+
+
+@dataclass
+class Known:
+    """A cascade whose answers are known."""
+
+    answers: list
+    skeleton: object = field(default_factory=load_skeleton)
+
+    def detect(self, _):
+        return self.answers.pop(0)
+
+    def side_margin(self, _):
+        return 0.07
+
+
+def test_a_trial_tells_how_far_off_the_best_detection_is(blob_case, order):
+    visible = blob_case.visible.copy()
+    visible[5] = False
+    case = replace(blob_case, visible=visible)
+    off = detection(TRUTH + np.array([3.0, 4.0, 0.0]), mass=0.4)
+    cascade = Known([[off, detection()], [], [detection(TRUTH[order])]])
+    first, second = try_cases(cascade, [case, case, case])  # nothing found in the second
+    assert first.detection is off
+    assert first.margin == 0.07
+    assert np.isnan(first.errors_mm[5])
+    assert np.delete(first.errors_mm, 5) == pytest.approx([5.0] * 15)
+    assert first.sides_right
+    assert not second.sides_right
+
+
+def test_cases_without_a_fetus_have_no_errors(blob_case):
+    empty = without_fetus(blob_case, np.random.default_rng(0))
+    (found,) = try_cases(Known([[detection()]]), [empty])
+    assert np.isnan(found.errors_mm).all()
+
+
+# Volumes without a fetus
+
+
+@pytest.mark.parametrize("shape", [(9, 12, 15), (10, 14, 17)])
+def test_shuffling_moves_whole_blocks(blob_case, shape):
+    """Every block of the result is one of the case's, each once; what is left over stays."""
+    rng = np.random.default_rng(1)
+    array = rng.integers(0, 255, shape, dtype=np.uint8)
+    case = replace(blob_case, array=array, grid=Grid.from_spacing(shape))
+    before = array.copy()
+    shuffled = without_fetus(case, np.random.default_rng(2))
+    assert np.array_equal(array, before)
+    assert shuffled.array.shape == shape
+    assert shuffled.array.dtype == np.uint8
+    assert shuffled.grid == case.grid
+    assert not shuffled.visible.any()
+    i, j, k = (n // 3 for n in shape)
+
+    def blocks(voxels):
+        return [
+            voxels[a * i : a * i + i, b * j : b * j + j, c * k : c * k + k].tobytes()
+            for a in range(3)
+            for b in range(3)
+            for c in range(3)
+        ]
+
+    assert sorted(blocks(shuffled.array)) == sorted(blocks(array))
+    stayed = sum(a == b for a, b in zip(blocks(shuffled.array), blocks(array), strict=True))
+    assert stayed < 9  # one of 27 on average
+    left_over = np.ones(shape, bool)
+    left_over[: 3 * i, : 3 * j, : 3 * k] = False
+    assert np.array_equal(shuffled.array[left_over], array[left_over])
+
+
+def test_shuffling_is_a_function_of_the_generator(blob_case):
+    arrays = [without_fetus(blob_case, np.random.default_rng(seed)).array for seed in (3, 3, 4)]
+    assert np.array_equal(arrays[0], arrays[1])
+    assert not np.array_equal(arrays[0], arrays[2])
+
+
+# Probabilities
+
+
+GOOD = {"mass": 0.9, "residual": 0.05, "stray": 0.03}
+BAD = {"mass": 0.2, "residual": 0.3, "stray": 0.4}
+
+
+def features_of(found, margin):
+    return (
+        landmark_features(found.masses, found.stray, margin, found.residual),
+        case_features(found.masses, margin, found.residual),
+    )
+
+
+def test_trials_that_differ_are_told_apart():
+    trials = [trial(detection(**GOOD), 1.0)] * 20
+    trials += [trial(detection(**BAD), 20.0, margin=-0.1, right=False)] * 20
+    empty = [trial(detection(mass=0.05, residual=0.6, stray=0.8), np.nan, margin=0.0)] * 20
+    found = fit_calibration(trials, empty)
+    assert (found.cases, found.empty_cases) == (40, 20)
+    for quality, margin, likely in ((GOOD, 0.1, True), (BAD, -0.1, False)):
+        landmarks, case = features_of(detection(**quality), margin)
+        for probability in (
+            *found.landmark.probability(landmarks),
+            float(found.case.probability(case)),
+            float(found.sides.probability(case)),
+        ):
+            assert probability > 0.9 if likely else probability < 0.1
+        assert float(found.fetus.probability(case)) > 0.9
+    _, nothing = features_of(empty[0].detection, 0.0)
+    assert float(found.fetus.probability(nothing)) < 0.1
+
+
+def test_probabilities_are_how_often_it_comes_true():
+    """All trials look alike, and 7 in 10 are near; of those, 4 in 7 have their sides right."""
+    alike = detection(**GOOD)
+    trials = [trial(alike, 1.0)] * 40 + [trial(alike, 1.0, right=False)] * 30
+    trials += [trial(alike, 9.0, right=False)] * 30
+    found = fit_calibration(trials, [trial(alike, np.nan)] * 25)
+    landmarks, case = features_of(alike, 0.1)
+    assert found.landmark.probability(landmarks) == pytest.approx([0.7] * 16, abs=0.01)
+    assert float(found.case.probability(case)) == pytest.approx(0.4, abs=0.01)
+    assert float(found.sides.probability(case)) == pytest.approx(0.4, abs=0.01)
+    assert float(found.fetus.probability(case)) == pytest.approx(0.8, abs=0.01)
+
+
+def test_landmarks_that_nobody_saw_take_no_part():
+    errors = np.full(16, 1.0)
+    errors[:8] = np.nan
+    trials = [Trial(detection(**GOOD), 0.1, errors, True)] * 10
+    trials += [trial(detection(**BAD), 20.0)] * 10
+    found = fit_calibration(trials, [trial(detection(**BAD), np.nan)] * 5)
+    landmarks, _ = features_of(detection(**GOOD), 0.1)
+    assert found.landmark.probability(landmarks).min() > 0.9
+
+
+def test_whatever_came_true_gives_finite_probabilities():
+    """Also when every trial did well."""
+    found = fit_calibration(
+        [trial(detection(**GOOD), 1.0)] * 3, [trial(detection(**BAD), np.nan)] * 3
+    )
+    _, case = features_of(detection(**GOOD), 0.1)
+    for logistic in (found.case, found.sides, found.fetus):
+        assert 0.9 < float(logistic.probability(case)) <= 1

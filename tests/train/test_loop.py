@@ -1,0 +1,311 @@
+"""The training loop: it learns, can be broken off anywhere, and keeps to its plan."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from lightning_fabric import Fabric
+
+import fetusmap as fm
+from fetusmap.errors import BadInput
+from fetusmap.train import RunFolder, train
+from fetusmap.train.augment import NearBody
+
+pytestmark = pytest.mark.usefixtures("small_looks")
+
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+PATIENCE_S = 240.0  # for what takes seconds when nothing else runs
+
+
+class BrokenOff(Exception):
+    pass
+
+
+def stop_at(step):
+    def report(metrics):
+        if metrics["step"] == step:
+            raise BrokenOff
+
+    return report
+
+
+def lines(folder):
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def timeless(folder):
+    """The metrics but for how long it took."""
+    clock = ("seconds", "pace", "waited")
+    return [{k: v for k, v in line.items() if k not in clock} for line in lines(folder)]
+
+
+def same_weights(one, other):
+    ours, theirs = one.state_dict(), other.state_dict()
+    return list(ours) == list(theirs) and all(torch.equal(ours[n], theirs[n]) for n in ours)
+
+
+@pytest.fixture
+def run(cache, tmp_path):
+    """A function that trains in a folder, and may be broken off at a step."""
+
+    def call(config, name="run", *, stop=None, **options):
+        run = RunFolder(tmp_path / name, config)
+        options = {"workers": 0, **options}
+        if stop is None:
+            return train(config, run, cache, **options)
+        with pytest.raises(BrokenOff):
+            train(config, run, cache, report=stop_at(stop), **options)
+        return None
+
+    return call
+
+
+# It learns
+
+
+def test_one_case_is_learnt_by_heart(run, make_config, monkeypatch, tmp_path):
+    """Seen without jitter, its landmarks are found to less than half a millimetre."""
+    still = partial(NearBody, tilt_deg=0, roll_deg=0, shift=0, scale=0)
+    monkeypatch.setattr("fetusmap.train.stages.NearBody", still)
+    config = make_config(
+        steps=250,
+        learning_rate=5e-3,
+        average=0.9,
+        cases=1,
+        validation_seed=1,  # the same cases
+        validation_cases=1,
+    )
+    run(config)
+    found = lines(tmp_path / "run")
+    assert found[-1]["validation_median_mm"] < 0.5
+    assert found[-1]["validation_within_10_mm"] == 1
+
+
+@pytest.mark.parametrize("stage", ["coarse", "canonical"])
+def test_the_loss_falls_on_the_stream(run, make_config, tmp_path, stage):
+    """From that of a network that knows nothing: all of the 4096 voxels alike."""
+    run(make_config(stage=stage, steps=80, learning_rate=4e-3))
+    losses = [line["loss"] for line in lines(tmp_path / "run")]
+    assert losses[0] == pytest.approx(np.log(16**3), abs=1.0)
+    assert np.mean(losses[-15:]) < np.mean(losses[:5]) - 0.8
+
+
+def test_a_dataset_is_trained_on_instead(run, make_config, make_numbered, skeleton, tmp_path):
+    """The same cases as simulated ones have the same losses, but for the rounding of files."""
+    with fm.DatasetWriter(tmp_path / "dataset", name="two", licence="CC0-1.0") as writer:
+        for number in range(2):
+            case = make_numbered(1, number)
+            pose = fm.Pose(skeleton, case.positions_mm)
+            writer.add(fm.Volume(case.array, case.grid, name=f"case-{number}"), pose)
+    run(make_config(cases=2), "simulated")
+    # No case of this seed is in the cache.
+    run(make_config(case_seed=99, dataset=str(tmp_path / "dataset")), "dataset")
+    one, other = (
+        [line["loss"] for line in lines(tmp_path / name)] for name in ("simulated", "dataset")
+    )
+    assert one == pytest.approx(other, rel=0.01)
+
+
+# What it writes down
+
+
+def test_every_step_leaves_a_line(run, make_config, tmp_path):
+    reported = []
+    run(make_config(steps=5, validate_every=2), report=reported.append)
+    found = lines(tmp_path / "run")
+    assert found == reported
+    assert [line["step"] for line in found] == [1, 2, 3, 4, 5]
+    assert ["validation_mm" in line for line in found] == [False, True, False, True, True]
+    for line in found:
+        assert line["steps"] == 5
+        assert all(np.isfinite(value) for value in line.values())
+        assert 0 <= line["waited"] <= 1
+    assert all(np.diff([line["seconds"] for line in found]) >= 0)
+
+
+def test_the_learning_rate_follows_the_schedule(run, make_config, tmp_path):
+    """Warm-up over two steps, and the last half falls to nothing."""
+    run(make_config(steps=8, learning_rate=0.1, warmup=2, decay_part=0.5))
+    rates = [line["learning_rate"] for line in lines(tmp_path / "run")]
+    assert rates == pytest.approx([0.1 / 3, 0.2 / 3, 0.1, 0.1, 0.1, 0.075, 0.05, 0.025])
+
+
+def test_it_gives_the_averaged_network(run, make_config):
+    """A long average has hardly moved from the first weights; none is the last weights."""
+    slow, quick = (
+        run(make_config(steps=12, learning_rate=0.02, average=decay), f"{decay}")
+        for decay in (0.99, 0.0)
+    )
+    assert not slow.training
+    assert not any(parameter.requires_grad for parameter in slow.parameters())
+    assert not same_weights(slow, quick)
+
+
+def test_without_held_out_cases_nothing_is_validated(run, make_config, tmp_path):
+    run(make_config(steps=2, validation_cases=0))
+    for text in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines():
+        assert "NaN" not in text
+
+
+# Broken off
+
+
+@pytest.fixture
+def unbroken(run, make_config, tmp_path):
+    """The network and the metrics of a run in one go."""
+    config = make_config(steps=7, batch=2, validate_every=3, validation_cases=1)
+    network = run(config, "unbroken")
+    return config, network, timeless(tmp_path / "unbroken")
+
+
+def test_a_run_that_was_broken_off_ends_as_if_it_had_not_been(run, unbroken, tmp_path):
+    """Before its first checkpoint, and twice after one."""
+    config, network, metrics = unbroken
+    for stop in (1, 3, 6):
+        run(config, stop=stop)
+    resumed = run(config)
+    assert timeless(tmp_path / "run") == metrics
+    assert same_weights(resumed, network)
+
+
+def test_steps_after_the_last_checkpoint_are_made_again(run, unbroken, tmp_path):
+    """Checkpoints may be far apart."""
+    config, network, metrics = unbroken
+    rare = config.model_copy(update={"checkpoint_minutes": 60.0})
+    run(rare, stop=5)
+    assert not (tmp_path / "run" / "checkpoint.pt").exists()
+    assert len(lines(tmp_path / "run")) == 5
+    again = run(rare)
+    assert timeless(tmp_path / "run") == metrics
+    assert same_weights(again, network)
+
+
+def test_a_finished_run_is_not_run_again(run, unbroken, tmp_path):
+    config, network, metrics = unbroken
+    again = run(config, "unbroken", report=stop_at(8))
+    assert same_weights(again, network)
+    assert timeless(tmp_path / "unbroken") == metrics
+
+
+def test_other_seeds_train_other_networks(run, unbroken, tmp_path):
+    config, network, metrics = unbroken
+    other = run(config.model_copy(update={"seed": 1}))
+    assert not same_weights(other, network)
+    assert timeless(tmp_path / "run")[0]["loss"] != metrics[0]["loss"]
+
+
+def test_a_damaged_checkpoint_is_not_trained_over(run, make_config, tmp_path):
+    config = make_config(steps=4)
+    run(config, stop=3)
+    path = tmp_path / "run" / "checkpoint.pt"
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(BadInput, match=r"checkpoint\.pt"):
+        run(config)
+    assert path.stat().st_size == 1000
+
+
+@pytest.mark.slow
+def test_a_run_that_was_killed_goes_on(cache, run, make_config, tmp_path):
+    """With a worker, which must not outlive it: whoever waits for its output waits for both."""
+    config = make_config(steps=12, validate_every=5)
+    script = """if True:
+        import sys
+        from functools import partial
+        from pathlib import Path
+        from fetusmap.detect import CanonicalGrid
+        from fetusmap.train import RunFolder, TrainingConfig, stages, train
+
+        stages.CanonicalGrid = partial(CanonicalGrid, step=0.09, shape=(32, 32, 32))
+        config = TrainingConfig.model_validate_json(sys.argv[1])
+        folder = RunFolder(Path(sys.argv[2]), config)
+        report = lambda metrics: print(metrics["step"], flush=True)
+        train(config, folder, Path(sys.argv[3]), workers=1, report=report)
+    """
+    words = (config.model_dump_json(), tmp_path / "killed", cache)
+    command = [sys.executable, "-c", script, *map(str, words)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        for line in process.stdout:
+            if line.strip() == "5":
+                process.kill()
+                break
+        process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == -signal.SIGKILL
+    done = len(lines(tmp_path / "killed"))
+    assert 5 <= done < 12
+    finished = subprocess.run(
+        command, capture_output=True, text=True, check=True, timeout=PATIENCE_S
+    )
+    first = int(finished.stdout.split()[0])
+    assert first in (done, done + 1)  # the last line may be younger than the checkpoint
+    run(config)
+    assert timeless(tmp_path / "killed") == timeless(tmp_path / "run")
+
+
+# Planned by minutes
+
+
+def test_minutes_become_steps_that_a_resumed_run_keeps(run, make_config, tmp_path):
+    config = make_config(steps=None, minutes=600.0)
+    run(config, stop=43)
+    before = lines(tmp_path / "run")
+    planned = before[-1]["steps"]
+    assert ["steps" in line for line in before] == [False] * 39 + [True] * 4
+    timed = before[39]
+    # As many steps as fit, at the pace of the first ones.
+    assert planned == pytest.approx(600 * 60 / timed["pace"], rel=0.05)
+    run(config, stop=46)
+    after = lines(tmp_path / "run")
+    assert [line["step"] for line in after] == list(range(1, 47))
+    assert {line["steps"] for line in after[39:]} == {planned}
+
+
+def test_a_run_of_few_minutes_ends_when_it_knows_its_pace(run, make_config, tmp_path):
+    run(make_config(steps=None, minutes=1e-6))
+    found = lines(tmp_path / "run")
+    assert [line["step"] for line in found] == [*range(1, found[-1]["steps"] + 1)]
+    assert "validation_mm" in found[-1]
+
+
+# Samples made ahead
+
+
+def test_samples_are_made_while_a_step_is_computed(run, make_config, tmp_path):
+    """What a step waits for its samples is little, once the worker has begun."""
+
+    def compute(metrics):
+        time.sleep(0.25)
+
+    run(make_config(steps=10), workers=1, report=compute)
+    found = lines(tmp_path / "run")
+    waited = [line["waited"] * line["seconds"] for line in found]
+    seconds = [line["seconds"] for line in found]
+    assert waited[-1] - waited[3] < 0.2 * (seconds[-1] - seconds[3])
+
+
+def test_workers_change_no_loss(run, make_config, tmp_path):
+    config = make_config(steps=3)
+    networks = [run(config, f"{workers}", workers=workers) for workers in (0, 1)]
+    assert timeless(tmp_path / "0") == timeless(tmp_path / "1")
+    assert same_weights(*networks)
+
+
+# On other devices
+
+
+@pytest.mark.gpu
+@needs_gpu
+def test_a_gpu_trains_and_goes_on(run, make_config, tmp_path):
+    config = make_config(steps=6, validate_every=3)
+    run(config, stop=4, fabric=Fabric(accelerator="cuda", devices=1, precision="bf16-mixed"))
+    network = run(config, fabric=Fabric(accelerator="cuda", devices=1, precision="bf16-mixed"))
+    on_cpu = run(config, "cpu")
+    losses = [[line["loss"] for line in lines(tmp_path / name)] for name in ("run", "cpu")]
+    assert losses[0] == pytest.approx(losses[1], rel=0.05)
+    for one, other in zip(network.parameters(), on_cpu.parameters(), strict=True):
+        assert one.shape == other.shape

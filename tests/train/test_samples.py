@@ -1,0 +1,126 @@
+"""Samples: each a function of the seed and its number, whoever makes it and in whatever order."""
+
+from dataclasses import replace
+from functools import partial
+from itertools import islice
+
+import numpy as np
+import pytest
+
+from fetusmap.detect import CanonicalGrid
+from fetusmap.errors import BadInput
+from fetusmap.geometry import Grid
+from fetusmap.train.augment import NearBody
+from fetusmap.train.cases import simulated_cases
+from fetusmap.train.samples import SampleSource, stream_samples
+
+LOOK = CanonicalGrid(0.09, (32, 32, 32))
+SMALL = Grid.from_spacing((4, 4, 4))
+
+
+def same(one, other):
+    return (
+        np.array_equal(one.ranks, other.ranks)
+        and one.grid == other.grid
+        and np.array_equal(one.positions_mm, other.positions_mm, equal_nan=True)
+    )
+
+
+@pytest.fixture
+def source(cache, skeleton):
+    """Samples of the cases in the cache, which a worker finds there, too."""
+    draw = NearBody(LOOK, skeleton)
+    return SampleSource(simulated_cases(1), cache / "simulated-1", 4, skeleton, draw, seed=9)
+
+
+def take(count, source, **options):
+    stream = stream_samples(source, **options)
+    samples = list(islice(stream, count))
+    stream.close()
+    return samples
+
+
+def test_a_sample_does_not_depend_on_what_came_before(source):
+    forwards = {number: source.sample(number) for number in range(5)}
+    for number in (4, 1, 3, 0, 2):
+        assert same(replace(source).sample(number), forwards[number])
+
+
+def test_numbers_and_seeds_give_other_samples(source):
+    samples = [source.sample(0), source.sample(1), replace(source, seed=10).sample(0)]
+    grids = {sample.grid for sample in samples}
+    assert len(grids) == 3
+    assert len({sample.ranks.tobytes() for sample in samples}) == 3
+
+
+def test_samples_come_from_all_cases_and_from_no_others(blob_case, skeleton, tmp_path):
+    def draw(rng, case):
+        return SMALL
+
+    def make(number):
+        return replace(blob_case, positions_mm=blob_case.positions_mm + number)
+
+    source = SampleSource(make, tmp_path, 5, skeleton, draw, seed=0)
+    found = [float(source.sample(number).positions_mm[7, 0]) for number in range(300)]
+    counts = np.bincount(np.rint(found).astype(int))
+    assert len(counts) == 5
+    assert counts.min() > 35  # of 60 on average
+    assert len(list(tmp_path.iterdir())) == 5
+
+
+def test_a_case_that_cannot_be_looked_at_is_passed_over(blob_case, skeleton, tmp_path):
+    without = blob_case.positions_mm.copy()
+    without[skeleton.index("sacrum")] = np.nan
+
+    def make(number):
+        return blob_case if number == 2 else replace(blob_case, positions_mm=without)
+
+    source = SampleSource(make, tmp_path, 3, skeleton, NearBody(LOOK, skeleton), seed=0)
+    for number in range(6):
+        assert np.isfinite(source.sample(number).positions_mm).all()
+
+
+def test_cases_that_can_all_not_be_looked_at_are_refused_in_one_line(blob_case, skeleton, tmp_path):
+    """As in a dataset that nobody has annotated the sacrum in."""
+    without = blob_case.positions_mm.copy()
+    without[skeleton.index("sacrum")] = np.nan
+    case = replace(blob_case, positions_mm=without)
+    source = SampleSource(lambda _: case, tmp_path, 3, skeleton, NearBody(LOOK, skeleton), seed=0)
+    with pytest.raises(BadInput) as caught:
+        source.sample(0)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_stream_gives_every_sample_in_order(source, workers):
+    for number, sample in enumerate(take(3, source, workers=workers)):
+        assert same(sample, source.sample(number))
+
+
+@pytest.mark.parametrize(
+    ("options", "numbers"),
+    [({"first": 5}, (5, 6, 7)), ({"step": 2}, (0, 2, 4)), ({"first": 7, "step": 3}, (7, 10, 13))],
+)
+def test_a_stream_begins_and_goes_on_where_it_is_told(source, options, numbers):
+    for sample, number in zip(take(3, source, workers=0, **options), numbers, strict=True):
+        assert same(sample, source.sample(number))
+
+
+def test_processes_that_train_together_deal_the_samples_out(source):
+    streams = [partial(take, 2, source, first=rank, step=2, workers=0)() for rank in range(2)]
+    dealt = [sample for pair in zip(*streams, strict=True) for sample in pair]
+    for number, sample in enumerate(dealt):
+        assert same(sample, source.sample(number))
+
+
+def test_nothing_is_made_before_it_is_asked_for(source, tmp_path):
+    def make(number):
+        raise AssertionError
+
+    stream = stream_samples(replace(source, make_case=make, folder=tmp_path), workers=0)
+    stream.close()
+
+
+def test_a_negative_number_of_workers_is_refused(source):
+    with pytest.raises(BadInput, match="workers: expected 0 or more"):
+        take(1, source, workers=-1)
