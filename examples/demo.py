@@ -45,7 +45,8 @@ def main() -> None:
         errors = np.linalg.norm(pose.positions_mm - truth.positions_mm, axis=1)
         print(
             f"against the truth: mean error {errors.mean():.1f} mm, "
-            f"median {np.median(errors):.1f}, largest {errors.max():.1f} ({pose.skeleton.landmarks[int(errors.argmax())]})"
+            f"median {np.median(errors):.1f}, largest {errors.max():.1f} "
+            f"({pose.skeleton.landmarks[int(errors.argmax())]})"
         )
     print(f"\nLook at {result / 'preview.png'};")
     print(f"{result / 'pose.mrk.json'} opens in 3D Slicer, together with {path}.")

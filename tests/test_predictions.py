@@ -99,8 +99,10 @@ def test_two_processes_predict_what_one_does(scan, tmp_path):
     side_by_side = list(predict_cases(volumes, tmp_path / "two", PLAIN, workers=2))
     assert [r.case for r in side_by_side] == ["a", "b"]
     for one, two in zip(alone, side_by_side, strict=True):
-        # Other numbers of threads add up in other orders.
-        np.testing.assert_allclose(one.pose.positions_mm, two.pose.positions_mm, atol=0.05)
+        assert one.pose.equals(two.pose)
+    for case in ("a", "b"):
+        paths = [tmp_path / folder / case / "pose.json" for folder in ("one", "two")]
+        assert paths[0].read_bytes() == paths[1].read_bytes()
 
 
 def test_volumes_are_found_in_folders_tables_and_by_name(tmp_path):

@@ -19,7 +19,7 @@ import pytest
 
 from fetusmap.errors import BadInput
 from fetusmap.simulate import SimulationSettings, simulate_case
-from fetusmap.workers import AHEAD, map_in_order
+from fetusmap.workers import AHEAD, available_processors, map_in_order
 
 
 def children():

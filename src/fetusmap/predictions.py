@@ -16,8 +16,6 @@ from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 
-import torch
-
 from fetusmap.anatomy import Pose, crown_rump_length
 from fetusmap.anatomy.measure import trunk_length_mm
 from fetusmap.dataset import is_dataset, load_dataset
@@ -39,7 +37,7 @@ from fetusmap.io.files import check_regular_file, safe_name, sha256_of, write_te
 from fetusmap.io.tables import read_rows, write_rows
 from fetusmap.report import draw_prediction, save_figure
 from fetusmap.types import Triple
-from fetusmap.workers import available_processors, map_in_order
+from fetusmap.workers import map_in_order
 
 DONE_FILE = "done.json"
 SUMMARY_FILE = "summary.csv"
@@ -152,7 +150,7 @@ def predict_cases(
         volumes: see `find_volumes`.
         output: folder; is made where it does not exist.
         settings: with what.
-        workers: processes that work side by side, each with its share of the processor cores.
+        workers: processes that work side by side; their number changes nothing but the time.
 
     Raises:
         BadInput: a model or device that cannot be used, or an output that cannot be written.
@@ -167,10 +165,8 @@ def predict_cases(
             remedy="choose another",
         ) from error
     _estimator(settings.model, settings.device)  # a model that does not load stops everything
-    threads = max(1, available_processors() // workers) if workers > 1 else None
     results: list[CaseResult] = []
-    predict = partial(_predict_within, output, settings, threads)
-    for result in map_in_order(predict, volumes, workers):
+    for result in map_in_order(partial(predict_case, output, settings), volumes, workers):
         results.append(result)
         yield result
     write_summary(output / SUMMARY_FILE, results)
@@ -193,14 +189,6 @@ def predict_case(output: Path, settings: PredictionSettings, volume: VolumeFile)
 def write_summary(path: Path, results: Sequence[CaseResult]) -> None:
     """Write one row per case."""
     write_rows(path, SUMMARY_COLUMNS, [_summary_row(result) for result in results])
-
-
-def _predict_within(
-    output: Path, settings: PredictionSettings, threads: int | None, volume: VolumeFile
-) -> CaseResult:
-    if threads is not None:
-        torch.set_num_threads(threads)
-    return predict_case(output, settings, volume)
 
 
 @cache

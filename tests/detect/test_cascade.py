@@ -133,7 +133,7 @@ def test_every_landmark_is_found_under_its_name(cascade_for, skeleton, unseen, p
 def test_the_best_comes_first_and_scores_are_masses_less_residual(cascade_for, unseen):
     found = cascade_for(in_the_room(unseen[0])).detect(NOTHING)
     scores = [one.score for one in found]
-    assert 1 <= len(found) <= 3
+    assert 1 <= len(found) <= 4
     assert scores == sorted(scores, reverse=True)
     for one in found:
         assert one.score == pytest.approx(one.masses.mean() - one.residual)
@@ -170,9 +170,8 @@ def test_where_the_first_pass_cannot_tell_front_from_back_the_second_one_does(
             return noise(channels, grid)
 
         cascade = cascade_for(body, flattened, clearly_in_its_frame)
-        first, *others = cascade.find_frames(NOTHING)
+        first = cascade.find_frames(NOTHING)[0]
         wrong_first += np.degrees(angle_between_rotations(first.axes, frame.axes)) > 60
-        assert others
         assert off_mm(cascade.detect(NOTHING)[0].positions_mm, body) < 0.15
     assert wrong_first >= 2
 
@@ -211,12 +210,13 @@ def test_looking_at_the_mirror_image_too_gives_the_same(cascade_for, unseen):
     body = in_the_room(unseen[2])
     cascade = cascade_for(body)
     plain = cascade.detect(NOTHING)[0]
-    seen = len(cascade.canonical.grids)
+    assert not any(grid.is_left_handed for grid in cascade.canonical.grids)
+    cascade.canonical.grids.clear()
     both = cascade.detect(NOTHING, flip_average=True)[0]
     np.testing.assert_allclose(both.positions_mm, plain.positions_mm, atol=0.02)
     np.testing.assert_allclose(both.masses, plain.masses, atol=0.01)
-    assert len(cascade.canonical.grids) - seen == 2 * seen
-    assert sum(grid.is_left_handed for grid in cascade.canonical.grids) == seen
+    hands = [grid.is_left_handed for grid in cascade.canonical.grids]
+    assert sum(hands) == len(hands) / 2 > 0
 
 
 def test_averaging_with_the_mirror_image_cancels_a_drift_to_one_side(cascade_for, unseen):

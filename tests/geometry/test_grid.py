@@ -126,6 +126,30 @@ def test_stride_agrees_with_slicing(grid, step):
     assert_same_points(grid.stride(step), centers)
 
 
+@given(grid=GRIDS, step=st.integers(1, 4))
+def test_a_pooled_voxel_lies_in_the_middle_of_its_block(grid, step):
+    grid = Grid(tuple(step * n for n in grid.shape), grid.affine)
+    i, j, k = (n // step for n in grid.shape)
+    blocks = grid.centers_mm().reshape(i, step, j, step, k, step, 3)
+    assert_same_points(grid.pool(step), blocks.mean(axis=(1, 3, 5)))
+
+
+@given(grid=GRIDS, step=st.integers(1, 4), axis=st.sampled_from([0, 1, 2]))
+def test_pooling_keeps_the_box_and_goes_along_with_a_flip(grid, step, axis):
+    grid = Grid(tuple(2 * step * n for n in grid.shape), grid.affine)
+    pooled = grid.pool(step)
+    np.testing.assert_allclose(pooled.corners_mm(), grid.corners_mm(), atol=EXACT)
+    assert pooled.pool(2).is_close(grid.pool(2 * step), EXACT)
+    assert grid.flip(axis).pool(step).is_close(pooled.flip(axis), EXACT)
+
+
+def test_pool_by_hand():
+    grid = Grid.from_spacing((4, 6, 2), (1, 2, 4), (10, 20, 30)).pool(2)
+    assert grid.shape == (2, 3, 1)
+    assert grid.spacing_mm.tolist() == [2, 4, 8]
+    assert grid.origin_mm.tolist() == [10.5, 21, 32]
+
+
 @given(grid=GRIDS, axis=st.sampled_from([0, 1, 2, -1]))
 def test_flip_agrees_with_numpy_and_turns_the_handedness(grid, axis):
     flipped = grid.flip(axis)
@@ -300,6 +324,9 @@ def test_a_shape_of_whole_numbers_of_any_type_becomes_integers():
         (lambda g: g.crop((0, 0), (1, 1)), "crop", "(0, 0)"),
         (lambda g: g.pad((0, 0), (1, 1)), "pad", "(0, 0)"),
         (lambda g: g.stride((1, 1)), "stride", "(1, 1)"),
+        (lambda g: g.pool(2), "pool", "2"),
+        (lambda g: g.pool(0), "pool", "0"),
+        (lambda g: g.pool(-1), "pool", "-1"),
         (lambda g: g.flip(3), "flip", "3"),
         (lambda g: g.respace(1e-30), "spacing", "1e-30"),
         (lambda g: g.crop((0, 0, 0), (2, 3, 5)), "crop", "(0, 0, 0) to (2, 3, 5)"),

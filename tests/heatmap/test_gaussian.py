@@ -79,13 +79,13 @@ def test_what_was_written_between_voxels_is_read_back(grid, seed, sigma):
 
 @given(grid=oblique_grids(), seed=SEEDS)
 def test_a_little_noise_moves_a_peak_a_little(grid, seed):
-    # Noise of up to 2 % of the height: the maximum of such a map is off by up to a voxel.
+    # Noise of up to 2 % of the height: without smoothing it would be off twice as far.
     points = points_inside(seed, grid, 8, rim=1.5)
     maps = encode(points, grid, 2.2, one_each(points))
     maps += np.random.default_rng(seed).uniform(0, 0.02, maps.shape).astype(np.float32)
     apart = voxels_apart(grid, read(maps, grid).positions_mm[:, 0], points)
-    assert apart.max() < 0.15
-    assert apart.mean() < 0.05
+    assert apart.max() < 0.1
+    assert apart.mean() < 0.03
 
 
 @pytest.mark.parametrize("sigma", [1.0, 1.5, 2.5])

@@ -13,6 +13,7 @@ from fetusmap.train.augment import (
     Augmentation,
     Intensities,
     NearBody,
+    RightAngles,
     apply_augmentation,
     apply_intensities,
     draw_augmentation,
@@ -26,11 +27,13 @@ UNCHANGED = Intensities(np.zeros((3, 4)), noise=0.0, noise_seed=0, blur_voxels=0
 GREY = np.random.default_rng(1).uniform(1, 200, (12, 14, 16)).astype(np.float32)
 
 
-@pytest.fixture(params=["any direction", "near body"])
+@pytest.fixture(params=["any direction", "near body", "right angles"])
 def draw_grid(request, skeleton):
-    return (
-        AnyDirection(WHOLE) if request.param == "any direction" else NearBody(CANONICAL, skeleton)
-    )
+    return {
+        "any direction": AnyDirection(WHOLE),
+        "near body": NearBody(CANONICAL, skeleton),
+        "right angles": RightAngles(WHOLE),
+    }[request.param]
 
 
 @pytest.fixture
@@ -253,6 +256,20 @@ def test_any_direction_looks_from_all_sides(blob_case):
     assert spacings.max() == pytest.approx(3.0, rel=0.02)
     assert np.allclose(spacings, spacings[:, :1])
     assert np.median(spacings) == pytest.approx(1.5, rel=0.1)  # as often larger as smaller
+
+
+def test_right_angles_show_the_voxels_themselves_in_all_48_orders(make_case, skeleton):
+    """Without interpolation, at the spacing of the volume."""
+    case = make_case(reference_pose(30.0).positions_mm, speckle=20.0)
+    draw, rng = RightAngles(WholeGrid(1.0)), np.random.default_rng(0)
+    straight = equalize(case.array.astype(np.float32))
+    grids = {grid.orientation: grid for grid in (draw(rng, case) for _ in range(600))}
+    assert len(grids) == 48
+    for grid in grids.values():
+        order = np.abs(grid.direction).argmax(axis=0)  # the volume's axis of each axis
+        back = [axis for axis in range(3) if grid.direction[order[axis], axis] < 0]
+        ranks = look(case, grid, skeleton).ranks
+        assert np.array_equal(np.flip(ranks, back), straight.transpose(order))
 
 
 # Landmarks without a position

@@ -86,6 +86,11 @@ class Known:
     def side_margin(self, _):
         return 0.07
 
+    def refine_frame(self, _, frame):
+        """What is seen when the body is looked at back to front: its sides exchanged."""
+        assert np.allclose(frame.axes @ FRAME.axes.T, np.diag([-1, -1, 1]))
+        return detection(TRUTH[self.skeleton.mirror_index], mass=0.3)
+
 
 def test_a_trial_tells_how_far_off_the_best_detection_is(blob_case, order):
     visible = blob_case.visible.copy()
@@ -100,6 +105,16 @@ def test_a_trial_tells_how_far_off_the_best_detection_is(blob_case, order):
     assert np.delete(first.errors_mm, 5) == pytest.approx([5.0] * 15)
     assert first.sides_right
     assert not second.sides_right
+
+
+def test_each_body_can_be_looked_at_back_to_front_as_well(blob_case):
+    """Which is a mistake on purpose, and counts for less."""
+    cascade = Known([[detection()], [], [detection()]])
+    trials = list(try_cases(cascade, [blob_case] * 3, turned=True))
+    assert [found.sides_right for found in trials] == [True, False, True, False]
+    assert [found.errors_mm.mean() > 5 for found in trials] == [False, True, False, True]
+    assert trials[0].weight == trials[2].weight == 1
+    assert 0 < trials[1].weight == trials[3].weight < 0.5
 
 
 def test_cases_without_a_fetus_have_no_errors(blob_case):
@@ -192,6 +207,19 @@ def test_probabilities_are_how_often_it_comes_true():
     assert float(found.case.probability(case)) == pytest.approx(0.4, abs=0.01)
     assert float(found.sides.probability(case)) == pytest.approx(0.4, abs=0.01)
     assert float(found.fetus.probability(case)) == pytest.approx(0.8, abs=0.01)
+
+
+def test_mistakes_on_purpose_count_as_little_as_they_weigh():
+    """All look alike: 20 are right, and 20 of weight 0.25 are wrong, so 4 in 5 are right."""
+    alike = detection(**GOOD)
+    wrong = replace(trial(alike, 9.0, right=False), weight=0.25)
+    found = fit_calibration([trial(alike, 1.0), wrong] * 20, [trial(alike, np.nan)] * 20)
+    landmarks, case = features_of(alike, 0.1)
+    assert found.landmark.probability(landmarks) == pytest.approx([0.8] * 16, abs=0.01)
+    assert float(found.case.probability(case)) == pytest.approx(0.8, abs=0.01)
+    assert float(found.sides.probability(case)) == pytest.approx(0.8, abs=0.01)
+    assert float(found.fetus.probability(case)) == pytest.approx(0.5, abs=0.01)
+    assert (found.cases, found.empty_cases) == (20, 20)
 
 
 def test_landmarks_that_nobody_saw_take_no_part():

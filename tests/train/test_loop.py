@@ -1,6 +1,7 @@
 """The training loop: it learns, can be broken off anywhere, and keeps to its plan."""
 
 import json
+import multiprocessing
 import signal
 import subprocess
 import sys
@@ -134,6 +135,26 @@ def test_the_learning_rate_follows_the_schedule(run, make_config, tmp_path):
     run(make_config(steps=8, learning_rate=0.1, warmup=2, decay_part=0.5))
     rates = [line["learning_rate"] for line in lines(tmp_path / "run")]
     assert rates == pytest.approx([0.1 / 3, 0.2 / 3, 0.1, 0.1, 0.1, 0.075, 0.05, 0.025])
+
+
+def test_without_a_learning_rate_nothing_moves(run, make_config):
+    """The schedule reaches the optimizer: a warm-up without end hardly begins."""
+    one, four = (
+        run(make_config(steps=steps, warmup=10**9, average=0.0), f"{steps}") for steps in (1, 4)
+    )
+    for before, after in zip(one.parameters(), four.parameters(), strict=True):
+        assert torch.allclose(before, after, atol=1e-6)
+
+
+def test_other_cases_are_held_out(run, make_config, tmp_path):
+    """Their seed changes what is validated and nothing that is trained."""
+    networks = [run(make_config(steps=2, validation_seed=seed), f"{seed}") for seed in (2, 3)]
+    two, three = (timeless(tmp_path / name) for name in ("2", "3"))
+    assert [line["loss"] for line in two] == [line["loss"] for line in three]
+    assert same_weights(*networks)
+    assert two[-1]["validation_loss"] != three[-1]["validation_loss"]
+    with pytest.raises(AssertionError, match="no ultrasound here: .*, 77, "):
+        run(make_config(steps=1, validation_seed=77), "77")
 
 
 def test_it_gives_the_averaged_network(run, make_config):
@@ -278,10 +299,15 @@ def test_a_run_of_few_minutes_ends_when_it_knows_its_pace(run, make_config, tmp_
 def test_samples_are_made_while_a_step_is_computed(run, make_config, tmp_path):
     """What a step waits for its samples is little, once the worker has begun."""
 
+    workers = set()
+
     def compute(metrics):
+        workers.add(len(multiprocessing.active_children()))
         time.sleep(0.25)
 
-    run(make_config(steps=10), workers=1, report=compute)
+    run(make_config(steps=8), workers=1, report=compute)
+    assert workers == {1}
+    assert multiprocessing.active_children() == []
     found = lines(tmp_path / "run")
     waited = [line["waited"] * line["seconds"] for line in found]
     seconds = [line["seconds"] for line in found]

@@ -12,6 +12,7 @@ from fetusmap.train.calibration import Trial
 from fetusmap.train.product import summarize
 
 HELD_OUT = 3
+EMPTY = 2
 
 
 @pytest.fixture
@@ -19,6 +20,7 @@ def few(monkeypatch):
     """Few poses in the library, and few held-out cases."""
     monkeypatch.setattr("fetusmap.train.product.LIBRARY_POSES", 40)
     monkeypatch.setattr("fetusmap.train.product.HELD_OUT_CASES", HELD_OUT)
+    monkeypatch.setattr("fetusmap.train.product.EMPTY_CASES", EMPTY)
 
 
 @pytest.fixture
@@ -47,7 +49,7 @@ def test_both_networks_library_and_calibration_become_a_model(cache, config, tmp
     assert loaded == card
     assert card.name == "tiny"
     assert card.metrics["cases"] == card.calibration.cases == HELD_OUT
-    assert card.calibration.empty_cases == HELD_OUT
+    assert card.calibration.empty_cases == EMPTY
     assert list(card.metrics["mean_mm_per_landmark"]) == list(skeleton.landmarks)
     assert card.made_by["coarse"] == config.coarse.model_dump(mode="json")
     assert card.made_by["canonical"] == config.canonical.model_dump(mode="json")

@@ -73,8 +73,8 @@ def test_peaks_of_a_pair_are_matched_in_the_order_that_fits(exchanged):
 def test_the_order_is_one_for_both_of_a_pair():
     """Both peaks lie nearer to the left one, yet only one of them can be it."""
     truth = np.array([[0, 0, 0], [5, 5, 5], [10, 0, 0]], dtype=float)
-    peaks = np.array([[[5, 5, 5]] * 2, [[1, 0, 0], [3, 0, 0]]], dtype=float)
-    assert matched_errors(peaks, truth, PAIRS) == pytest.approx([1, 0, 7])
+    peaks = np.array([[[5, 5, 5]] * 2, [[0, 3, 0], [2, 0, 0]]], dtype=float)
+    assert matched_errors(peaks, truth, PAIRS) == pytest.approx([3, 0, 8])  # 2 is nearer
 
 
 @pytest.mark.parametrize("seen", [0, 2])

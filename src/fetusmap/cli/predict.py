@@ -17,6 +17,7 @@ from fetusmap.predictions import (
     find_volumes,
     predict_cases,
 )
+from fetusmap.workers import available_processors
 
 SHOWN = 20
 
@@ -47,7 +48,9 @@ def predict(
     ] = "auto",
     spacing: Spacing = None,
     previews: Annotated[bool, typer.Option(help="Draw each case.")] = True,
-    workers: Annotated[int, typer.Option(help="Cases to work on side by side.")] = 1,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes; one per processor core unless told.")
+    ] = None,
     follow_links: FollowLinks = False,
 ) -> int:
     """Find the pose of the fetus in each volume: 16 landmarks in mm, left told from right.
@@ -67,6 +70,8 @@ def predict(
         follow_links=follow_links,
         previews=previews,
     )
+    if workers is None:
+        workers = min(available_processors(), len(volumes))
     running = predict_cases(volumes, output, settings, workers)
     results = list(track(running, "predicting", len(volumes)))
     failed = [result for result in results if result.pose is None]

@@ -14,7 +14,7 @@ from fetusmap.documents import Document, Number
 from fetusmap.types import BoolArray, FloatArray
 
 NEAR_MM = 5.0
-RIDGE = 1e-2
+RIDGE = 1e-3
 
 
 class Logistic(Document):
@@ -52,7 +52,7 @@ class Calibration(Document):
 def landmark_features(
     masses: FloatArray, stray: FloatArray, margin: float, residual: float
 ) -> FloatArray:
-    """(N, 4) features of landmarks.
+    """(N, 4) features of landmarks, each the larger the better.
 
     Args:
         masses: (N,) share of each heatmap in its peak.
@@ -60,47 +60,69 @@ def landmark_features(
         margin: how much worse the pose fits the library with its sides exchanged, trunk lengths.
         residual: of the pose, trunk lengths.
     """
-    clipped = np.clip(masses, 1e-3, 1 - 1e-3)
     return np.stack(
         [
-            np.log(clipped / (1 - clipped)),
-            np.minimum(stray, 1.0),
-            np.full(len(masses), np.clip(margin, -0.2, 0.2)),
-            np.full(len(masses), min(residual, 1.0)),
+            _logit(masses),
+            -np.minimum(stray, 1.0),
+            np.full(len(masses), _saturated(margin)),
+            np.full(len(masses), -min(residual, 1.0)),
         ],
         axis=1,
     )
 
 
 def case_features(masses: FloatArray, margin: float, residual: float) -> FloatArray:
-    """(4,) features of a case: its mean and least sure landmarks, and how like a fetus it is."""
-    clipped = np.clip(masses, 1e-3, 1 - 1e-3)
-    logits = np.log(clipped / (1 - clipped))
+    """(4,) features of a case, each the larger the better.
+
+    Its landmarks on average and the less sure ones, the margin of its sides, and how like a fetus
+    it is.
+    """
+    logits = _logit(masses)
     return np.array(
-        [logits.mean(), np.percentile(logits, 15), np.clip(margin, -0.2, 0.2), min(residual, 1.0)]
+        [logits.mean(), np.percentile(logits, 15), _saturated(margin), -min(residual, 1.0)]
     )
 
 
-def fit_logistic(features: FloatArray, outcomes: BoolArray) -> Logistic:
-    """Maximum likelihood with a small ridge on standardised features.
+def fit_logistic(
+    features: FloatArray, outcomes: BoolArray, weights: FloatArray | None = None
+) -> Logistic:
+    """Maximum likelihood with a small ridge on standardised features, weights of 0 or more.
+
+    Each feature speaks for the outcome by its nature; a weight against it would be an accident of
+    few cases, and would mislead where there were none.
 
     Args:
         features: (M, F).
         outcomes: (M,) whether it came true.
+        weights: (M,) how much each counts; None for all alike.
     """
+    share = np.ones(len(outcomes)) if weights is None else weights
+    share = share / share.sum()
     mean, sd = features.mean(axis=0), features.std(axis=0) + 1e-9
     scaled = (features - mean) / sd
     sign = np.where(outcomes, 1.0, -1.0)
 
     def loss(x: FloatArray) -> tuple[float, FloatArray]:
         exponent = sign * (x[0] + scaled @ x[1:])
-        value = np.logaddexp(0, -exponent).mean() + RIDGE * (x[1:] ** 2).sum() / len(sign)
-        slope = -sign / (1 + np.exp(np.clip(exponent, -500, 500))) / len(sign)
-        gradient = np.append(slope.sum(), slope @ scaled + 2 * RIDGE * x[1:] / len(sign))
+        value = share @ np.logaddexp(0, -exponent) + RIDGE * (x[1:] ** 2).sum()
+        slope = -share * sign / (1 + np.exp(np.clip(exponent, -500, 500)))
+        gradient = np.append(slope.sum(), slope @ scaled + 2 * RIDGE * x[1:])
         return float(value), gradient
 
-    found = minimize(loss, np.zeros(features.shape[1] + 1), jac=True, method="L-BFGS-B").x
-    weights = found[1:] / sd
+    count = features.shape[1]
+    bounds = [(-30.0, 30.0), *[(0.0, None)] * count]
+    found = minimize(loss, np.zeros(count + 1), jac=True, method="L-BFGS-B", bounds=bounds).x
+    per_unit = found[1:] / sd
     return Logistic(
-        intercept=float(found[0] - weights @ mean), weights=tuple(float(w) for w in weights)
+        intercept=float(found[0] - per_unit @ mean), weights=tuple(float(w) for w in per_unit)
     )
+
+
+def _logit(masses: FloatArray) -> FloatArray:
+    clipped = np.clip(masses, 1e-3, 1 - 1e-3)
+    return np.asarray(np.log(clipped / (1 - clipped)))
+
+
+def _saturated(margin: float) -> float:
+    """Beyond a tenth of a trunk length a margin is as good as any."""
+    return float(np.clip(margin, -0.1, 0.1))

@@ -15,6 +15,7 @@ from fetusmap.detect import (
     fit_logistic,
     landmark_features,
 )
+from fetusmap.detect.cascade import turn_around
 from fetusmap.detect.confidence import NEAR_MM
 from fetusmap.evaluate import sides_are_right
 from fetusmap.train.cases import TrainingCase
@@ -22,6 +23,8 @@ from fetusmap.types import FloatArray
 from fetusmap.volume import Volume
 
 BLOCKS = 3
+TURNED_WEIGHT = 0.1
+"""Deliberate mistakes are as many as the cases, and must not pass for as likely."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,27 +37,44 @@ class Trial:
         errors_mm: (N,) distances from the truth; NaN where a landmark is not visible or, all of
             them, where the case shows no fetus.
         sides_right: whether the body's sides are, see `sides_are_right`.
+        weight: how much it counts in the calibration.
     """
 
     detection: Detection
     margin: float
     errors_mm: FloatArray
     sides_right: bool
+    weight: float = 1.0
 
 
-def try_cases(cascade: Cascade, cases: Iterable[TrainingCase]) -> Iterator[Trial]:
-    """Run the cascade on cases; those in which it finds no frame at all are left out."""
+def try_cases(
+    cascade: Cascade, cases: Iterable[TrainingCase], *, turned: bool = False
+) -> Iterator[Trial]:
+    """Run the cascade on cases; those in which it finds no frame at all are left out.
+
+    Args:
+        cascade: to try.
+        cases: held-out ones.
+        turned: look at each body back to front afterwards: how the cascade looks when it errs.
+    """
     for case in cases:
-        found = cascade.detect(Volume(case.array, case.grid))
+        volume = Volume(case.array, case.grid)
+        found = cascade.detect(volume)
         if found:
-            best = found[0]
-            errors = np.linalg.norm(best.positions_mm - case.positions_mm, axis=1)
-            yield Trial(
-                best,
-                cascade.side_margin(best),
-                np.where(case.visible, errors, np.nan),
-                sides_are_right(cascade.skeleton, best.positions_mm, case.positions_mm),
-            )
+            yield _trial(cascade, case, found[0])
+            if turned:
+                wrong = cascade.refine_frame(volume, turn_around(found[0].frame))
+                yield replace(_trial(cascade, case, wrong), weight=TURNED_WEIGHT)
+
+
+def _trial(cascade: Cascade, case: TrainingCase, best: Detection) -> Trial:
+    errors = np.linalg.norm(best.positions_mm - case.positions_mm, axis=1)
+    return Trial(
+        best,
+        cascade.side_margin(best),
+        np.where(case.visible, errors, np.nan),
+        sides_are_right(cascade.skeleton, best.positions_mm, case.positions_mm),
+    )
 
 
 def without_fetus(case: TrainingCase, rng: np.random.Generator) -> TrainingCase:
@@ -85,13 +105,19 @@ def fit_calibration(trials: list[Trial], empty: list[Trial]) -> Calibration:
     nothing = np.array([_case_features(trial) for trial in empty])
     right = np.array([trial.sides_right for trial in trials])
     near = np.array([np.nanmean(trial.errors_mm) < NEAR_MM for trial in trials])
-    there = np.arange(len(trials) + len(empty)) < len(trials)
+    weights = np.array([trial.weight for trial in trials])
+    true = weights == 1.0
+    there = np.arange(true.sum() + len(empty)) < true.sum()
     return Calibration(
-        landmark=fit_logistic(landmarks[seen], errors[seen] < NEAR_MM),
-        case=fit_logistic(features, near & right),
-        fetus=fit_logistic(np.concatenate([features, nothing]), there),
-        sides=fit_logistic(features, right),
-        cases=len(trials),
+        landmark=fit_logistic(
+            landmarks[seen],
+            errors[seen] < NEAR_MM,
+            np.repeat(weights, len(errors) // len(trials))[seen],
+        ),
+        case=fit_logistic(features, near & right, weights),
+        fetus=fit_logistic(np.concatenate([features[true], nothing]), there),
+        sides=fit_logistic(features, right, weights),
+        cases=int(true.sum()),
         empty_cases=len(empty),
     )
 

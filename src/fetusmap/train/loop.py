@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -53,6 +54,7 @@ def train(
     Returns:
         The network with averaged weights.
     """
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it greets on each start
     fabric = fabric or Fabric(accelerator="cpu", devices=1, precision=config.precision)
     skeleton = load_skeleton()
     stage = stage_of(config, skeleton)

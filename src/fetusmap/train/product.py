@@ -30,6 +30,7 @@ LIBRARY_POSES = 2000
 LIBRARY_SEED = 5
 HELD_OUT_SEED = 3
 HELD_OUT_CASES = 160
+EMPTY_CASES = 64
 MODEL_FOLDER = "model"
 
 Report = Callable[[str, dict[str, float]], None]
@@ -79,16 +80,16 @@ def train_product(
         draw_poses(LIBRARY_POSES, seed=LIBRARY_SEED),
     )
     cases = list(_held_out(cache))
-    trials = list(try_cases(cascade, cases))
+    trials = list(try_cases(cascade, cases, turned=True))
     rng = np.random.default_rng(HELD_OUT_SEED)
-    empty = list(try_cases(cascade, (without_fetus(case, rng) for case in cases)))
+    empty = list(try_cases(cascade, (without_fetus(case, rng) for case in cases[:EMPTY_CASES])))
     return save_model(
         cascade,
         fit_calibration(trials, empty),
         folder / MODEL_FOLDER,
         name=config.name,
         made_by=_made_by(config),
-        metrics=summarize(trials, skeleton.landmarks),
+        metrics=summarize([t for t in trials if t.weight == 1.0], skeleton.landmarks),
     )
 
 

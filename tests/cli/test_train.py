@@ -1,0 +1,248 @@
+"""`fetusmap train`: what it is told, what it refuses, and the model that it leaves."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fetusmap as fm
+from fetusmap.detect import CanonicalGrid, WholeGrid, load_model
+from fetusmap.train import ProductConfig, TrainingConfig
+from fetusmap.train.cases import TrainingCase, cached
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """What training would be told, instead of training."""
+    told = SimpleNamespace(config=None, folder=None, cache=None, workers=None)
+
+    def listen(
+        config: ProductConfig, folder: Path, cache: Path, *, workers: int, report: Any
+    ) -> Any:
+        told.config, told.folder, told.cache, told.workers = config, folder, cache, workers
+        report("coarse", {"step": 1, "loss": 2.0, "pace": 60.0})
+        report("coarse", {"step": 2, "steps": 4, "loss": 2.0, "pace": 60.0})
+        validation = {
+            "validation_mm": 5.0,
+            "validation_median_mm": 3.456,
+            "validation_loss": 1.2345,
+        }
+        report("canonical", {"step": 4, "steps": 4, "loss": 1.0, "pace": 60.0, **validation})
+        return SimpleNamespace(metrics={"mean_mm": 1.75, "cases": 160})
+
+    monkeypatch.setattr("fetusmap.cli.train.train_product", listen)
+    return told
+
+
+# What it is told
+
+
+def test_without_options_it_makes_the_model_that_ships(
+    fetusmap: Callable, told: SimpleNamespace, tmp_path: Path
+) -> None:
+    """Steps are counted then, so that the same model is made on any machine."""
+    assert fetusmap("train", "-o", tmp_path / "run").code == 0
+    coarse, canonical = told.config.coarse, told.config.canonical
+    for config, stage in ((coarse, "coarse"), (canonical, "canonical")):
+        assert config.steps > 1000
+        assert config == TrainingConfig(stage=stage, steps=config.steps)
+    assert (told.folder, told.cache) == (tmp_path / "run", tmp_path / "run" / "cases")
+    assert told.workers == 2
+    assert told.config.name == "run"
+
+
+def test_it_says_how_good_the_networks_are_and_where_the_model_is(
+    fetusmap: Callable, told: SimpleNamespace, tmp_path: Path
+) -> None:
+    outcome = fetusmap("train", "-o", tmp_path / "run")
+    model = tmp_path / "run" / "model"
+    assert outcome.out.splitlines() == [
+        "canonical step 4: held-out loss 1.234, median error 3.46 mm",
+        f"{model}: mean error 1.75 mm over 160 held-out cases; use it with --model {model}",
+    ]
+
+
+def test_where_nobody_looks_at_the_progress_there_is_none(
+    fetusmap: Callable, told: SimpleNamespace, tmp_path: Path
+) -> None:
+    """Not even an empty line, as with the other commands."""
+    assert fetusmap("train", "-o", tmp_path / "run").err == ""
+
+
+@pytest.mark.parametrize("minutes", [30, 0.5])
+def test_minutes_are_split_between_the_networks(
+    fetusmap: Callable, told: SimpleNamespace, tmp_path: Path, minutes: float
+) -> None:
+    assert fetusmap("train", "-o", tmp_path / "run", "--minutes", minutes).code == 0
+    coarse, canonical = told.config.coarse, told.config.canonical
+    assert (coarse.steps, canonical.steps) == (None, None)
+    assert coarse.minutes + canonical.minutes == pytest.approx(minutes)
+    assert 0 < coarse.minutes < canonical.minutes
+
+
+def test_settings_are_for_both_networks_or_for_one(
+    fetusmap: Callable, told: SimpleNamespace, tmp_path: Path
+) -> None:
+    words = ["learning_rate=1e-3", "canonical.batch=4", "coarse.seed=7", "coarse.learning_rate=0.5"]
+    options = [part for word in words for part in ("--set", word)]
+    assert fetusmap("train", "-o", tmp_path / "run", *options).code == 0
+    coarse, canonical = told.config.coarse, told.config.canonical
+    assert (coarse.learning_rate, canonical.learning_rate) == (0.5, 1e-3)  # the last one counts
+    assert (coarse.batch, canonical.batch) == (2, 4)
+    assert (coarse.seed, canonical.seed) == (7, 0)
+
+
+def test_steps_can_be_set(fetusmap: Callable, told: SimpleNamespace, tmp_path: Path) -> None:
+    assert fetusmap("train", "-o", tmp_path / "run", "--set", "canonical.steps=11").code == 0
+    assert told.config.canonical.steps == 11
+    assert told.config.coarse.steps > 1000
+
+
+def test_widths_can_be_set(fetusmap: Callable, told: SimpleNamespace, tmp_path: Path) -> None:
+    """They are named among the keys; one of these two ways of writing them must do."""
+    outcomes = [
+        fetusmap("train", "-o", tmp_path / "run", "--set", text)
+        for text in ("widths=8,16,24", "widths=[8,16,24]")
+    ]
+    assert 0 in {outcome.code for outcome in outcomes}
+    assert told.config.coarse.widths == told.config.canonical.widths == (8, 16, 24)
+
+
+def test_a_dataset_a_cache_and_workers(
+    fetusmap: Callable, told: SimpleNamespace, tmp_path: Path
+) -> None:
+    options = ("--cache", tmp_path / "cache", "--workers", 5, "--set", "split=first")
+    assert fetusmap("train", tmp_path / "data", "-o", tmp_path / "run", *options).code == 0
+    assert (told.cache, told.workers) == (tmp_path / "cache", 5)
+    for config in (told.config.coarse, told.config.canonical):
+        assert (config.dataset, config.split) == (str(tmp_path / "data"), "first")
+
+
+# What it refuses
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "learning_rate",
+        "nonsense=1",
+        "both.batch=2",
+        "coarse.nonsense=2",
+        "coarse.=2",
+        ".batch=2",
+        "=3",
+        "",
+        "batch=two",
+        "batch=0",
+        "batch=",
+        "learning_rate=nan",
+        "canonical.decay_part=2",
+        "dataset.name=x",
+        "stage=fine",
+        "stage=canonical",  # then there were two of one kind and none of the other
+    ],
+)
+def test_settings_that_make_no_sense_are_refused_in_one_line(
+    fetusmap: Callable, told: SimpleNamespace, tmp_path: Path, text: str
+) -> None:
+    outcome = fetusmap("train", "-o", tmp_path / "run", "--set", text)
+    assert outcome.code == 2
+    assert outcome.out == ""
+    assert outcome.err.startswith("fetusmap: --set: expected ")
+    assert outcome.err.count("\n") == 1
+    assert told.config is None
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_unknown_setting_is_answered_with_the_known_ones(
+    fetusmap: Callable, tmp_path: Path
+) -> None:
+    error = fetusmap("train", "-o", tmp_path / "run", "--set", "lr=1").err
+    assert "found 'lr=1'" in error
+    for name in ("learning_rate", "batch", "cases", "seed"):
+        assert name in error
+
+
+@pytest.mark.parametrize("minutes", [0, -3, "nan", "inf"])
+def test_minutes_that_are_none_are_refused_in_one_line(
+    fetusmap: Callable, told: SimpleNamespace, tmp_path: Path, minutes: object
+) -> None:
+    outcome = fetusmap("train", "-o", tmp_path / "run", "--minutes", minutes)
+    assert outcome.code == 2
+    assert outcome.err.startswith("fetusmap: --minutes")
+    assert outcome.err.count("\n") == 1
+    assert told.config is None
+
+
+def test_a_dataset_that_is_not_there_is_refused_in_one_line(
+    fetusmap: Callable, tmp_path: Path
+) -> None:
+    outcome = fetusmap("train", tmp_path / "data", "-o", tmp_path / "run", "--workers", 0)
+    assert outcome.code == 2
+    assert outcome.err.strip().startswith(f"fetusmap: {tmp_path / 'data'}: expected a dataset")
+    assert outcome.err.strip().count("\n") == 0
+
+
+def test_whoever_mistyped_the_dataset_can_mend_it(fetusmap: Callable, tmp_path: Path) -> None:
+    """A run that never began does not stand in the way of the right one."""
+    for name in ("dta", "data"):
+        outcome = fetusmap("train", tmp_path / name, "-o", tmp_path / "run", "--workers", 0)
+        assert f"{tmp_path / name}: expected a dataset" in outcome.err
+
+
+# From end to end
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A cache of three hand-made cases per seed; small grids, a small library."""
+    shape = (48, 32, 32)
+    for name, look in (
+        ("WholeGrid", partial(WholeGrid, spacing_mm=3.0, shape=shape)),
+        ("CanonicalGrid", partial(CanonicalGrid, step=0.09, shape=shape)),
+    ):
+        monkeypatch.setattr(f"fetusmap.train.stages.{name}", look)
+    monkeypatch.setattr("fetusmap.train.product.LIBRARY_POSES", 30)
+    monkeypatch.setattr("fetusmap.train.product.HELD_OUT_CASES", 2)
+
+    def make(number: int) -> TrainingCase:
+        rng = np.random.default_rng(number)
+        grid = fm.Grid.centered((50, 50, 60), 1.0, (0, 6, 15))
+        positions = fm.reference_pose(45.0 + number).positions_mm
+        array = rng.integers(1, 200, grid.shape, dtype=np.uint8)
+        return TrainingCase(array, grid, positions, np.ones(16, bool))
+
+    for seed in (1, 2, 3):
+        for number in range(3):
+            cached(make, tmp_path / "cache" / f"simulated-{seed}", number)
+    return tmp_path / "cache"
+
+
+def test_a_model_is_trained_and_used(fetusmap: Callable, small: Path, tmp_path: Path) -> None:
+    """And again: what is done stays done."""
+    settings = ("steps=2", "batch=1", "cases=3", "validation_cases=1")
+    options = [part for text in settings for part in ("--set", text)]
+    words = ["train", "-o", tmp_path / "run", "--cache", small, "--workers", 0, *options]
+    outcome = fetusmap(*words)
+    assert (outcome.code, outcome.err.strip()) == (0, "")
+    first, second, last = outcome.out.splitlines()
+    assert first.startswith("coarse step 2: held-out loss ")
+    assert second.startswith("canonical step 2: held-out loss ")
+    model = tmp_path / "run" / "model"
+    assert last.startswith(f"{model}: mean error ")
+    assert last.endswith(f" over 2 held-out cases; use it with --model {model}")
+    cascade, card = load_model(model)
+    assert card.name == "run"
+    assert str(card.metrics["mean_mm"]) in last
+    assert cascade.coarse.network.widths.levels == TrainingConfig(stage="coarse").widths
+
+    again = fetusmap(*words)
+    assert (again.code, again.out.splitlines()) == (0, [last])
+    other = fetusmap(*words, "--set", "canonical.seed=3")
+    assert other.code == 2
+    assert "another seed" in other.err
+    assert other.err.strip().count("\n") == 0
