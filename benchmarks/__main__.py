@@ -26,10 +26,16 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results.json"))
     parser.add_argument("--only", choices=BENCHMARKS, nargs="+", default=list(BENCHMARKS))
     arguments = parser.parse_args()
-    results: dict[str, object] = {"manifest": manifest()}
+    described = manifest()
+    results: dict[str, object] = {}
+    if len(arguments.only) < len(BENCHMARKS) and arguments.output.exists():
+        results = json.loads(arguments.output.read_text())  # the others stay as they were
+    commits = dict(results.get("commits") or {})
     for name in arguments.only:
         results[name] = BENCHMARKS[name]()
+        commits[name] = described["commit"]
         print(name, json.dumps(results[name], indent=2))
+    results |= {"manifest": described, "commits": commits}
     arguments.output.write_text(json.dumps(results, indent=2) + "\n")
     print(f"written to {arguments.output}")
 

@@ -45,10 +45,12 @@ class BrightAndDark(nn.Module):
         self.sharpness = nn.Parameter(torch.tensor(4.0))
         self.seen: list[torch.Tensor] = []
         self.half: list[bool] = []
+        self.threads: list[int] = []
 
     def forward(self, volume: torch.Tensor) -> torch.Tensor:
         self.seen.append(volume)
         self.half.append(torch.is_autocast_enabled("cpu"))
+        self.threads.append(torch.get_num_threads())
         grey = F.avg_pool3d(volume, 2)
         for _ in range(2):
             grey = self.sharpness * F.avg_pool3d(grey, 3, stride=1, padding=1)
@@ -148,6 +150,23 @@ def test_bfloat16_agrees_with_float32_to_its_own_precision():
     grid = Grid.centered((16, 32, 16), 1.0, ROOM.center_mm)
     exact, rough = (network.detect(volume, grid, half=half).array for half in (False, True))
     assert 0 < (rough / exact - 1).abs().max() < 0.1
+
+
+def test_a_pass_computes_on_one_thread_and_gives_the_others_back(monkeypatch):
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        network = BrightAndDark()
+        grid = Grid.centered((16, 16, 16), 1.0, ROOM.center_mm)
+        detector(network).detect(balls(ROOM, BRIGHT, DARK), grid)
+        assert network.threads == [1]
+        assert torch.get_num_threads() == 2
+        monkeypatch.setattr(network, "forward", lambda _: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            detector(network).detect(balls(ROOM, BRIGHT, DARK), grid)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_nothing_is_left_behind_by_a_pass():

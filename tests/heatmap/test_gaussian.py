@@ -88,15 +88,15 @@ def test_a_little_noise_moves_a_peak_a_little(grid, seed):
     assert apart.mean() < 0.03
 
 
-@pytest.mark.parametrize("sigma", [1.0, 1.5, 2.5])
+@pytest.mark.parametrize(("sigma", "nearly"), [(1.0, 0.4), (1.5, 0.08), (2.5, 0.02)])
 @pytest.mark.parametrize("axis", [0, 1, 2])
-def test_at_the_border_of_the_box_a_peak_stays_within_half_a_voxel(axis, sigma):
+def test_at_the_border_of_the_box_a_peak_is_closer_than_its_voxel(axis, sigma, nearly):
     index = np.full((81, 3), 9.3)
     index[:, axis] = np.linspace(-0.5, 1.5, 81)
     for mirrored in (index, 19 - index):
         maps = encode(mirrored, CUBE, sigma, one_each(mirrored))
         found = read(maps, CUBE).positions_mm[:, 0]
-        assert np.abs(found - mirrored).max() <= 0.5 + 1e-3
+        assert np.abs(found - mirrored).max() < nearly
         np.testing.assert_allclose(np.delete(found - mirrored, axis, 1), 0, atol=0.02)
 
 

@@ -153,7 +153,7 @@ def test_other_cases_are_held_out(run, make_config, tmp_path):
     assert [line["loss"] for line in two] == [line["loss"] for line in three]
     assert same_weights(*networks)
     assert two[-1]["validation_loss"] != three[-1]["validation_loss"]
-    with pytest.raises(AssertionError, match="no ultrasound here: .*, 77, "):
+    with pytest.raises(AssertionError, match=r"no ultrasound here: .*, 77, "):
         run(make_config(steps=1, validation_seed=77), "77")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,6 +18,8 @@ COARSE_PART = 0.4
 """Of the minutes; the first pass has the easier task."""
 
 DEFAULT_STEPS = {"coarse": 6000, "canonical": 7500}
+
+SETTABLE = [name for name in TrainingConfig.model_fields if name not in ("stage", "dataset")]
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich")
 
@@ -57,13 +60,21 @@ def train(
     Repeat the command to go on with a run that was broken off: its losses are the same as if it
     had not been.
     """
+    if minutes is not None and not 0 < minutes < inf:
+        raise BadInput(
+            "--minutes", expected="more than 0", found=f"{minutes}", remedy="try --minutes 60"
+        )
     config = ProductConfig(
         _config("coarse", COARSE_PART, dataset, minutes, settings or []),
         _config("canonical", 1 - COARSE_PART, dataset, minutes, settings or []),
         name=output.resolve().name,
     )
     with Progress(
-        TextColumn("{task.description}"), TimeElapsedColumn(), console=err, transient=True
+        TextColumn("{task.description}"),
+        TimeElapsedColumn(),
+        console=err,
+        transient=True,
+        disable=not err.is_terminal,
     ) as progress:
         task = progress.add_task("making the first cases")
 
@@ -108,14 +119,14 @@ def _config(
     for text in settings:
         key, equals, value = text.partition("=")
         where, dot, name = key.rpartition(".")
-        known = name in TrainingConfig.model_fields and (not dot or where in DEFAULT_STEPS)
+        known = name in SETTABLE and (not dot or where in DEFAULT_STEPS)
         if not equals or not known:
             raise BadInput(
                 "--set",
-                expected=f"KEY=VALUE with a key of {', '.join(TrainingConfig.model_fields)}",
+                expected=f"KEY=VALUE with a key of {', '.join(SETTABLE)}",
                 found=repr(text),
                 remedy="try learning_rate=1e-3",
             )
         if where in ("", stage):
-            plain[name] = value
+            plain[name] = value.split(",") if name == "widths" else value
     return parse_document(TrainingConfig, plain, "--set")

@@ -113,7 +113,10 @@ class Cascade:
         frames = self.find_frames(prepared, coarsen=coarsen, half=half)
         detections: list[Detection] = []
         for frame in [*frames, *map(turn_around, frames[:1])]:
-            found = self.refine_frame(prepared, frame, flip_average=flip_average, half=half)
+            try:
+                found = self.refine_frame(prepared, frame, flip_average=flip_average, half=half)
+            except DegenerateAlignment:  # nothing but coinciding peaks: no body there
+                continue
             detections.append(found)
             if found.score > SURE:
                 break
@@ -176,7 +179,10 @@ class Cascade:
         """
         order = self.skeleton.mirror_index
         exchanged, masses = detection.positions_mm[order], detection.masses[order]
-        (fit,) = name_sides(exchanged, masses + LEAST_WEIGHT, self._named, self.library)
+        try:
+            (fit,) = name_sides(exchanged, masses + LEAST_WEIGHT, self._named, self.library)
+        except DegenerateAlignment:
+            return 0.0
         return fit.residual - detection.residual
 
     @property

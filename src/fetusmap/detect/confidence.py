@@ -7,7 +7,10 @@ numbers that the cascade has at hand, and are fitted on held-out cases.
 
 from __future__ import annotations
 
+from typing import Self
+
 import numpy as np
+from pydantic import model_validator
 from scipy.optimize import minimize
 
 from fetusmap.documents import Document, Number
@@ -15,6 +18,7 @@ from fetusmap.types import BoolArray, FloatArray
 
 NEAR_MM = 5.0
 RIDGE = 1e-3
+FEATURES = 4
 
 
 class Logistic(Document):
@@ -47,6 +51,13 @@ class Calibration(Document):
     sides: Logistic
     cases: int
     empty_cases: int
+
+    @model_validator(mode="after")
+    def _check_features(self) -> Self:
+        logistics = (self.landmark, self.case, self.fetus, self.sides)
+        if any(len(logistic.weights) != FEATURES for logistic in logistics):
+            raise ValueError(f"each probability has {FEATURES} weights")
+        return self
 
 
 def landmark_features(
@@ -98,8 +109,10 @@ def fit_logistic(
     """
     share = np.ones(len(outcomes)) if weights is None else weights
     share = share / share.sum()
-    mean, sd = features.mean(axis=0), features.std(axis=0) + 1e-9
-    scaled = (features - mean) / sd
+    mean, sd = features.mean(axis=0), features.std(axis=0)
+    # A feature that never varied has no say.
+    varied = sd > 1e-6 * (np.abs(mean) + 1)
+    scaled = np.where(varied, (features - mean) / np.where(varied, sd, 1.0), 0.0)
     sign = np.where(outcomes, 1.0, -1.0)
 
     def loss(x: FloatArray) -> tuple[float, FloatArray]:
@@ -112,7 +125,7 @@ def fit_logistic(
     count = features.shape[1]
     bounds = [(-30.0, 30.0), *[(0.0, None)] * count]
     found = minimize(loss, np.zeros(count + 1), jac=True, method="L-BFGS-B", bounds=bounds).x
-    per_unit = found[1:] / sd
+    per_unit = np.where(varied, found[1:] / np.where(varied, sd, 1.0), 0.0)
     return Logistic(
         intercept=float(found[0] - per_unit @ mean), weights=tuple(float(w) for w in per_unit)
     )

@@ -58,7 +58,9 @@ class WholeGrid:
 
     def around(self, grid: Grid, multiple: int) -> Grid:
         """The smallest grid over a volume's box whose axes are multiples of `multiple`."""
-        counts = np.ceil(grid.extent_mm / self.spacing_mm / multiple).astype(int) * multiple
+        # What fits exactly must not be rounded up where an oblique extent is off by a last digit.
+        blocks = np.ceil(grid.extent_mm / self.spacing_mm / multiple - 1e-6)
+        counts = np.maximum(1, blocks).astype(int) * multiple
         return Grid.centered(
             [int(n) for n in counts], self.spacing_mm, grid.center_mm, grid.direction
         )

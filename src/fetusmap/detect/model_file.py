@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, JsonValue
+from pydantic import Field, JsonValue, model_validator
 from safetensors import SafetensorError
 from safetensors.torch import load as tensors_from_bytes
 from safetensors.torch import save as bytes_from_tensors
@@ -44,6 +44,9 @@ LIMITS = (
 )
 
 
+VoxelCount = Annotated[int, Field(ge=1, le=1024)]
+
+
 class PassEntry(Document):
     """One network of a model.
 
@@ -58,11 +61,32 @@ class PassEntry(Document):
 
     file: str
     sha256: str
-    widths: tuple[Annotated[int, Field(ge=8, multiple_of=8, le=1024)], ...]
+    widths: Annotated[
+        tuple[Annotated[int, Field(ge=8, multiple_of=8, le=1024)], ...],
+        Field(min_length=1, max_length=6),
+    ]
     spacing_mm: Annotated[Number, Field(gt=0.1, lt=10)] | None = None
     step: Annotated[Number, Field(gt=0.001, lt=1)] | None = None
-    shape: tuple[int, int, int] | None = None
+    shape: tuple[VoxelCount, VoxelCount, VoxelCount] | None = None
     center: tuple[Number, Number, Number] | None = None
+
+    @model_validator(mode="after")
+    def _check_look(self) -> Self:
+        canonical = (self.step, self.shape, self.center)
+        given = [value is not None for value in canonical]
+        if (self.spacing_mm is None) != all(given) or any(given) != all(given):
+            raise ValueError("either spacing_mm, or step, shape and center")
+        multiple = UNetWidths(self.widths).multiple
+        if self.shape is not None and any(n % multiple for n in self.shape):
+            raise ValueError(f"the shape must be multiples of {multiple}")
+        return self
+
+    @property
+    def look(self) -> WholeGrid | CanonicalGrid:
+        """How grids for this network are placed."""
+        if self.step is not None and self.shape is not None and self.center is not None:
+            return CanonicalGrid(self.step, self.shape, self.center)
+        return WholeGrid(self.spacing_mm or WholeGrid.spacing_mm)
 
 
 class ModelCard(Document):
@@ -95,6 +119,12 @@ class ModelCard(Document):
     metrics: dict[str, JsonValue] = Field(default_factory=dict)
     limits: tuple[str, ...] = LIMITS
 
+    @model_validator(mode="after")
+    def _check_passes(self) -> Self:
+        if self.coarse.spacing_mm is None or self.canonical.spacing_mm is not None:
+            raise ValueError("coarse looks at the whole volume, canonical at the body's frame")
+        return self
+
 
 def save_model(
     cascade: Cascade,
@@ -118,7 +148,15 @@ def save_model(
     Raises:
         BadInput: a place that cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(
+            folder,
+            expected="a folder that can be written",
+            found=(error.strerror or type(error).__name__).lower(),
+            remedy="choose another",
+        ) from error
     save_library(cascade.library, folder / LIBRARY_FILE, overwrite=True)
     card = ModelCard(
         format=FORMAT,
@@ -195,16 +233,7 @@ def _read_pass(folder: Path, entry: PassEntry, channels: Channels) -> Detector:
             found="others, or a damaged file",
             remedy="copy the model folder again",
         ) from error
-    if entry.spacing_mm is not None:
-        return Detector(network.eval(), WholeGrid(entry.spacing_mm), channels)
-    if entry.step is None or entry.shape is None or entry.center is None:
-        raise UnreadableFile(
-            Path(folder) / CARD_FILE,
-            expected="spacing_mm, or step, shape and center, for each network",
-            found="neither",
-            remedy="copy the model folder again",
-        )
-    return Detector(network.eval(), CanonicalGrid(entry.step, entry.shape, entry.center), channels)
+    return Detector(network.eval(), entry.look, channels)
 
 
 def _checked_file(folder: Path, name: str, sha256: str) -> Path:

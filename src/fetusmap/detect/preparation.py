@@ -74,7 +74,7 @@ def equalize(grey: VoxelArray) -> NDArray[np.uint8]:
     Args:
         grey: non-negative levels up to about 255; ranks are told apart in steps of 1/8.
     """
-    steps = (np.clip(grey, 0, LEVELS - 1) * 8).astype(np.uint16)
+    steps = (np.clip(grey, 0, LEVELS - 1) * np.float32(8)).astype(np.uint16)
     counts = np.bincount(steps.ravel(), minlength=8 * LEVELS)
     counts[0] = 0
     below = np.cumsum(counts) - counts / 2

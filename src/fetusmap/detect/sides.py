@@ -93,8 +93,11 @@ def _fit(
     aligned = align_similarity(sources, positions_mm, weights)
     sacrum, _, neck = skeleton.indices(skeleton.trunk or ())
     trunk = aligned.scale * np.linalg.norm(atlases[:, neck] - atlases[:, sacrum], axis=1)  # (H, A)
-    share = np.where(np.isfinite(positions_mm[:, 0]), weights, 0.0)
-    near = np.minimum(np.nan_to_num(aligned.residuals_mm) / trunk[..., None], FARTHEST)
+    known = np.isfinite(positions_mm[:, 0])
+    share = np.where(known, weights, 0.0)
+    # A landmark that an atlas lacks, or an atlas without trunk, is as bad as a stray one.
+    near = np.minimum(aligned.residuals_mm / trunk[..., None], FARTHEST)
+    near = np.where(known, np.nan_to_num(near, nan=FARTHEST), 0.0)
     scores = near @ (share / share.sum())  # (H, A)
     count = min(SUPPORT, len(atlases))
     best = np.argpartition(scores, count - 1, axis=1)[:, :count]
@@ -105,8 +108,16 @@ def _fit(
         translation=aligned.translation[every, best],
         scale=aligned.scale[every, best],
     )
-    supports = chosen.apply(sources[every, best]).mean(axis=1)
+    supports = _mean_where_present(chosen.apply(sources[every, best]))
     return scores[every, best].mean(axis=1), np.asarray(supports)
+
+
+def _mean_where_present(poses: Points3) -> Points3:
+    """(H, N, 3) mean of (H, K, N, 3) poses that have the landmark; NaN where none has."""
+    present = np.isfinite(poses)
+    count = present.sum(axis=1)
+    total = np.where(present, poses, 0.0).sum(axis=1)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
 def _orders(channels: Channels, count: int) -> IntArray:

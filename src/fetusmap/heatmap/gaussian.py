@@ -103,60 +103,66 @@ def find_peaks(heatmaps: Heatmaps, count: int = 1) -> Peaks:
     A peak is a voxel that is highest within two voxels of itself. Around it the map is smoothed
     with the binomial kernel (1 2 1)/4 along each axis, and the top of the parabola through the
     logarithm of three neighbours gives the offset along each axis: exact for a Gaussian, smoothed
-    or not (distribution-aware decoding, Zhang et al. 2020, without its mixed terms). At the border
-    of the box, where a neighbour is missing, the voxel itself stands in for it.
+    or not (distribution-aware decoding, Zhang et al. 2020, without its mixed terms).
 
     Args:
         heatmaps: non-negative maps.
         count: how many peaks of each channel.
     """
     maps = heatmaps.array.float()
-    channels = len(maps)
     size = 2 * REACH + 1
-    highest = F.max_pool3d(maps[None], size, stride=1, padding=REACH)[0]
-    candidates = torch.where((maps == highest) & (maps > 0), maps, torch.zeros_like(maps))
-    heights, flat = candidates.flatten(1).topk(min(count, candidates[0].numel()), dim=1)
-    strides = torch.tensor([maps.shape[2] * maps.shape[3], maps.shape[3], 1])
-    index = torch.stack(
-        [
-            flat // strides[0],
-            flat % strides[0] // strides[1],
-            flat % strides[1],
-        ],
-        dim=-1,
-    )  # (C, P, 3)
-    local = F.avg_pool3d(maps[None], size, stride=1, padding=REACH)[0] * size**3
-    masses = local.flatten(1).gather(1, flat) / maps.sum(dim=(1, 2, 3)).clamp(min=FLOOR)[:, None]
+    padded = F.pad(maps[None], (REACH,) * 6)
+    highest = F.max_pool3d(padded, size, stride=1)[0]
+    local = F.avg_pool3d(padded, size, stride=1)[0].flatten(1) * size**3
+    index, heights = _highest_apart(torch.where(maps == highest, maps, 0.0), count)
+    flat = (index[..., 0] * maps.shape[2] + index[..., 1]) * maps.shape[3] + index[..., 2]
+    masses = local.gather(1, flat) / maps.sum(dim=(1, 2, 3)).clamp(min=FLOOR)[:, None]
     positions = heatmaps.grid.to_world((index + _offsets(maps, index)).double().numpy())
     found = (heights > 0).numpy()
     positions[~found] = np.nan
-    lacking = count - positions.shape[1]
-    padded = ((0, 0), (0, lacking))
-    return Peaks(
-        np.pad(positions, (*padded, (0, 0)), constant_values=np.nan).reshape(channels, count, 3),
-        np.pad(heights.double().numpy() * found, padded),
-        np.pad(masses.double().numpy() * found, padded),
-    )
+    return Peaks(positions, heights.double().numpy(), masses.double().numpy() * found)
+
+
+def _highest_apart(candidates: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """(C, P, 3) indices and (C, P) values of the highest voxels, none within reach of another.
+
+    Neighbours may tie, as rounded maps often do: whoever is taken takes its surroundings along.
+    """
+    left = candidates.clone()
+    axes = [torch.arange(n) for n in candidates.shape[1:]]
+    indices, heights = [], []
+    for _ in range(count):
+        height, flat = left.flatten(1).max(dim=1)
+        index = torch.stack(torch.unravel_index(flat, candidates.shape[1:]), dim=-1)
+        near = [(axis - index[:, a, None]).abs() <= REACH for a, axis in enumerate(axes)]
+        left[near[0][:, :, None, None] & near[1][:, None, :, None] & near[2][:, None, None, :]] = 0
+        indices.append(index)
+        heights.append(height)
+    return torch.stack(indices, dim=1), torch.stack(heights, dim=1)
 
 
 def _offsets(maps: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
-    """(C, P, 3) sub-voxel offset of each peak from its voxel, within half a voxel."""
-    window = _windows(maps, index)
+    """(C, P, 3) sub-voxel offset of each peak from its voxel, within half a voxel.
+
+    Next to the border the parabola is taken from the nearest voxel all of whose neighbours exist.
+    """
+    last = torch.tensor([max(n - 1 - REACH, 0) for n in maps.shape[1:]])
+    center = index.clamp(min=REACH).minimum(last)
+    window = _windows(maps, center)
     for axis in (2, 3, 4):
         low, middle, high = (window.narrow(axis, start, 3) for start in range(3))
         window = (low + 2 * middle + high) / 4
     logs = torch.log(window.clamp(min=FLOOR))  # (C, P, 3, 3, 3)
-    center = logs[:, :, 1, 1, 1]
     offsets = []
     for low, high in (
         (logs[:, :, 0, 1, 1], logs[:, :, 2, 1, 1]),
         (logs[:, :, 1, 0, 1], logs[:, :, 1, 2, 1]),
         (logs[:, :, 1, 1, 0], logs[:, :, 1, 1, 2]),
     ):
-        bend = low - 2 * center + high
-        offset = torch.where(bend < -1e-6, 0.5 * (low - high) / bend, torch.zeros_like(bend))
-        offsets.append(offset.clamp(-0.5, 0.5))
-    return torch.stack(offsets, dim=-1)
+        bend = low - 2 * logs[:, :, 1, 1, 1] + high
+        top = torch.where(bend < -1e-6, 0.5 * (low - high) / bend, torch.zeros_like(bend))
+        offsets.append(top)
+    return (center - index + torch.stack(offsets, dim=-1)).clamp(-0.5, 0.5)
 
 
 def _windows(maps: torch.Tensor, index: torch.Tensor) -> torch.Tensor:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
-from fetusmap.anatomy import Pose
+from fetusmap.anatomy import Pose, Skeleton, load_skeleton
 from fetusmap.dataset import Case, load_dataset
 from fetusmap.detect import prepare
 from fetusmap.errors import BadInput
@@ -96,16 +96,29 @@ class CasePool:
     count: int
 
 
-def case_pool(config: TrainingConfig, cache: Path) -> CasePool:
+def case_pool(config: TrainingConfig, cache: Path, skeleton: Skeleton | None = None) -> CasePool:
     """The cases that a configuration asks for.
 
+    Args:
+        config: what to train on.
+        cache: keeps prepared cases.
+        skeleton: of the networks; None for fetus-16.
+
     Raises:
-        BadInput: a dataset without annotated cases in that split.
+        BadInput: a dataset of another skeleton, or without annotated cases in that split.
     """
     if config.dataset is None:
         folder = cache / f"simulated-{config.case_seed}"
         return CasePool(simulated_cases(config.case_seed), folder, config.cases)
+    skeleton = skeleton or load_skeleton()
     dataset = load_dataset(config.dataset)
+    if dataset.skeleton != skeleton:
+        raise BadInput(
+            config.dataset,
+            expected=f"a dataset of the skeleton {skeleton.name}",
+            found=f"one of {dataset.skeleton.name}",
+            remedy="give one whose landmarks are those of the networks",
+        )
     listed = dataset.split(config.split) if dataset.splits else dataset.cases
     annotated = tuple(case for case in listed if case.is_annotated)
     if not annotated:
@@ -129,7 +142,7 @@ def cached(make: MakeCase, folder: Path, number: int) -> TrainingCase:
     path = folder / f"{number:06d}.safetensors"
     try:
         return _read(path)
-    except (OSError, SafetensorError):
+    except (OSError, SafetensorError, KeyError, BadInput):
         case = make(number)
         folder.mkdir(parents=True, exist_ok=True)
         write_bytes(path, _bytes_of(case))

@@ -52,7 +52,10 @@ class TrainingConfig(Document):
     clip: Annotated[float, Field(gt=0)] = 3.0
     average: Annotated[float, Field(ge=0, lt=1)] = 0.998
     sigma_voxels: Annotated[float, Field(gt=0)] = 1.0
-    widths: tuple[int, ...] = (32, 64, 128, 160)
+    widths: Annotated[
+        tuple[Annotated[int, Field(ge=8, multiple_of=8, le=1024)], ...],
+        Field(min_length=1, max_length=6),
+    ] = (32, 64, 128, 160)
     dataset: str | None = None
     split: str = "train"
     cases: Annotated[int, Field(ge=1)] = 6000

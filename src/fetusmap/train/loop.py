@@ -61,8 +61,8 @@ def train(
     fabric.seed_everything(config.seed, verbose=False)
     network = stage.build()
     optimizer = stage.optimizer(network.parameters())
-    average = WeightAverage(network, config.average)
     model, optimizer = fabric.setup(network, optimizer)
+    average = WeightAverage(network, config.average)  # a copy on the same device
     state = {"network": network, "optimizer": optimizer, "average": average}
     done, steps = run.restore(state) or (0, config.steps)
     training, held_out = _sources(config, cache, skeleton, stage)
@@ -109,7 +109,8 @@ def train(
                 "waited": round(waited / (now - started), 4),
                 **({} if steps is None else {"steps": steps}),
             }
-            if (step + 1) % config.validate_every == 0 or step + 1 == steps:
+            due = (step + 1) % config.validate_every == 0 or step + 1 == steps
+            if due and config.validation_cases:
                 metrics |= validate(average.network, held_out, stage, config)
             if fabric.is_global_zero:
                 run.log(metrics)
@@ -124,7 +125,7 @@ def _sources(
     config: TrainingConfig, cache: Path, skeleton: Skeleton, stage: Stage
 ) -> tuple[SampleSource, SampleSource]:
     """Samples to train on, and held-out ones of other cases."""
-    pool = case_pool(config, cache)
+    pool = case_pool(config, cache, skeleton)
     training = SampleSource(
         pool.make, pool.folder, pool.count, skeleton, stage.draw_grid, config.seed
     )

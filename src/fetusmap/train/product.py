@@ -20,7 +20,7 @@ from fetusmap.evaluate import auc_percent
 from fetusmap.network import UNet
 from fetusmap.simulate import draw_poses
 from fetusmap.train.calibration import Trial, fit_calibration, try_cases, without_fetus
-from fetusmap.train.cases import TrainingCase, cached, simulated_cases
+from fetusmap.train.cases import TrainingCase, cached, case_pool, simulated_cases
 from fetusmap.train.config import TrainingConfig
 from fetusmap.train.loop import train
 from fetusmap.train.run_folder import RunFolder
@@ -66,6 +66,8 @@ def train_product(
         report: called with the network's name and the metrics of every step.
     """
     skeleton = load_skeleton()
+    for one in (config.coarse, config.canonical):
+        case_pool(one, cache, skeleton)  # before a run folder says what it is trained on
     detectors = {}
     for one in (config.coarse, config.canonical):
         run = RunFolder(folder / one.stage, one)

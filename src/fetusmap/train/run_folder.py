@@ -88,11 +88,23 @@ class RunFolder:
                 remedy="remove it to begin anew",
             ) from error
         lines = self.metrics.read_text().splitlines() if self.metrics.exists() else []
-        kept = [line for line in lines if json.loads(line)["step"] <= done]
-        write_text(self.metrics, "".join(f"{line}\n" for line in kept))
+        write_text(self.metrics, "".join(f"{line}\n" for line in _until(done, lines)))
         return done, steps
 
     def log(self, metrics: dict[str, float]) -> None:
         """Append one line."""
         with self.metrics.open("a") as file:
             file.write(json.dumps(metrics) + "\n")
+
+
+def _until(done: int, lines: list[str]) -> list[str]:
+    """The metrics of the steps that are done; what comes after a torn line is of later ones."""
+    kept = []
+    for line in lines:
+        try:
+            step = json.loads(line)["step"]
+        except (ValueError, KeyError, TypeError):
+            break
+        if step <= done:
+            kept.append(line)
+    return kept

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from fetusmap.anatomy import Skeleton
+from fetusmap.errors import BadInput
 from fetusmap.train.augment import DrawGrid, Sample, apply_augmentation, draw_augmentation
 from fetusmap.train.cases import MakeCase, cached
 from fetusmap.workers import map_in_order
@@ -46,7 +47,12 @@ class SampleSource:
             drawn = draw_augmentation(rng, case, self.draw_grid)
             if drawn is not None:
                 return apply_augmentation(case, drawn, self.skeleton)
-        raise AssertionError
+        raise BadInput(
+            "training cases",
+            expected="cases with sacrum, neck and a lateral pair, which make a body's frame",
+            found=f"none in {ATTEMPTS} draws",
+            remedy="annotate them",
+        )
 
 
 def stream_samples(

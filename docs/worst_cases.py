@@ -1,0 +1,49 @@
+"""Draw the worst cases of each cohort, truth beside prediction: `python docs/worst_cases.py`.
+
+Reads which they are from the benchmark's results, and writes `docs/images/worst-cases.png`.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+DOCS = Path(__file__).parent
+sys.path.insert(0, str(DOCS.parent))
+
+from benchmarks.accuracy import COHORTS, SEED  # noqa: E402
+
+from fetusmap.estimate import PoseEstimator  # noqa: E402
+from fetusmap.report import draw_contact_sheet, preview_picture, save_figure  # noqa: E402
+from fetusmap.simulate import simulate_case  # noqa: E402
+
+PER_COHORT = 2
+
+
+def main() -> None:
+    """Simulate each again, predict it, and draw both poses."""
+    results = json.loads((DOCS.parent / "benchmarks" / "results.json").read_text())
+    estimator = PoseEstimator.from_pretrained()
+    pictures, titles = [], []
+    for name, row in results["accuracy"]["cohorts"].items():
+        for number, error, score in row["worst_cases"][:PER_COHORT]:
+            made = simulate_case(COHORTS[name], SEED, number)
+            found = estimator(made.volume).pose
+            reasons = "; ".join(str(r) for r in found.quality["reasons"]) or "no remarks"
+            pictures += [preview_picture(made.volume, p, size=240) for p in (made.pose, found)]
+            titles += [
+                f"{name} {number}: truth",
+                f"predicted: mean error {error:.1f} mm, quality {score:.2f}, {reasons}",
+            ]
+    sheet = draw_contact_sheet(
+        pictures, titles, columns=2, heading="The worst cases of each cohort",
+        caption="Sagittal, coronal and transverse planes of the true pose on the left, and of the "
+        "predicted one on the right.",
+    )  # fmt: skip
+    (DOCS / "images").mkdir(exist_ok=True)
+    save_figure(sheet, DOCS / "images" / "worst-cases.png")
+
+
+if __name__ == "__main__":
+    main()
