@@ -22,4 +22,4 @@ def test_a_broken_part_is_named(fetusmap: Callable, monkeypatch: pytest.MonkeyPa
     outcome = fetusmap("doctor")
     assert outcome.code == 1
     assert "DOES NOT WORK: OSError: no space left" in outcome.out
-    assert "1 of 4 parts do not work" in outcome.out
+    assert "1 of 5 parts do not work" in outcome.out
