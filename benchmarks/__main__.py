@@ -6,7 +6,16 @@ import argparse
 import json
 from pathlib import Path
 
-from benchmarks import accuracy, alignment, prediction, reading, resampling, simulation, startup
+from benchmarks import (
+    accuracy,
+    alignment,
+    checkpointing,
+    prediction,
+    reading,
+    resampling,
+    simulation,
+    startup,
+)
 from benchmarks.measure import manifest
 
 BENCHMARKS = {
@@ -17,6 +26,7 @@ BENCHMARKS = {
     "simulation": simulation.run,
     "prediction": prediction.run,
     "accuracy": accuracy.run,
+    "checkpointing": checkpointing.run,
 }
 
 

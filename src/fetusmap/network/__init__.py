@@ -1,5 +1,34 @@
 """Networks that turn a volume into heatmaps."""
 
+from fetusmap.network.checkpointing import POLICIES
+from fetusmap.network.land import Land, LandWidths, build_land
+from fetusmap.network.memory import (
+    FULL_SHAPE,
+    Plan,
+    measure_peak_bytes,
+    parse_memory,
+    plan,
+    predict_peak_bytes,
+    saved_activation_bytes,
+    scale_shape,
+)
 from fetusmap.network.unet import STRIDE, UNet, UNetWidths, build_unet
 
-__all__ = ["STRIDE", "UNet", "UNetWidths", "build_unet"]
+__all__ = [
+    "FULL_SHAPE",
+    "POLICIES",
+    "STRIDE",
+    "Land",
+    "LandWidths",
+    "Plan",
+    "UNet",
+    "UNetWidths",
+    "build_land",
+    "build_unet",
+    "measure_peak_bytes",
+    "parse_memory",
+    "plan",
+    "predict_peak_bytes",
+    "saved_activation_bytes",
+    "scale_shape",
+]

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from fetusmap.documents import Document
 
-StageName = Literal["coarse", "canonical"]
+StageName = Literal["coarse", "canonical", "land"]
 
 
 class TrainingConfig(Document):

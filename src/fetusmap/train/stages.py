@@ -16,10 +16,10 @@ from fetusmap.detect import (
     channel_per_landmark,
     channel_per_pair,
 )
-from fetusmap.network import STRIDE, UNetWidths, build_unet
-from fetusmap.train.augment import AnyDirection, DrawGrid, NearBody
+from fetusmap.network import STRIDE, LandWidths, UNetWidths, build_land, build_unet
+from fetusmap.train.augment import AnyDirection, DrawGrid, NearBody, RightAngles
 from fetusmap.train.config import TrainingConfig
-from fetusmap.train.losses import voxel_cross_entropy
+from fetusmap.train.losses import scaled_squared_error, voxel_cross_entropy
 from fetusmap.train.muon import Muon
 
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -52,7 +52,9 @@ class Stage:
 
 def stage_of(config: TrainingConfig, skeleton: Skeleton) -> Stage:
     """The kind of network that a configuration asks for."""
-    return {"coarse": _coarse, "canonical": _canonical}[config.stage](config, skeleton)
+    return {"coarse": _coarse, "canonical": _canonical, "land": _land}[config.stage](
+        config, skeleton
+    )
 
 
 def _coarse(config: TrainingConfig, skeleton: Skeleton) -> Stage:
@@ -79,4 +81,20 @@ def _unet(
         loss=voxel_cross_entropy,
         maps_of=lambda logits: torch.softmax(logits.flatten(1), dim=1).reshape(logits.shape),
         optimizer=lambda p: Muon(p, config.learning_rate, config.weight_decay),
+    )
+
+
+def _land(config: TrainingConfig, skeleton: Skeleton) -> Stage:
+    """The paper's detector: the whole volume, a heatmap per landmark, squared errors, Adam."""
+    look = WholeGrid(spacing_mm=config.spacing_mm)
+    channels = channel_per_landmark(skeleton)
+    return Stage(
+        look=look,
+        channels=channels,
+        stride=1,
+        draw_grid=RightAngles(look),
+        build=lambda: build_land(LandWidths(config.widths, len(channels)), config.checkpointing),
+        loss=scaled_squared_error,
+        maps_of=lambda output: output.clamp(min=0),
+        optimizer=lambda p: torch.optim.Adam(p, config.learning_rate, betas=(0.5, 0.999)),
     )

@@ -1,0 +1,166 @@
+"""Steps of a network whose backward passes let go of each tensor as soon as they can.
+
+The numbers are those of torch's own operations, whose kernels are called. Only the order differs
+in which a backward pass asks for what was stored and drops it, and at full resolution that order
+decides the peak. Everything is laid out channels last, in which large convolutions on a
+processor need no workspace.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
+
+CHANNELS_LAST = torch.channels_last_3d
+_SAME = ([1] * 3, [1] * 3, [1] * 3, False, [0] * 3, 1)
+"""Stride, padding, dilation, transposed, output padding and groups of a 3 x 3 x 3 convolution."""
+
+
+def convolve(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """Convolve (B, C, I, J, K) with (D, C, 3, 3, 3), zeros beyond the border."""
+    return _Convolution.apply(_cast(x), _cast(weight))  # type: ignore[no-any-return, no-untyped-call]
+
+
+def combine_channels(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+    """Convolve (B, C, I, J, K) with 1 x 1 x 1 kernels (D, C), which is a matrix product."""
+    return _Combination.apply(_cast(x), _cast(weight), _cast(bias))  # type: ignore[no-any-return, no-untyped-call]
+
+
+def rectify(x: torch.Tensor) -> torch.Tensor:
+    """ReLU, in place."""
+    return _Rectification.apply(x)  # type: ignore[no-any-return, no-untyped-call]
+
+
+def concatenate(parts: tuple[torch.Tensor, ...]) -> torch.Tensor:
+    """Join along the channels."""
+    return _Concatenation.apply(*parts)  # type: ignore[no-any-return, no-untyped-call]
+
+
+def pool(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Maxima of 2 x 2 x 2 voxels and where they lay; the first window of an odd axis holds one.
+
+    Args:
+        x: (B, C, I, J, K).
+
+    Returns:
+        Two tensors (B, C, ceil(I/2), ceil(J/2), ceil(K/2)), float and int64.
+    """
+    return _Pooling.apply(x)  # type: ignore[no-any-return, no-untyped-call]
+
+
+class _Convolution(Function):
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+        ctx.save_for_backward(x, weight)
+        return _channels_last(F.conv3d(x, weight, padding=1))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        # The weights' gradient first: it alone needs the input, which goes before the input's
+        # gradient comes.
+        x, weight = ctx.saved_tensors
+        grad_x = grad_weight = None
+        if ctx.needs_input_grad[1]:
+            grad_weight = _convolution_backward(grad, x, weight, [False, True, False])[1]
+        x = x.new_empty(1).expand(x.shape)
+        if ctx.needs_input_grad[0]:
+            grad_x = _convolution_backward(grad, x, weight, [True, False, False])[0]
+            grad_x = _channels_last(grad_x)
+        return grad_x, grad_weight
+
+
+class _Combination(Function):
+    @staticmethod
+    def forward(
+        ctx: Any, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor
+    ) -> torch.Tensor:
+        ctx.save_for_backward(x, weight)
+        return F.linear(x.movedim(1, -1), weight, bias).movedim(-1, 1)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        x, weight = ctx.saved_tensors
+        grad = grad.movedim(1, -1)
+        flat = grad.reshape(-1, weight.shape[0])
+        grad_weight = flat.T @ x.movedim(1, -1).reshape(-1, weight.shape[1])
+        del x
+        return (grad @ weight).movedim(-1, 1), grad_weight, flat.sum(0)
+
+
+class _Rectification(Function):
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+        x.relu_()
+        ctx.mark_dirty(x)
+        ctx.save_for_backward(x)
+        return x
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: torch.Tensor) -> torch.Tensor:
+        (x,) = ctx.saved_tensors
+        off = x <= 0
+        del x
+        return grad.masked_fill(off, 0)
+
+
+class _Concatenation(Function):
+    @staticmethod
+    def forward(ctx: Any, *parts: torch.Tensor) -> torch.Tensor:
+        ctx.channels = [part.shape[1] for part in parts]
+        return torch.cat(parts, 1)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        # Copies, not views: a view for the skip connection would keep the whole alive through
+        # all lower levels.
+        parts = torch.split(grad, ctx.channels, 1)
+        return tuple(_channels_last(part) for part in parts)
+
+
+class _Pooling(Function):
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        # Of an odd axis the window that lacks a voxel is the first, as padding is symmetric.
+        ctx.odd = [n % 2 for n in x.shape[2:]]
+        ctx.shape = x.shape
+        pooled, where = F.max_pool3d(x, 2, padding=ctx.odd, return_indices=True)
+        ctx.save_for_backward(where)
+        ctx.mark_non_differentiable(where)
+        return pooled, where
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: torch.Tensor, _: torch.Tensor) -> torch.Tensor:
+        # Of the input only the shape is needed, though torch's own node stores all of it.
+        (where,) = ctx.saved_tensors
+        x = grad.new_empty(1).expand(ctx.shape)
+        return torch.ops.aten.max_pool3d_with_indices_backward(  # type: ignore[no-any-return]
+            grad, x, [2] * 3, [2] * 3, ctx.odd, [1] * 3, False, where
+        )
+
+
+def _convolution_backward(
+    grad: torch.Tensor, x: torch.Tensor, weight: torch.Tensor, wanted: list[bool]
+) -> Any:
+    return torch.ops.aten.convolution_backward(grad, x, weight, None, *_SAME, wanted)
+
+
+def _channels_last(x: torch.Tensor) -> torch.Tensor:
+    # Small convolutions on a processor come out channels first.
+    return x.contiguous(memory_format=CHANNELS_LAST)
+
+
+def _cast(x: torch.Tensor) -> torch.Tensor:
+    """What autocast would do; it does not see into a function of one's own."""
+    device = x.device.type
+    if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
+        return x.to(torch.get_autocast_dtype(device))
+    return x

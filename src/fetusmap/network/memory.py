@@ -1,0 +1,167 @@
+"""How much memory a training step takes, and the largest volume and cheapest policy for a budget.
+
+A step is run once on tensors without data, and every storage that comes to life is counted per
+voxel of the level of the U-Net it belongs to. What is alive at any moment is then a sum over
+levels, and the peak for a volume of any size is the largest of these sums.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch.profiler import ProfilerActivity, profile
+
+from fetusmap.errors import BadInput
+from fetusmap.network.checkpointing import POLICIES
+from fetusmap.network.land import Land, LandWidths
+from fetusmap.network.ledger import Ledger, Timeline, TrainingStep, levels_of
+from fetusmap.types import Shape3
+
+FULL_SHAPE: Shape3 = (220, 205, 260)
+"""The volumes of the paper."""
+
+UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12,
+         "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What fits: how to checkpoint, the scale of the full volume, and the peak to expect."""
+
+    policy: str
+    scale: float
+    shape: Shape3
+    predicted_peak_bytes: int
+
+
+def plan(
+    memory: int | str,
+    full_shape: Shape3 = FULL_SHAPE,
+    widths: LandWidths = LandWidths(),  # noqa: B008
+    policies: Iterable[str] = POLICIES,
+    device: str = "cpu",
+) -> Plan:
+    """Find the largest input whose training step fits, and the cheapest policy that allows it.
+
+    A step is one volume forward and backward under the L2 loss, then Adam. The prediction counts
+    parameters, gradients, the state of Adam, the volume, its target and all activations. On a
+    graphics card the workspaces of cuDNN and the driver's own memory come on top.
+
+    Args:
+        memory: bytes, or text such as "12GB" (10^9) or "8GiB" (2^30).
+        full_shape: voxels of the volume at scale 1; no larger input is planned.
+        widths: of the network.
+        policies: those to choose from, from the cheapest to the dearest.
+        device: "cpu" or "cuda".
+
+    Returns:
+        The plan; its scale is a whole number of hundredths.
+
+    Raises:
+        BadInput: the text is no amount of memory, or nothing fits.
+    """
+    budget = parse_memory(memory) if isinstance(memory, str) else memory
+    peaks = {
+        (policy, percent): predict_peak_bytes(
+            widths, policy, scale_shape(full_shape, percent / 100), device
+        )
+        for policy in policies
+        for percent in range(1, 101)
+    }
+    fitting = [case for case, peak in peaks.items() if peak <= budget]
+    if not fitting:
+        raise BadInput(
+            "memory",
+            expected=f"at least {min(peaks.values()) / 1e9:.3f} GB for these widths",
+            found=f"{budget / 1e9:.3f} GB",
+            remedy="allow more or take narrower LandWidths",
+        )
+    # Of equal scales the first, which is the cheapest policy's.
+    policy, percent = max(fitting, key=lambda case: case[1])
+    shape = scale_shape(full_shape, percent / 100)
+    return Plan(policy, percent / 100, shape, peaks[policy, percent])
+
+
+def predict_peak_bytes(widths: LandWidths, policy: str, shape: Shape3, device: str = "cpu") -> int:
+    """Bytes alive at the worst moment of a training step on one volume of `shape`.
+
+    Raises:
+        BadInput: no policy has this name.
+    """
+    return _timeline(widths, policy).peak_bytes(shape, on_cpu=device == "cpu")
+
+
+def measure_peak_bytes(widths: LandWidths, policy: str, shape: Shape3, device: str = "cpu") -> int:
+    """The same, measured: what torch's allocator has given out at most during a second step."""
+    with torch.device(device):
+        step = TrainingStep(widths, policy, shape)
+    step.run()
+    step.forget_gradients()
+    if device != "cpu":
+        torch.cuda.reset_peak_memory_stats()
+        step.run()
+        return torch.cuda.max_memory_allocated()
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+        step.run()
+    events = profiler.profiler.kineto_results.events()
+    changes = [event.nbytes() for event in events if event.name() == "[memory]"]
+    return step.given_bytes() + int(np.cumsum(changes).max())
+
+
+def saved_activation_bytes(network: Land, shape: Shape3, policy: str | None = None) -> int:
+    """Bytes that the forward pass on one volume leaves to the backward pass.
+
+    Counted once per storage; parameters, the volume and the heatmaps themselves do not count.
+
+    Args:
+        network: whose widths count; it is not run.
+        shape: (I, J, K) of the volume.
+        policy: the network's own if not given.
+
+    Raises:
+        BadInput: no policy has this name.
+    """
+    step = TrainingStep.without_data(network.widths, policy or network.policy, shape)
+    ledger = Ledger(step.given(), levels_of(shape, len(network.widths.levels)))
+    with ledger:
+        heatmaps: torch.Tensor = step.network(step.volume)
+    return ledger.alive_bytes() - heatmaps.untyped_storage().nbytes()
+
+
+def parse_memory(text: str) -> int:
+    """Bytes of "12GB", "8 GiB", "500 MB" or "1e9".
+
+    Raises:
+        BadInput: it does not read as an amount of memory.
+    """
+    match = re.fullmatch(r"\s*(\d+\.?\d*(?:e\d{1,2})?)\s*([kmgt]?i?)b?\s*", text.lower())
+    if match is None or match[2] not in UNITS:
+        raise BadInput(
+            "memory", expected="an amount such as 12GB or 8GiB", found=repr(text), remedy="try 12GB"
+        )
+    return int(float(match[1]) * UNITS[match[2]])
+
+
+def scale_shape(shape: Shape3, scale: float) -> Shape3:
+    """Voxels per axis, rounded, and one at least: 220 x 205 x 260 at 0.4 is 88 x 82 x 104."""
+    i, j, k = (max(1, round(n * scale)) for n in shape)
+    return i, j, k
+
+
+@lru_cache(maxsize=64)
+def _timeline(widths: LandWidths, policy: str) -> Timeline:
+    depth = len(widths.levels)
+    # At every level another number of voxels along each axis, and none that a kernel has.
+    i, j, k = (n * 2 ** (depth - 1) for n in (11, 13, 17))
+    step = TrainingStep.without_data(widths, policy, (i, j, k))
+    step.run()  # gives Adam its state
+    step.forget_gradients()
+    ledger = Ledger(step.given(), levels_of((i, j, k), depth))
+    with ledger:
+        step.run()
+    return ledger.timeline()
