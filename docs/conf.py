@@ -9,6 +9,7 @@ sys.path.insert(0, str(DOCS))
 
 from accuracy_tables import accuracy_table, draw_reliability, landmark_table  # noqa: E402
 from figures import write_figures  # noqa: E402
+from network_tables import checkpointing_table, prediction_table  # noqa: E402
 from simulation_figures import write_simulation_figures  # noqa: E402
 from simulation_tables import comparison_table, simulation_tables  # noqa: E402
 from tables import performance_table, real_poses_table  # noqa: E402
@@ -40,6 +41,8 @@ write_simulation_figures(generated)
 (generated / "simulation.md").write_text(simulation_tables())
 results = json.loads((DOCS.parent / "benchmarks" / "results.json").read_text())
 (generated / "performance.md").write_text(performance_table(results))
+(generated / "prediction.md").write_text(prediction_table(results["prediction"]))
+(generated / "checkpointing.md").write_text(checkpointing_table(results["checkpointing"]))
 (generated / "accuracy.md").write_text(accuracy_table(results["accuracy"]))
 (generated / "landmarks.md").write_text(landmark_table(results["accuracy"]))
 draw_reliability(results["accuracy"], generated / "reliability.png")

@@ -22,6 +22,7 @@ from fetusmap.detect import (
     Detector,
     Logistic,
     ModelCard,
+    SinglePass,
     WholeGrid,
     channel_per_landmark,
     channel_per_pair,
@@ -31,7 +32,14 @@ from fetusmap.detect import (
 from fetusmap.errors import BadInput
 from fetusmap.estimate import PoseEstimator, Prediction, input_sha256
 from fetusmap.geometry import Grid
-from fetusmap.network import UNetWidths, build_unet
+from fetusmap.network import (
+    HeatmapNetwork,
+    LandWidths,
+    UNet,
+    UNetWidths,
+    build_land,
+    build_unet,
+)
 from fetusmap.simulate import draw_poses
 from fetusmap.volume import Volume
 
@@ -65,12 +73,17 @@ def paint(grid: Grid, body_mm: np.ndarray, kind: type = np.uint8) -> Volume:
     return Volume(np.rint(array).astype(kind), grid, "painted")
 
 
-class BallReader(nn.Module):
+class BallReader(HeatmapNetwork):
     """Finds the balls in what it is shown, and writes a Gaussian for each where it sees it.
 
     It knows the landmark by the grey and tells sides as a network in the body's frame does: of two
     knees, the one at the greater index along the first axis is the right one.
     """
+
+    levels = (8, 8, 8, 8)
+    stride = 2
+    multiple = 16
+    heatmaps = UNet.heatmaps
 
     def __init__(
         self,
@@ -79,7 +92,7 @@ class BallReader(nn.Module):
         drift: tuple[int, float] = (0, 0.0),
     ) -> None:
         super().__init__()
-        self.widths = UNetWidths((8, 8, 8, 8), outputs)
+        self.outputs = outputs
         self.anchor = nn.Parameter(torch.zeros(1))
         self.before = before
         self.drift = drift
@@ -89,7 +102,7 @@ class BallReader(nn.Module):
             self.before(volume)
         seen = volume[0, 0].numpy()
         shape = [n // 2 for n in seen.shape]
-        logits = torch.zeros(self.widths.outputs, *shape)
+        logits = torch.zeros(self.outputs, *shape)
         blobs, count = ndimage.label(seen > seen.min() + 1e-3)
         if count > 16:  # what is far larger than the others is no ball
             sizes = np.bincount(blobs.ravel())
@@ -102,7 +115,7 @@ class BallReader(nn.Module):
             greys = ndimage.maximum(seen, blobs, numbers)
             places = np.array(ndimage.center_of_mass(blobs > 0, blobs, numbers))[np.argsort(greys)]
             rows = [0, 1, 2, 3, *(4 + n // 2 for n in range(12))]
-            if self.widths.outputs == 16:
+            if self.outputs == 16:
                 sides = places[4:].reshape(6, 2, 3)
                 turned = sides[:, 0, 0] > sides[:, 1, 0]
                 sides[turned] = sides[turned, ::-1]
@@ -139,20 +152,40 @@ def estimator(
         name="painted",
         skeleton="fetus-16",
         working_spacing_mm=1.0,
-        coarse={"file": "a", "sha256": "b", "widths": (8, 8, 8, 8), "spacing_mm": 1.5},
-        canonical={
-            "file": "c",
-            "sha256": "d",
-            "widths": (8, 8, 8, 8),
-            "step": look.step,
-            "shape": look.shape,
-            "center": look.center,
+        passes={
+            "coarse": {"file": "a", "sha256": "b", "widths": (8, 8, 8, 8), "spacing_mm": 1.5},
+            "canonical": {
+                "file": "c",
+                "sha256": "d",
+                "widths": (8, 8, 8, 8),
+                "step": look.step,
+                "shape": look.shape,
+                "center": look.center,
+            },
         },
         library="e",
         library_sha256="f",
         calibration=calibration,
     )
     return PoseEstimator(cascade, card, "0123")
+
+
+def plain_estimator(network: nn.Module, spacing_mm: float = 1.5) -> PoseEstimator:
+    """With a single pass over the whole volume and the same library."""
+    plain = Detector(network.eval(), WholeGrid(spacing_mm), CANONICAL)
+    library = estimator().pipeline.library
+    card = ModelCard(
+        format="fetusmap-model",
+        version=1,
+        name="plainly painted",
+        skeleton="fetus-16",
+        working_spacing_mm=1.0,
+        passes={"plain": {"file": "a", "sha256": "b", "widths": (8,), "spacing_mm": spacing_mm}},
+        library="e",
+        library_sha256="f",
+        calibration=SURE,
+    )
+    return PoseEstimator(SinglePass(SKELETON, plain, library), card, "4567")
 
 
 def room(spacing=(1.0, 1.0, 1.0), turn: Rotation | None = None) -> Grid:
@@ -208,7 +241,7 @@ def test_the_pose_comes_out_where_it_was_painted(name):
 
 
 def test_looking_at_the_mirror_image_too_gives_the_same_pose(painted, prediction):
-    plain, both = prediction.pose, estimator()(painted, flip_average=True).pose
+    plain, both = estimator()(painted, flip_average=False).pose, prediction.pose
     np.testing.assert_allclose(both.positions_mm, plain.positions_mm, atol=0.01)
     np.testing.assert_allclose(both.confidence, plain.confidence, atol=0.01)
     assert both.provenance["flip_average"] is True
@@ -352,6 +385,111 @@ def test_the_hash_of_the_input_is_that_of_voxels_type_and_place():
     assert len(others - {first}) == 4
 
 
+# A single pass
+
+
+ALONG_THE_BODY = room((1.2, 1.0, 1.4), TURN)
+"""Its axes are the body's: there the reader of balls knows the sides in the whole volume, too."""
+
+
+@pytest.mark.parametrize("flip_average", [False, True])
+@pytest.mark.parametrize("grid", [ALONG_THE_BODY, ALONG_THE_BODY.flip(2)])
+def test_one_pass_is_enough_where_the_network_tells_the_sides(grid, flip_average):
+    one = plain_estimator(BallReader(16))
+    prediction = one(paint(grid, WHERE), flip_average=flip_average)
+    # Half a voxel of this pass would be 1.5 mm along each axis.
+    assert off_mm(prediction.pose.positions_mm).max() < 1.2
+    assert off_mm(prediction.pose.positions_mm).mean() < 0.6
+    (found,) = prediction.detections
+    assert found.frame is None
+    fetus = 1 / (1 + np.exp(-4))
+    np.testing.assert_allclose(prediction.pose.confidence, fetus * found.masses, atol=1e-6)
+    assert prediction.pose.quality["reasons"] == []
+    assert prediction.pose.quality["sides"] > 0.95
+    assert prediction.pose.provenance["model"] == "plainly painted"
+    assert prediction.pose.provenance["flip_average"] is flip_average
+
+
+def test_sides_that_are_exchanged_are_doubted():
+    """In the mirror image of the axes the reader takes the left for the right."""
+
+    class Mistaken(BallReader):
+        def forward(self, volume: torch.Tensor) -> torch.Tensor:
+            return super().forward(volume.flip(2)).flip(2)
+
+    pose = plain_estimator(Mistaken(16))(paint(ALONG_THE_BODY, WHERE)).pose
+    exchanged = pose.positions_mm[SKELETON.mirror_index]
+    assert off_mm(exchanged).max() < 1.2
+    assert pose.quality["sides"] < 0.05
+    (reason,) = pose.quality["reasons"]
+    assert reason.startswith("left and right are uncertain")
+
+
+def test_a_single_pass_that_sees_nothing_finds_nothing():
+    class Blind(BallReader):
+        def forward(self, volume: torch.Tensor) -> torch.Tensor:
+            return torch.zeros(1, 16, *(n // 2 for n in volume.shape[2:])) + self.anchor
+
+    prediction = plain_estimator(Blind(16))(paint(ALONG_THE_BODY, WHERE))
+    assert_nothing(prediction.pose)
+    assert prediction.detections == ()
+
+
+def test_a_landmark_that_a_single_pass_does_not_see_is_absent():
+    """The others are where they were; and what has no place does not lie outside."""
+    head = SKELETON.index("head")
+
+    class Headless(BallReader):
+        def heatmaps(self, output: torch.Tensor) -> torch.Tensor:
+            maps = UNet.heatmaps(self, output)
+            maps[head] = 0
+            return maps
+
+    pose = plain_estimator(Headless(16))(paint(ALONG_THE_BODY, WHERE)).pose
+    assert np.flatnonzero(~pose.present).tolist() == [head]
+    assert pose.confidence[head] == 0
+    assert (np.delete(pose.confidence, head) > 0.5).all()
+    assert np.nanmax(off_mm(pose.positions_mm)) < 1.2
+    assert not any("outside" in reason for reason in pose.quality["reasons"])
+
+
+def test_a_single_pass_saves_memory_by_larger_voxels_too():
+    whole = int(WholeGrid(1.0).around(ALONG_THE_BODY, 16).voxel_count)
+    reader = BallReader(16, above(0.7 * whole))
+    pose = plain_estimator(reader, 1.0)(paint(ALONG_THE_BODY, WHERE)).pose
+    assert pose.provenance["warnings"] == [
+        "not enough memory: computed in bfloat16, whole volume at 2/3 of the resolution"
+    ]
+    assert off_mm(pose.positions_mm).max() < 1.2
+
+
+@pytest.fixture(scope="module")
+def land_folder(tmp_path_factory) -> Path:
+    """A model of the paper's network, tiny and with fresh weights."""
+    torch.manual_seed(0)
+    network = build_land(LandWidths((8, 16, 8))).eval()
+    plain = Detector(network, WholeGrid(2.0), CANONICAL)
+    place = tmp_path_factory.mktemp("models") / "land"
+    pipeline = SinglePass(SKELETON, plain, draw_poses(20, seed=1))
+    save_model(pipeline, SURE, place, name="land", made_by={}, metrics={})
+    return place
+
+
+@pytest.mark.parametrize("shape", [(41, 44, 37), (3, 50, 1)])
+def test_a_folder_of_the_papers_network_is_all_that_is_needed(land_folder, shape):
+    one = PoseEstimator.from_pretrained(land_folder)
+    array = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    volume = Volume(array, Grid.from_spacing(shape, 1.1))
+    pose = one(volume).pose
+    assert pose.provenance["model"] == "land"
+    assert pose.provenance["model_sha256"] == one.model_sha256
+    assert 0 <= pose.quality["score"] <= 1
+    assert ((pose.confidence >= 0) & (pose.confidence <= 1)).all()
+    assert one(volume).pose.equals(pose)
+    empty = one(Volume(np.zeros(shape, np.uint8), volume.grid)).pose
+    assert ((empty.confidence >= 0) & (empty.confidence <= 1)).all()
+
+
 NO_MEMORY = (
     MemoryError(),
     torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
@@ -382,7 +520,7 @@ WHOLE = int(WholeGrid(1.5).around(OBLIQUE, 16).voxel_count)
 def test_too_little_memory_is_met_with_larger_voxels_and_told(painted, error):
     pose = estimator(coarse=BallReader(10, above(0.7 * WHOLE, error)))(painted).pose
     assert pose.provenance["warnings"] == [
-        "not enough memory: computed in bfloat16, first pass at 2/3 of its resolution"
+        "not enough memory: computed in bfloat16, whole volume at 2/3 of the resolution"
     ]
     assert_found(pose.positions_mm)
 
@@ -392,7 +530,7 @@ def test_with_hardly_any_memory_the_voxels_are_larger_still():
     pose = estimator(coarse=BallReader(10, above(0.2 * WHOLE)))(volume).pose
     first, second = pose.provenance["warnings"]
     assert first == "spacing was guessed"
-    assert second.endswith("first pass at 1/3 of its resolution")
+    assert second.endswith("whole volume at 1/3 of the resolution")
 
 
 @pytest.mark.parametrize("which", ["coarse", "canonical"])
@@ -470,7 +608,7 @@ def test_cuda_is_refused_where_there_is_none(folder, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(BadInput, match=r"^device: expected a CUDA device, found none .*; use cpu$"):
         PoseEstimator.from_pretrained(folder, "cuda")
-    network = PoseEstimator.from_pretrained(folder, "auto").cascade.coarse.network
+    network = PoseEstimator.from_pretrained(folder, "auto").pipeline.coarse.network
     assert next(network.parameters()).device.type == "cpu"
 
 

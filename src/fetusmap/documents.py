@@ -107,5 +107,21 @@ def parse_document(model: type[DocumentT], data: object, subject: object) -> Doc
         ) from error
 
 
+def refuse_newer(plain: object, version: int, subject: object) -> None:
+    """Say that a document is of a newer version before anything else about it is found wrong.
+
+    Raises:
+        UnreadableFile: its version is above ours.
+    """
+    found = plain.get("version") if isinstance(plain, dict) else None
+    if isinstance(found, int) and found > version:
+        raise UnreadableFile(
+            subject,
+            expected=f"version {version} of the format",
+            found=f"version {found}",
+            remedy="update FetusMap",
+        )
+
+
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name}, which JSON does not have (an absent landmark has position null)")

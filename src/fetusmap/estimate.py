@@ -15,13 +15,13 @@ from fetusmap._version import __version__
 from fetusmap.anatomy import Pose
 from fetusmap.detect import (
     DEFAULT_FOLDER,
-    Cascade,
     Detection,
     ModelCard,
-    case_features,
-    landmark_features,
+    Pipeline,
+    at_rest,
     load_model,
     prepare,
+    weigh,
 )
 from fetusmap.errors import BadInput
 from fetusmap.volume import Volume
@@ -33,8 +33,8 @@ NO_FETUS = "no fetus in view"
 LADDER: tuple[tuple[str, bool | None, float], ...] = (
     ("", None, 1.0),
     ("not enough memory: computed in bfloat16", True, 1.0),
-    ("not enough memory: computed in bfloat16, first pass at 2/3 of its resolution", True, 1.5),
-    ("not enough memory: computed in bfloat16, first pass at 1/3 of its resolution", True, 3.0),
+    ("not enough memory: computed in bfloat16, whole volume at 2/3 of the resolution", True, 1.5),
+    ("not enough memory: computed in bfloat16, whole volume at 1/3 of the resolution", True, 3.0),
 )
 """What is tried in turn when memory runs out: note, bfloat16, how much coarser."""
 
@@ -61,8 +61,8 @@ class Prediction:
 class PoseEstimator:
     """Estimates poses with one model. Make it with `from_pretrained`."""
 
-    def __init__(self, cascade: Cascade, card: ModelCard, model_sha256: str) -> None:
-        self.cascade = cascade
+    def __init__(self, pipeline: Pipeline, card: ModelCard, model_sha256: str) -> None:
+        self.pipeline = pipeline
         self.card = card
         self.model_sha256 = model_sha256
 
@@ -78,26 +78,27 @@ class PoseEstimator:
             BadInput: an unknown device, or a model that cannot be used.
         """
         folder = MODELS.get(str(model), Path(model))
-        cascade, card = load_model(folder)
+        pipeline, card = load_model(folder)
         where = _device_named(device)
-        for detector in (cascade.coarse, cascade.canonical):
+        for detector in pipeline.detectors.values():
             detector.network.to(where)
         text = card.model_dump_json(exclude_none=True)
-        return cls(cascade, card, hashlib.sha256(text.encode()).hexdigest())
+        return cls(pipeline, card, hashlib.sha256(text.encode()).hexdigest())
 
     def __call__(
-        self, volume: Volume, *, refine: Refine = "none", flip_average: bool = False
+        self, volume: Volume, *, refine: Refine = "none", flip_average: bool = True
     ) -> Prediction:
         """Find the pose of the fetus in a volume.
 
         Args:
             volume: of any spacing, orientation and type.
             refine: "none".
-            flip_average: also look at the mirror image and average: half a millisecond more per
-                megavoxel, a little steadier.
+            flip_average: look at the mirror image as well, sides exchanged, and average.
         """
         prepared = prepare(volume, self.card.working_spacing_mm)
-        detections, ladder = self._detect_within_memory(prepared, flip_average=flip_average)
+        rest, world_from_rest = at_rest(prepared)
+        found, ladder = self._detect_within_memory(rest, flip_average=flip_average)
+        detections = [detection.moved(world_from_rest) for detection in found]
         provenance: dict[str, JsonValue] = {
             "fetusmap": __version__,
             "model": self.card.name,
@@ -118,7 +119,7 @@ class PoseEstimator:
         for note, half, coarsen in LADDER:
             notes = [note] if note else []
             try:
-                found = self.cascade.detect(
+                found = self.pipeline.detect(
                     prepared, flip_average=flip_average, half=half, coarsen=coarsen
                 )
             except (MemoryError, RuntimeError) as error:
@@ -136,29 +137,31 @@ class PoseEstimator:
     def _pose_of(
         self, detections: list[Detection], prepared: Volume, provenance: dict[str, JsonValue]
     ) -> Pose:
-        skeleton = self.cascade.skeleton
+        skeleton = self.pipeline.skeleton
         if not detections:
             nowhere = np.full((len(skeleton), 3), np.nan)
             quality: dict[str, JsonValue] = {"score": 0.0, "reasons": [NO_FETUS]}
             return Pose(skeleton, nowhere, np.zeros(len(skeleton)), quality, provenance)
         best = detections[0]
-        margin = self.cascade.side_margin(best)
+        evidence = weigh(best, self.pipeline.library)
         calibration = self.card.calibration
-        inside = prepared.grid.contains(best.positions_mm)
-        confidence = calibration.landmark.probability(
-            landmark_features(best.masses, best.stray, margin, best.residual)
-        )
-        features = case_features(best.masses, margin, best.residual)
+        found = np.asarray(np.isfinite(best.positions_mm).all(axis=1))
+        inside = np.asarray(prepared.grid.contains(best.positions_mm))
+        confidence = calibration.landmark.probability(evidence.landmark_features)
         fetus, sides, score = (
-            float(logistic.probability(features))
+            float(logistic.probability(evidence.case_features))
             for logistic in (calibration.fetus, calibration.sides, calibration.case)
         )
-        outside = [n for n, there in zip(skeleton.landmarks, inside, strict=True) if not there]
+        doubts = [
+            f"{name} lies outside the volume" if there else f"{name} was not found"
+            for name, there, within in zip(skeleton.landmarks, found, inside, strict=True)
+            if not within
+        ]
         quality = {
             "score": round(fetus * score, 4),
             "fetus": round(fetus, 4),
             "sides": round(sides, 4),
-            "reasons": _reasons(fetus, sides, score, outside),
+            "reasons": _reasons(fetus, sides, score, doubts),
         }
         return Pose(
             skeleton,
@@ -177,11 +180,11 @@ def input_sha256(volume: Volume) -> str:
     return digest.hexdigest()
 
 
-def _reasons(fetus: float, sides: float, score: float, outside: list[str]) -> list[JsonValue]:
+def _reasons(fetus: float, sides: float, score: float, doubts: list[str]) -> list[JsonValue]:
     """Why to doubt a case, in words; none for a good one."""
     if fetus < LIKELY_FETUS:
         return [NO_FETUS]
-    reasons: list[JsonValue] = [f"{name} lies outside the volume" for name in outside]
+    reasons: list[JsonValue] = [*doubts]
     if sides < CERTAIN_SIDES:
         reasons.append("left and right are uncertain: the mirrored pose fits nearly as well")
     if score < DOUBTFUL:

@@ -64,7 +64,7 @@ class PredictionSettings:
     model: str = "default"
     device: str = "auto"
     refine: str = "none"
-    flip_average: bool = False
+    flip_average: bool = True
     spacing_mm: Triple | None = None
     follow_links: bool = False
     previews: bool = True
@@ -209,7 +209,7 @@ def _predict(folder: Path, settings: PredictionSettings, file: VolumeFile) -> tu
         previews=settings.previews,
     )
     if _is_done(folder, done):
-        return load_pose(folder / "pose.json", estimator.cascade.skeleton), False
+        return load_pose(folder / "pose.json", estimator.pipeline.skeleton), False
     volume = load_volume(file.path, spacing_mm=settings.spacing_mm, limits=settings.limits)
     folder.mkdir(exist_ok=True)
     (folder / DONE_FILE).unlink(missing_ok=True)

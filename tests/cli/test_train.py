@@ -1,5 +1,7 @@
 """`fetusmap train`: what it is told, what it refuses, and the model that it leaves."""
 
+import json
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -10,8 +12,10 @@ import numpy as np
 import pytest
 
 import fetusmap as fm
-from fetusmap.detect import CanonicalGrid, WholeGrid, load_model
-from fetusmap.train import ProductConfig, TrainingConfig
+from fetusmap.detect import CanonicalGrid, SinglePass, WholeGrid, load_model
+from fetusmap.estimate import PoseEstimator
+from fetusmap.network import LandWidths, build_land, plan, predict_peak_bytes
+from fetusmap.train import PAPER, ProductConfig, TrainingConfig
 from fetusmap.train.cases import TrainingCase, cached
 
 
@@ -35,6 +39,26 @@ def told(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
         return SimpleNamespace(metrics={"mean_mm": 1.75, "cases": 160})
 
     monkeypatch.setattr("fetusmap.cli.train.train_product", listen)
+    return told
+
+
+@pytest.fixture
+def told_land(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """The same of the paper's network."""
+    told = SimpleNamespace(config=None, name=None)
+
+    def listen(
+        config: TrainingConfig, folder: Path, cache: Path, *, name: str, workers: int, report: Any
+    ) -> Any:
+        told.config, told.folder, told.cache = config, folder, cache
+        told.name, told.workers = name, workers
+        report("land", {"step": 1, "loss": 2.0, "pace": 60.0})
+        return SimpleNamespace(metrics={"mean_mm": 4.5, "cases": 160})
+
+    monkeypatch.setattr("fetusmap.cli.train.train_single_pass", listen)
+    monkeypatch.setattr(
+        "fetusmap.cli.train.train_product", lambda *_, **__: pytest.fail("not this one")
+    )
     return told
 
 
@@ -102,6 +126,31 @@ def test_steps_can_be_set(fetusmap: Callable, told: SimpleNamespace, tmp_path: P
     assert told.config.coarse.steps > 1000
 
 
+def test_minutes_can_be_set_for_each_network(
+    fetusmap: Callable, told: SimpleNamespace, tmp_path: Path
+) -> None:
+    """Whether or not there are some in all; the other network keeps to its own."""
+    for words, expected in (
+        (["--set", "canonical.minutes=3"], ((60.0, True), (3.0, False))),
+        (["--set", "minutes=5"], ((5.0, False), (5.0, False))),
+        (["--minutes", 30, "--set", "coarse.minutes=5"], ((5.0, False), (18.0, False))),
+    ):
+        assert fetusmap("train", "-o", tmp_path / "run", *words).code == 0
+        for config, (minutes, by_steps) in zip(
+            (told.config.coarse, told.config.canonical), expected, strict=True
+        ):
+            assert config.minutes == pytest.approx(minutes)
+            assert (config.steps is not None) is by_steps
+
+
+def test_steps_that_are_set_count_more_than_minutes(
+    fetusmap: Callable, told: SimpleNamespace, tmp_path: Path
+) -> None:
+    words = ("--minutes", 30, "--set", "canonical.steps=11")
+    assert fetusmap("train", "-o", tmp_path / "run", *words).code == 0
+    assert (told.config.coarse.steps, told.config.canonical.steps) == (None, 11)
+
+
 def test_widths_can_be_set(fetusmap: Callable, told: SimpleNamespace, tmp_path: Path) -> None:
     """They are named among the keys; one of these two ways of writing them must do."""
     outcomes = [
@@ -122,7 +171,182 @@ def test_a_dataset_a_cache_and_workers(
         assert (config.dataset, config.split) == (str(tmp_path / "data"), "first")
 
 
+# The paper's network
+
+
+def test_the_papers_network_is_trained_by_the_papers_recipe(
+    fetusmap: Callable, told_land: SimpleNamespace, tmp_path: Path
+) -> None:
+    outcome = fetusmap("train", "-o", tmp_path / "run", "--profile", "land", "--workers", 3)
+    assert outcome.code == 0
+    assert told_land.config == TrainingConfig(stage="land", **PAPER)
+    assert (told_land.folder, told_land.cache) == (tmp_path / "run", tmp_path / "run" / "cases")
+    assert (told_land.name, told_land.workers) == ("run", 3)
+    model = tmp_path / "run" / "model"
+    assert outcome.out.splitlines() == [
+        f"{model}: mean error 4.5 mm over 160 held-out cases; use it with --model {model}"
+    ]
+
+
+def test_all_minutes_are_for_the_only_network(
+    fetusmap: Callable, told_land: SimpleNamespace, tmp_path: Path
+) -> None:
+    for words in (("--minutes", 20), ("--set", "minutes=20"), ("--set", "land.minutes=20")):
+        assert fetusmap("train", "-o", tmp_path / "run", "--profile", "land", *words).code == 0
+        assert (told_land.config.minutes, told_land.config.steps) == (20.0, None)
+
+
+def test_settings_change_the_papers_recipe(
+    fetusmap: Callable, told_land: SimpleNamespace, tmp_path: Path
+) -> None:
+    words = ("--set", "batch=2", "--set", "land.widths=8,16", "--set", "checkpointing=lean")
+    data = tmp_path / "data"
+    assert fetusmap("train", data, "-o", tmp_path / "run", "--profile", "land", *words).code == 0
+    changed = {"batch": 2, "widths": (8, 16), "checkpointing": "lean", "dataset": str(data)}
+    assert told_land.config == TrainingConfig(stage="land", **{**PAPER, **changed})
+
+
+@pytest.mark.parametrize(
+    ("memory", "line"),
+    [
+        # The largest of the simulated volumes at 1 mm, which is scale 0.5 of the paper.
+        (
+            "16GB",
+            "16GB: checkpointing none, voxels of 1.0 mm, peak 12.2 GB for the largest volume "
+            "(126 x 118 x 149)",
+        ),
+        (
+            "8GB",
+            "8GB: checkpointing norms, voxels of 1.0 mm, peak 6.7 GB for the largest volume "
+            "(126 x 118 x 149)",
+        ),
+    ],
+)
+def test_memory_decides_how_finely_is_looked_and_what_is_kept(
+    fetusmap: Callable, told_land: SimpleNamespace, tmp_path: Path, memory: str, line: str
+) -> None:
+    words = ("train", "-o", tmp_path / "run", "--profile", "land", "--memory", memory)
+    outcome = fetusmap(*words)
+    assert outcome.code == 0
+    assert outcome.out.splitlines()[0] == line
+    policy = line.split()[2].rstrip(",")
+    changed = {"checkpointing": policy, "spacing_mm": 1.0}
+    assert told_land.config == TrainingConfig(stage="land", **{**PAPER, **changed})
+
+
+def test_memory_is_planned_for_the_widths_that_were_set(
+    fetusmap: Callable, told_land: SimpleNamespace, tmp_path: Path
+) -> None:
+    """The step that is trained fits, and one a little finer would not, however it is done."""
+    words = ("--profile", "land", "--memory", "100MB", "--set", "widths=8,16")
+    outcome = fetusmap("train", "-o", tmp_path / "run", *words)
+    assert outcome.code == 0
+    widths = LandWidths((8, 16))
+    average = sum(weight.nbytes for weight in build_land(widths).parameters())
+    found = plan(100_000_000 - average, (126, 118, 149), widths)
+    assert 0 < found.scale < 1
+    config = told_land.config
+    assert config.widths == widths.levels
+    assert config.checkpointing == found.policy
+    assert config.spacing_mm == pytest.approx(1 / found.scale, abs=1e-4)
+    voxels = fm.Grid.from_spacing((126, 118, 149), 1.0).respace(config.spacing_mm).shape
+    assert np.abs(np.subtract(voxels, found.shape)).max() <= 1
+    assert predict_peak_bytes(widths, config.checkpointing, found.shape) <= 100_000_000
+    assert f"{(found.predicted_peak_bytes + average) / 1e9:.1f} GB" in outcome.out
+
+
+# TensorBoard
+
+
+def test_metrics_go_to_tensorboard_as_well(
+    fetusmap: Callable, told: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    written, closed = [], []
+
+    class Writer:
+        def __init__(self, folder: str, *, purge_step: int) -> None:
+            self.folder, self.first = folder, purge_step
+
+        def add_scalar(self, name: str, value: float, step: int) -> None:
+            written.append((self.folder, name, value, step))
+
+        def close(self) -> None:
+            closed.append(self.folder)
+
+    module = SimpleNamespace(SummaryWriter=Writer)
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", module)
+    outcome = fetusmap("train", "-o", tmp_path / "run", "--tensorboard")
+    assert outcome.code == 0
+    coarse, canonical = (
+        str(tmp_path / "run" / "tensorboard" / name) for name in ("coarse", "canonical")
+    )
+    assert written == [
+        (coarse, "loss", 2.0, 1),
+        (coarse, "pace", 60.0, 1),
+        (coarse, "loss", 2.0, 2),
+        (coarse, "pace", 60.0, 2),
+        (canonical, "loss", 1.0, 4),
+        (canonical, "pace", 60.0, 4),
+        (canonical, "validation_mm", 5.0, 4),
+        (canonical, "validation_median_mm", 3.456, 4),
+        (canonical, "validation_loss", 1.2345, 4),
+    ]
+    assert closed == [coarse, canonical]
+    # What is printed is the same.
+    assert outcome.out == fetusmap("train", "-o", tmp_path / "run").out
+
+
+def test_without_tensorboard_it_is_refused_in_one_line(
+    fetusmap: Callable, told: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    outcome = fetusmap("train", "-o", tmp_path / "run", "--tensorboard")
+    assert outcome.code == 2
+    assert outcome.err.startswith("fetusmap: TensorBoard: expected the package tensorboard")
+    assert outcome.err.count("\n") == 1
+    assert told.config is None
+    assert not (tmp_path / "run").exists()
+
+
 # What it refuses
+
+
+@pytest.mark.parametrize("profile", [(), ("--profile", "product")])
+def test_memory_without_the_papers_network_is_refused_in_one_line(
+    fetusmap: Callable, told: SimpleNamespace, tmp_path: Path, profile: tuple[str, ...]
+) -> None:
+    outcome = fetusmap("train", "-o", tmp_path / "run", "--memory", "12GB", *profile)
+    assert outcome.code == 2
+    assert outcome.err.startswith("fetusmap: --memory: expected --profile land")
+    assert "found --profile product" in outcome.err
+    assert outcome.err.count("\n") == 1
+    assert told.config is None
+
+
+@pytest.mark.parametrize(
+    ("memory", "words"),
+    [("much", "found 'much'"), ("1GB", "found 1.000 GB"), ("", "found ''"), ("-1GB", "'-1GB'")],
+)
+def test_memory_that_is_none_or_too_little_is_refused_in_one_line(
+    fetusmap: Callable, told_land: SimpleNamespace, tmp_path: Path, memory: str, words: str
+) -> None:
+    """The network itself takes more than 1 GB."""
+    outcome = fetusmap("train", "-o", tmp_path / "run", "--profile", "land", f"--memory={memory}")
+    assert outcome.code == 2
+    assert outcome.err.startswith("fetusmap: memory: expected ")
+    assert words in outcome.err
+    assert outcome.err.count("\n") == 1
+    assert told_land.config is None
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_unknown_profile_is_refused(
+    fetusmap: Callable, told: SimpleNamespace, tmp_path: Path
+) -> None:
+    outcome = fetusmap("train", "-o", tmp_path / "run", "--profile", "paper")
+    assert outcome.code == 2
+    assert "'paper'" in outcome.err
+    assert told.config is None
 
 
 @pytest.mark.parametrize(
@@ -144,6 +368,9 @@ def test_a_dataset_a_cache_and_workers(
         "dataset.name=x",
         "stage=fine",
         "stage=canonical",  # then there were two of one kind and none of the other
+        "minutes=0",
+        "minutes=inf",
+        "land.nonsense=2",
     ],
 )
 def test_settings_that_make_no_sense_are_refused_in_one_line(
@@ -238,7 +465,7 @@ def test_a_model_is_trained_and_used(fetusmap: Callable, small: Path, tmp_path: 
     cascade, card = load_model(model)
     assert card.name == "run"
     assert str(card.metrics["mean_mm"]) in last
-    assert cascade.coarse.network.widths.levels == TrainingConfig(stage="coarse").widths
+    assert cascade.coarse.network.levels == TrainingConfig(stage="coarse").widths
 
     again = fetusmap(*words)
     assert (again.code, again.out.splitlines()) == (0, [last])
@@ -246,3 +473,41 @@ def test_a_model_is_trained_and_used(fetusmap: Callable, small: Path, tmp_path: 
     assert other.code == 2
     assert "another seed" in other.err
     assert other.err.strip().count("\n") == 0
+
+
+def test_the_papers_network_is_planned_trained_and_used(
+    fetusmap: Callable, small: Path, tmp_path: Path
+) -> None:
+    """Within what memory it was given; and again, what is done stays done."""
+    settings = ("steps=3", "cases=3", "validation_cases=1", "widths=8,16")
+    options = [part for text in settings for part in ("--set", text)]
+    words = ["train", "-o", tmp_path / "run", "--cache", small, "--workers", 0, *options]
+    words += ["--profile", "land", "--memory", "30MB"]
+    outcome = fetusmap(*words)
+    assert (outcome.code, outcome.err.strip()) == (0, "")
+    planned, validated, last = outcome.out.splitlines()
+    average = sum(weight.nbytes for weight in build_land(LandWidths((8, 16))).parameters())
+    found = plan(30_000_000 - average, (126, 118, 149), LandWidths((8, 16)))
+    i, j, k = found.shape
+    spacing_mm = round(1 / found.scale, 4)
+    assert planned.startswith(f"30MB: checkpointing {found.policy}, voxels of {spacing_mm} mm, ")
+    assert planned.endswith(f" for the largest volume ({i} x {j} x {k})")
+    assert validated.startswith("land step 3: held-out loss ")
+    model = tmp_path / "run" / "model"
+    assert last.startswith(f"{model}: mean error ")
+    assert last.endswith(f" over 2 held-out cases; use it with --model {model}")
+
+    config = json.loads((tmp_path / "run" / "land" / "config.json").read_text())
+    assert (config["spacing_mm"], config["checkpointing"]) == (spacing_mm, found.policy)
+    one = PoseEstimator.from_pretrained(model)
+    assert isinstance(one.pipeline, SinglePass)
+    assert one.pipeline.plain.network.levels == (8, 16)
+    assert one.pipeline.plain.look == WholeGrid(spacing_mm)
+    assert one.card.made_by["land"] == config
+    array = np.random.default_rng(0).integers(1, 200, (50, 50, 60), dtype=np.uint8)
+    pose = one(fm.Volume(array, fm.Grid.from_spacing((50, 50, 60)))).pose
+    assert pose.provenance["model"] == "run"
+    assert pose.present.any()
+
+    again = fetusmap(*words)
+    assert (again.code, again.out.splitlines()) == (0, [planned, last])

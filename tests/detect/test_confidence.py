@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from fetusmap.detect import Logistic, case_features, fit_logistic, landmark_features
+from fetusmap.detect import Evidence, Logistic, fit_logistic
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -146,38 +146,49 @@ def test_a_feature_that_never_varied_has_no_say():
     np.testing.assert_allclose(found.probability(with_constant), without, atol=1e-3)
 
 
+def evidence(masses, stray=0.0, *, margin=0.05, residual=0.1) -> Evidence:
+    masses = np.array(masses, dtype=float)
+    return Evidence(masses, np.broadcast_to(stray, masses.shape), residual, margin)
+
+
 def test_features_of_landmarks_by_hand():
-    features = landmark_features(
-        np.array([0.5, 0.9, 0.0, 1.0]), np.array([0.1, 7.0, 0.0, 1.0]), margin=0.07, residual=0.12
-    )
+    found = evidence([0.5, 0.9, 0.0, 1.0], [0.1, 7.0, 0.0, 1.0], margin=0.07, residual=0.12)
+    features = found.landmark_features
     limit = np.log(0.999 / 0.001)
     np.testing.assert_allclose(features[:, 0], [0, np.log(9), -limit, limit])
     assert features[:, 1].tolist() == [-0.1, -1.0, 0.0, -1.0]
     assert features[:, 2].tolist() == [0.07] * 4
     assert features[:, 3].tolist() == [-0.12] * 4
-    far = landmark_features(np.full(2, 0.5), np.zeros(2), margin=-3.0, residual=9.0)
+    far = evidence([0.5] * 2, margin=-3.0, residual=9.0).landmark_features
     assert far[:, 2:].tolist() == [[-0.1, -1.0]] * 2
 
 
 def test_features_of_a_case_by_hand():
     # Logits of 1/2, 3/4, 9/10 are 0, log 3, log 9; 15 % of the way is 0.3 of the first step.
-    mean, low, margin, residual = case_features(np.array([0.9, 0.5, 0.75]), 0.05, 0.2)
+    found = evidence([0.9, 0.5, 0.75], margin=0.05, residual=0.2)
+    mean, low, margin, residual = found.case_features
     assert mean == pytest.approx(np.log(3))
     assert low == pytest.approx(0.3 * np.log(3))
     assert (margin, residual) == (0.05, -0.2)
-    assert case_features(np.array([0.5, 0.5]), 8.0, 8.0).tolist() == [0, 0, 0.1, -1.0]
+    far = evidence([0.5, 0.5], margin=8.0, residual=8.0)
+    assert far.case_features.tolist() == [0, 0, 0.1, -1.0]
 
 
 def test_whatever_is_better_has_the_larger_feature():
-    good = case_features(np.full(16, 0.9), margin=0.08, residual=0.1)
+    good = evidence([0.9] * 16, margin=0.08, residual=0.1).case_features
     worse = (
-        case_features(np.full(16, 0.4), margin=0.08, residual=0.1),
-        case_features(np.full(16, 0.9), margin=-0.05, residual=0.1),
-        case_features(np.full(16, 0.9), margin=0.08, residual=0.3),
+        evidence([0.4] * 16, margin=0.08, residual=0.1),
+        evidence([0.9] * 16, margin=-0.05, residual=0.1),
+        evidence([0.9] * 16, margin=0.08, residual=0.3),
     )
     for other in worse:
-        assert (other <= good).all()
-        assert (other < good).any()
-    near, far = landmark_features(np.full(2, 0.8), np.array([0.1, 0.4]), 0.05, 0.1)
+        assert (other.case_features <= good).all()
+        assert (other.case_features < good).any()
+    near, far = evidence([0.8] * 2, [0.1, 0.4]).landmark_features
     assert (far <= near).all()
     assert far[1] < near[1]
+
+
+def test_stray_landmarks_say_nothing_about_the_case():
+    one, other = evidence([0.8] * 16, 0.1), evidence([0.8] * 16, 0.9)
+    np.testing.assert_array_equal(one.case_features, other.case_features)

@@ -21,7 +21,7 @@ from fetusmap.detect import (
 )
 from fetusmap.geometry import Grid
 from fetusmap.heatmap import find_peaks
-from fetusmap.network import UNetWidths, build_unet
+from fetusmap.network import HeatmapNetwork, Land, UNet, UNetWidths, build_unet
 from fetusmap.volume import Volume
 
 TINY = UNetWidths((8, 8, 8, 8), 3)
@@ -36,12 +36,16 @@ BRIGHT = ROOM.center_mm + np.array([8, 0, -3])
 DARK = ROOM.center_mm + np.array([-7, 5, 3])
 
 
-class BrightAndDark(nn.Module):
+class BrightAndDark(HeatmapNetwork):
     """Logits: how bright the neighbourhood of a block of 2 x 2 x 2 is, how dark, and again."""
+
+    levels = (8, 8)
+    stride = 2
+    multiple = 4
+    heatmaps = UNet.heatmaps
 
     def __init__(self) -> None:
         super().__init__()
-        self.widths = UNetWidths((8, 8), 3)
         self.sharpness = nn.Parameter(torch.tensor(4.0))
         self.seen: list[torch.Tensor] = []
         self.half: list[bool] = []
@@ -55,6 +59,22 @@ class BrightAndDark(nn.Module):
         for _ in range(2):
             grey = self.sharpness * F.avg_pool3d(grey, 3, stride=1, padding=1)
         return torch.cat([grey, -grey, grey + 5], dim=1)
+
+
+class BrighterThanMost(HeatmapNetwork):
+    """At full resolution, as the paper's network: how far above the rest, below, and nothing."""
+
+    levels = (8,)
+    stride = 1
+    multiple = 1
+    heatmaps = Land.heatmaps
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.threshold = nn.Parameter(torch.tensor(1.6))  # of numbers up to 1.73
+
+    def forward(self, volume: torch.Tensor) -> torch.Tensor:
+        return torch.cat([volume - self.threshold, -volume - self.threshold, volume - 2], dim=1)
 
 
 def balls(grid: Grid, bright_mm, dark_mm) -> Volume:
@@ -91,6 +111,24 @@ def test_every_channel_keeps_its_place():
     heatmaps = detector(BrightAndDark()).detect(balls(ROOM, BRIGHT, DARK), grid, half=False)
     found = find_peaks(heatmaps).positions_mm[:, 0]
     np.testing.assert_allclose(found, [BRIGHT, DARK, BRIGHT], atol=0.3)
+
+
+@settings(max_examples=10)
+@given(rotation=st.from_type(Rotation), shape=st.tuples(*[st.integers(35, 43)] * 3))
+def test_maps_of_a_network_without_a_stride_lie_on_the_grid_itself(rotation, shape):
+    # Any shape will do, and where the output is below 0 the map is 0.
+    grid = Grid.centered(shape, 1.0, ROOM.center_mm, rotation.as_matrix())
+    volume = balls(ROOM, BRIGHT, DARK)
+    one = detector(BrighterThanMost())
+    assert one.multiple == 1
+    heatmaps = one.detect(volume, grid, half=False)
+    assert heatmaps.grid.is_close(grid)
+    seen = standardize(equalize(sample(volume, grid)))
+    expected = [np.maximum(seen - 1.6, 0), np.maximum(-seen - 1.6, 0), np.zeros(shape)]
+    np.testing.assert_allclose(heatmaps.array, expected, atol=1e-6)
+    bright, dark = (grid.to_world(np.argwhere(a > 0)).mean(axis=0) for a in expected[:2])
+    np.testing.assert_allclose(bright, BRIGHT, atol=0.5)
+    assert np.linalg.norm(dark - BRIGHT) > 5
 
 
 @pytest.mark.parametrize("network", [BrightAndDark(), build_unet(TINY)])

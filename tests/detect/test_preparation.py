@@ -89,6 +89,13 @@ def test_levels_are_told_apart_in_eighths_and_not_finer():
     assert first == same < second == also < third
 
 
+def test_below_the_first_eighth_there_is_nothing():
+    grey = np.array([0.0, 0.06, 0.1249, 0.125, 0.2499, 0.25]).reshape(1, 1, 6)
+    # Of three voxels with an echo two share the first step.
+    expected = [0, 0, 0, *np.rint([1 + 254 * 1 / 3, 1 + 254 * 1 / 3, 1 + 254 * 2.5 / 3])]
+    assert equalize(grey).ravel().tolist() == expected
+
+
 def test_nothing_there_stays_nothing_there():
     grey = np.random.default_rng(0).integers(0, 4, (6, 7, 8)).astype(np.float32)
     np.testing.assert_array_equal(equalize(grey) == 0, grey == 0)

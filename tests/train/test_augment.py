@@ -105,7 +105,6 @@ def test_a_sample_shows_ranks_of_the_grey_levels_on_its_grid(draw_grid, blob_cas
     grid = draw_grid(np.random.default_rng(0), blob_case)
     seen = look(blob_case, grid, skeleton)
     grey = sample(Volume(blob_case.array, blob_case.grid), grid)
-    grey[(grey > 0) & (grey < 0.125)] = 0.125
     assert seen.ranks.dtype == np.uint8
     assert seen.ranks.shape == grid.shape
     assert np.array_equal(seen.ranks, equalize(grey))
@@ -321,6 +320,17 @@ def test_gains_are_straight_lines_of_their_logarithms():
     # Axis 1 has 14 voxels, its third part from 26/3 to 13: voxel 13 is the end.
     along = 2 * 4 ** np.clip((np.arange(14) * 3 / 13) - 2, 0, None)
     assert np.allclose(changed, along[None, :, None], rtol=1e-4)
+
+
+def test_what_is_too_faint_to_be_told_from_nothing_is_nothing():
+    """The faintest rank begins at an eighth of a grey level, and nothing sinks below it."""
+    grey = np.full((6, 6, 6), 50, np.float32)
+    grey[0, 0, :4] = [0.0, 0.1, 0.1249, 0.125]
+    knots = np.full((3, 4), -1.0)  # e^-3 of every level
+    changed = apply_intensities(grey, replace(UNCHANGED, gain_knots=knots))
+    assert changed[0, 0, :4].tolist() == [0, 0, 0, 0.125]
+    assert changed[1:] == pytest.approx(50 * np.exp(-3), rel=1e-4)
+    assert np.array_equal(equalize(changed) == 0, equalize(grey) == 0)
 
 
 def test_noise_is_white_and_repeats_by_its_seed():

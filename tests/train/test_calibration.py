@@ -1,21 +1,25 @@
 """Calibration: right and wrong sides, volumes without a fetus, and probabilities that separate."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 import pytest
 import torch
 
 from fetusmap.anatomy import load_skeleton, reference_pose
-from fetusmap.detect import BodyFrame, Detection, case_features, landmark_features
+from fetusmap.detect import BodyFrame, Detection, Evidence, weigh
+from fetusmap.errors import BadInput
 from fetusmap.evaluate import sides_are_right
 from fetusmap.geometry import Grid
 from fetusmap.heatmap import Heatmaps
+from fetusmap.simulate import draw_poses
 from fetusmap.train.calibration import Trial, fit_calibration, try_cases, without_fetus
 
 TRUTH = reference_pose(60.0).positions_mm
 FRAME = BodyFrame(np.zeros(3), np.eye(3), 28.0)
 HEATMAPS = Heatmaps(torch.zeros(16, 1, 1, 1), Grid((1, 1, 1), np.eye(4)))
+LIBRARY = draw_poses(60, seed=4)
 
 
 def detection(positions=TRUTH, mass=0.9, residual=0.05, stray=0.05):
@@ -25,8 +29,13 @@ def detection(positions=TRUTH, mass=0.9, residual=0.05, stray=0.05):
     )
 
 
-def trial(found, error_mm, *, margin=0.1, right=True):
-    return Trial(found, margin, np.full(16, float(error_mm)), right)
+def evidence(mass=0.9, residual=0.05, stray=0.05, margin=0.1):
+    """Of landmarks that are all equally sure."""
+    return Evidence(np.full(16, mass), np.full(16, stray), residual, margin)
+
+
+def trial(found, error_mm, *, right=True):
+    return Trial(found, np.full(16, float(error_mm)), right)
 
 
 # Sides
@@ -75,21 +84,14 @@ def test_absent_landmarks_do_not_decide(skeleton, order, exchanged):
 
 @dataclass
 class Known:
-    """A cascade whose answers are known."""
+    """A pipeline whose answers are known."""
 
     answers: list
-    skeleton: object = field(default_factory=load_skeleton)
+    skeleton: ClassVar = load_skeleton()
+    library: ClassVar = LIBRARY
 
     def detect(self, _):
         return self.answers.pop(0)
-
-    def side_margin(self, _):
-        return 0.07
-
-    def refine_frame(self, _, frame):
-        """What is seen when the body is looked at back to front: its sides exchanged."""
-        assert np.allclose(frame.axes @ FRAME.axes.T, np.diag([-1, -1, 1]))
-        return detection(TRUTH[self.skeleton.mirror_index], mass=0.3)
 
 
 def test_a_trial_tells_how_far_off_the_best_detection_is(blob_case, order):
@@ -99,22 +101,52 @@ def test_a_trial_tells_how_far_off_the_best_detection_is(blob_case, order):
     off = detection(TRUTH + np.array([3.0, 4.0, 0.0]), mass=0.4)
     cascade = Known([[off, detection()], [], [detection(TRUTH[order])]])
     first, second = try_cases(cascade, [case, case, case])  # nothing found in the second
-    assert first.detection is off
-    assert first.margin == 0.07
+    assert first.evidence.masses.tolist() == [0.4] * 16
+    assert first.evidence.stray.tolist() == [0.05] * 16
+    assert first.evidence.residual == 0.05
+    assert first.evidence.margin == weigh(off, LIBRARY).margin > 0
+    assert second.evidence.margin == weigh(detection(TRUTH[order]), LIBRARY).margin
+    assert first.weight == second.weight == 1
     assert np.isnan(first.errors_mm[5])
     assert np.delete(first.errors_mm, 5) == pytest.approx([5.0] * 15)
     assert first.sides_right
     assert not second.sides_right
 
 
-def test_each_body_can_be_looked_at_back_to_front_as_well(blob_case):
-    """Which is a mistake on purpose, and counts for less."""
-    cascade = Known([[detection()], [], [detection()]])
-    trials = list(try_cases(cascade, [blob_case] * 3, turned=True))
+def test_each_detection_can_be_followed_by_a_mistake_on_purpose(blob_case, order):
+    """Which is made of the volume and what was found in it, and counts for less."""
+    best = [detection(), detection()]
+    asked = []
+
+    def exchanged(volume, found):
+        asked.append((volume, found))
+        return detection(TRUTH[order], mass=0.3)
+
+    pipeline = Known([[best[0], detection(mass=0.2)], [], [best[1]]])
+    trials = list(try_cases(pipeline, [blob_case] * 3, exchanged))
+    assert [found for _, found in asked] == best
+    for volume, _ in asked:
+        assert volume.array is blob_case.array
+        assert volume.grid == blob_case.grid
+    assert [found.evidence.masses[0] for found in trials] == [0.9, 0.3, 0.9, 0.3]
     assert [found.sides_right for found in trials] == [True, False, True, False]
     assert [found.errors_mm.mean() > 5 for found in trials] == [False, True, False, True]
     assert trials[0].weight == trials[2].weight == 1
     assert 0 < trials[1].weight == trials[3].weight < 0.5
+
+
+def test_a_visible_landmark_that_was_not_found_is_an_error(blob_case, skeleton):
+    """And one that nobody could have seen is none."""
+    head, wrist = skeleton.indices(("head", "left_wrist"))
+    positions = TRUTH.copy()
+    positions[[head, wrist]] = np.nan
+    visible = blob_case.visible.copy()
+    visible[wrist] = False
+    case = replace(blob_case, visible=visible)
+    (found,) = try_cases(Known([[detection(positions)]]), [case])
+    assert found.errors_mm[head] > 50
+    assert np.isnan(found.errors_mm[wrist])
+    assert np.delete(found.errors_mm, [head, wrist]) == pytest.approx([0] * 14)
 
 
 def test_cases_without_a_fetus_have_no_errors(blob_case):
@@ -170,39 +202,32 @@ GOOD = {"mass": 0.9, "residual": 0.05, "stray": 0.03}
 BAD = {"mass": 0.2, "residual": 0.3, "stray": 0.4}
 
 
-def features_of(found, margin):
-    return (
-        landmark_features(found.masses, found.stray, margin, found.residual),
-        case_features(found.masses, margin, found.residual),
-    )
-
-
 def test_trials_that_differ_are_told_apart():
-    trials = [trial(detection(**GOOD), 1.0)] * 20
-    trials += [trial(detection(**BAD), 20.0, margin=-0.1, right=False)] * 20
-    empty = [trial(detection(mass=0.05, residual=0.6, stray=0.8), np.nan, margin=0.0)] * 20
+    trials = [trial(evidence(**GOOD), 1.0)] * 20
+    trials += [trial(evidence(**BAD, margin=-0.1), 20.0, right=False)] * 20
+    nothing = evidence(mass=0.05, residual=0.6, stray=0.8, margin=0.0)
+    empty = [trial(nothing, np.nan)] * 20
     found = fit_calibration(trials, empty)
     assert (found.cases, found.empty_cases) == (40, 20)
-    for quality, margin, likely in ((GOOD, 0.1, True), (BAD, -0.1, False)):
-        landmarks, case = features_of(detection(**quality), margin)
+    for one, likely in ((evidence(**GOOD), True), (evidence(**BAD, margin=-0.1), False)):
+        case = one.case_features
         for probability in (
-            *found.landmark.probability(landmarks),
+            *found.landmark.probability(one.landmark_features),
             float(found.case.probability(case)),
             float(found.sides.probability(case)),
         ):
             assert probability > 0.9 if likely else probability < 0.1
         assert float(found.fetus.probability(case)) > 0.9
-    _, nothing = features_of(empty[0].detection, 0.0)
-    assert float(found.fetus.probability(nothing)) < 0.1
+    assert float(found.fetus.probability(nothing.case_features)) < 0.1
 
 
 def test_probabilities_are_how_often_it_comes_true():
     """All trials look alike, and 7 in 10 are near; of those, 4 in 7 have their sides right."""
-    alike = detection(**GOOD)
+    alike = evidence(**GOOD)
     trials = [trial(alike, 1.0)] * 40 + [trial(alike, 1.0, right=False)] * 30
     trials += [trial(alike, 9.0, right=False)] * 30
     found = fit_calibration(trials, [trial(alike, np.nan)] * 25)
-    landmarks, case = features_of(alike, 0.1)
+    landmarks, case = alike.landmark_features, alike.case_features
     assert found.landmark.probability(landmarks) == pytest.approx([0.7] * 16, abs=0.01)
     assert float(found.case.probability(case)) == pytest.approx(0.4, abs=0.01)
     assert float(found.sides.probability(case)) == pytest.approx(0.4, abs=0.01)
@@ -211,10 +236,10 @@ def test_probabilities_are_how_often_it_comes_true():
 
 def test_mistakes_on_purpose_count_as_little_as_they_weigh():
     """All look alike: 20 are right, and 20 of weight 0.25 are wrong, so 4 in 5 are right."""
-    alike = detection(**GOOD)
+    alike = evidence(**GOOD)
     wrong = replace(trial(alike, 9.0, right=False), weight=0.25)
     found = fit_calibration([trial(alike, 1.0), wrong] * 20, [trial(alike, np.nan)] * 20)
-    landmarks, case = features_of(alike, 0.1)
+    landmarks, case = alike.landmark_features, alike.case_features
     assert found.landmark.probability(landmarks) == pytest.approx([0.8] * 16, abs=0.01)
     assert float(found.case.probability(case)) == pytest.approx(0.8, abs=0.01)
     assert float(found.sides.probability(case)) == pytest.approx(0.8, abs=0.01)
@@ -225,18 +250,34 @@ def test_mistakes_on_purpose_count_as_little_as_they_weigh():
 def test_landmarks_that_nobody_saw_take_no_part():
     errors = np.full(16, 1.0)
     errors[:8] = np.nan
-    trials = [Trial(detection(**GOOD), 0.1, errors, True)] * 10
-    trials += [trial(detection(**BAD), 20.0)] * 10
-    found = fit_calibration(trials, [trial(detection(**BAD), np.nan)] * 5)
-    landmarks, _ = features_of(detection(**GOOD), 0.1)
-    assert found.landmark.probability(landmarks).min() > 0.9
+    trials = [Trial(evidence(**GOOD), errors, True)] * 10
+    trials += [trial(evidence(**BAD), 20.0)] * 10
+    found = fit_calibration(trials, [trial(evidence(**BAD), np.nan)] * 5)
+    assert found.landmark.probability(evidence(**GOOD).landmark_features).min() > 0.9
 
 
 def test_whatever_came_true_gives_finite_probabilities():
     """Also when every trial did well."""
     found = fit_calibration(
-        [trial(detection(**GOOD), 1.0)] * 3, [trial(detection(**BAD), np.nan)] * 3
+        [trial(evidence(**GOOD), 1.0)] * 3, [trial(evidence(**BAD), np.nan)] * 3
     )
-    _, case = features_of(detection(**GOOD), 0.1)
+    case = evidence(**GOOD).case_features
     for logistic in (found.case, found.sides, found.fetus):
         assert 0.9 < float(logistic.probability(case)) <= 1
+
+
+def test_where_no_body_is_ever_found_there_is_nothing_to_learn_from():
+    with pytest.raises(BadInput, match="found none; train longer") as caught:
+        fit_calibration([], [trial(evidence(**BAD), np.nan)] * 3)
+    assert "\n" not in str(caught.value)
+
+
+def test_without_volumes_that_show_no_fetus_every_volume_is_taken_to_show_one():
+    """The other probabilities are what they would be otherwise."""
+    trials = [trial(evidence(**GOOD), 1.0)] * 12 + [trial(evidence(**BAD), 20.0, right=False)] * 12
+    found = fit_calibration(trials, [])
+    other = fit_calibration(trials, [trial(evidence(mass=0.05), np.nan)] * 12)
+    assert (found.cases, found.empty_cases) == (24, 0)
+    for quality in (GOOD, BAD):
+        assert float(found.fetus.probability(evidence(**quality).case_features)) > 0.95
+    assert (found.landmark, found.case, found.sides) == (other.landmark, other.case, other.sides)

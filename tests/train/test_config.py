@@ -5,8 +5,8 @@ from pydantic import ValidationError
 
 from fetusmap.documents import parse_document
 from fetusmap.errors import BadInput
-from fetusmap.network import UNetWidths, build_unet
-from fetusmap.train import TrainingConfig
+from fetusmap.network import LandWidths, UNetWidths, build_unet, plan, scale_shape
+from fetusmap.train import PAPER, TrainingConfig
 
 
 @pytest.mark.parametrize("stage", ["coarse", "canonical"])
@@ -16,6 +16,19 @@ def test_a_stage_is_all_that_must_be_said(stage):
     assert config.dataset is None
     assert len({config.case_seed, config.validation_seed}) == 2  # held out means held out
     build_unet(UNetWidths(config.widths))
+
+
+def test_the_papers_recipe_is_a_configuration_of_its_network():
+    """Of the widths that plans of memory are made for."""
+    config = TrainingConfig(stage="land", **PAPER)
+    assert config.steps == 20 * 800
+    assert (config.batch, config.learning_rate, config.average) == (1, 1e-3, 0)
+    assert (config.warmup, config.decay_part, config.weight_decay) == (0, 0, 0)
+    assert (config.sigma_voxels, config.precision) == (2, "32-true")
+    assert LandWidths(config.widths) == LandWidths()
+    shape = scale_shape((110, 102, 130), 0.8)
+    assert plan("12GB", shape, LandWidths(config.widths)).shape == shape == (88, 82, 104)
+    assert TrainingConfig.model_validate_json(config.model_dump_json()) == config
 
 
 def test_it_comes_back_from_its_file():

@@ -6,7 +6,9 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,8 +17,9 @@ from lightning_fabric import Fabric
 
 import fetusmap as fm
 from fetusmap.errors import BadInput
-from fetusmap.train import RunFolder, train
+from fetusmap.train import PAPER, RunFolder, train
 from fetusmap.train.augment import NearBody
+from fetusmap.train.loop import Clock
 
 pytestmark = pytest.mark.usefixtures("small_looks")
 
@@ -88,6 +91,30 @@ def test_one_case_is_learnt_by_heart(run, make_config, monkeypatch, tmp_path):
     assert found[-1]["validation_within_10_mm"] == 1
 
 
+def test_the_papers_network_learns_one_case_by_heart(run, paper, monkeypatch, tmp_path):
+    """Seen from one side, its landmarks are found to less than a voxel of 3 mm."""
+
+    def straight(look):
+        return lambda _, case: case.grid.respace(look.spacing_mm)
+
+    monkeypatch.setattr("fetusmap.train.stages.RightAngles", straight)
+    config = paper(
+        steps=100,
+        widths=(8, 16, 16),
+        sigma_voxels=1.5,
+        learning_rate=0.02,
+        cases=1,
+        validation_seed=1,  # the same case
+        validation_cases=1,
+        checkpoint_minutes=60.0,
+    )
+    run(config)
+    found = lines(tmp_path / "run")
+    assert found[-1]["loss"] < 0.1 * found[0]["loss"]
+    assert found[-1]["validation_median_mm"] < 3.0
+    assert found[-1]["validation_within_10_mm"] == 1
+
+
 @pytest.mark.parametrize("stage", ["coarse", "canonical"])
 def test_the_loss_falls_on_the_stream(run, make_config, tmp_path, stage):
     """From that of a network that knows nothing: all of the 4096 voxels alike."""
@@ -155,6 +182,31 @@ def test_other_cases_are_held_out(run, make_config, tmp_path):
     assert two[-1]["validation_loss"] != three[-1]["validation_loss"]
     with pytest.raises(AssertionError, match=r"no ultrasound here: .*, 77, "):
         run(make_config(steps=1, validation_seed=77), "77")
+
+
+@pytest.mark.parametrize("stage", ["coarse", "land"])
+def test_every_held_out_case_is_looked_at_once(
+    run, make_config, blob_case, monkeypatch, tmp_path, stage
+):
+    sources = []
+
+    def listen(network, source, stage, config):
+        sources.append(source)
+        return {"validation_loss": 0.0}
+
+    monkeypatch.setattr("fetusmap.train.loop.validate", listen)
+    run(make_config(stage=stage, widths=(8, 8), spacing_mm=4.0, steps=1, validation_cases=4))
+    (source,) = sources
+    made = []
+
+    def make(number):
+        made.append(number)
+        return blob_case
+
+    counted = replace(source, make_case=make, folder=tmp_path / "counted")
+    for number in range(4):
+        counted.sample(number)
+    assert made == [0, 1, 2, 3]
 
 
 def test_it_gives_the_averaged_network(run, make_config):
@@ -231,6 +283,39 @@ def test_a_damaged_checkpoint_is_not_trained_over(run, make_config, tmp_path):
     assert path.stat().st_size == 1000
 
 
+@pytest.fixture
+def paper(make_config):
+    """A function that makes a tiny configuration of the paper's network, but for what is given."""
+
+    def make(**changed):
+        recipe = {**PAPER, "stage": "land", "widths": (8, 16), "spacing_mm": 3.0}
+        return make_config(**{**recipe, "steps": 6, **changed})
+
+    return make
+
+
+@pytest.mark.parametrize("checkpointing", ["none", "lean"])
+def test_the_papers_network_goes_on_as_if_it_had_not_been_broken_off(
+    run, paper, tmp_path, checkpointing
+):
+    """Its running statistics and counts of batches included."""
+    config = paper(checkpointing=checkpointing, validate_every=3)
+    network = run(config, "unbroken")
+    for stop in (2, 5):
+        run(config, stop=stop)
+    resumed = run(config)
+    assert timeless(tmp_path / "run") == timeless(tmp_path / "unbroken")
+    assert same_weights(resumed, network)
+    counts = {int(b) for name, b in network.named_buffers() if name.endswith("batches_tracked")}
+    assert counts == {6}
+
+
+def test_how_the_papers_network_is_checkpointed_changes_no_loss(run, paper, tmp_path):
+    networks = [run(paper(checkpointing=name), name) for name in ("none", "blocks")]
+    assert timeless(tmp_path / "none") == timeless(tmp_path / "blocks")
+    assert same_weights(*networks)
+
+
 @pytest.mark.slow
 def test_a_run_that_was_killed_goes_on(cache, run, make_config, tmp_path):
     """With a worker, which must not outlive it: whoever waits for its output waits for both."""
@@ -269,6 +354,77 @@ def test_a_run_that_was_killed_goes_on(cache, run, make_config, tmp_path):
 
 
 # Planned by minutes
+
+
+@pytest.fixture
+def later(monkeypatch):
+    """A function that lets seconds pass on the loop's clock, which stands still otherwise."""
+    now = [1000.0]
+    monkeypatch.setattr("fetusmap.train.loop.time", SimpleNamespace(monotonic=lambda: now[0]))
+
+    def wait(seconds):
+        now[0] += seconds
+
+    return wait
+
+
+def test_steps_are_planned_when_forty_have_been_timed(later, make_config):
+    """Of 0.5 s each; ten minutes hold 1200. Slower ones afterwards change nothing."""
+    clock = Clock(make_config(steps=None, minutes=10.0), 0, None)
+    for step in range(39):
+        later(0.5)
+        metrics = clock.after(step)
+        assert metrics == {"seconds": 0.5 * (step + 1), "pace": 0.5, "waited": 0.0}
+        assert clock.steps is None
+    later(0.5)
+    assert clock.after(39) == {"seconds": 20.0, "pace": 0.5, "waited": 0.0, "steps": 1200}
+    assert clock.steps == 1200
+    later(980.0)
+    assert clock.after(40)["steps"] == 1200
+
+
+@pytest.mark.parametrize(("minutes", "planned"), [(10.0, 1200), (0.1, 140)])
+def test_a_run_that_goes_on_without_a_plan_times_its_own_first_steps(
+    later, make_config, minutes, planned
+):
+    """From step 100 on; and what is done is done, however few the minutes."""
+    clock = Clock(make_config(steps=None, minutes=minutes), 100, None)
+    for step in range(100, 139):
+        later(0.5)
+        assert "steps" not in clock.after(step)
+    later(0.5)
+    assert clock.after(139) == {"seconds": 20.0, "pace": 0.5, "waited": 0.0, "steps": planned}
+
+
+def test_steps_that_were_given_stay(later, make_config):
+    clock = Clock(make_config(minutes=1e-3), 0, 7)
+    for step in range(50):
+        later(2.0)
+        assert clock.after(step)["steps"] == 7
+    assert clock.steps == 7
+
+
+def test_what_is_spent_waiting_is_a_part_of_the_time(later, make_config):
+    clock = Clock(make_config(), 0, 7)
+    for _ in range(2):
+        with clock.waiting():
+            later(1.0)
+        later(3.0)
+    assert clock.after(1) == {"seconds": 8.0, "pace": 4.0, "waited": 0.25, "steps": 7}
+
+
+def test_a_checkpoint_is_due_when_the_last_one_is_old(later, make_config):
+    """And then not again before it is old anew."""
+    clock = Clock(make_config(checkpoint_minutes=4.0), 0, 7)
+    assert not clock.is_time_to_save()
+    later(240.0)
+    assert not clock.is_time_to_save()
+    later(1.0)
+    assert [clock.is_time_to_save() for _ in range(3)] == [True, False, False]
+    later(239.0)
+    assert not clock.is_time_to_save()
+    later(2.0)
+    assert clock.is_time_to_save()
 
 
 def test_minutes_become_steps_that_a_resumed_run_keeps(run, make_config, tmp_path):

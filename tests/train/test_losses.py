@@ -5,7 +5,11 @@ import math
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
+from torch.autograd.graph import saved_tensors_hooks
 
+from fetusmap.network import POLICIES, LandWidths, predict_peak_bytes
+from fetusmap.network.ledger import Ledger, TrainingStep, levels_of
 from fetusmap.train.losses import scaled_squared_error, voxel_cross_entropy
 
 
@@ -91,7 +95,58 @@ def test_squared_error_does_not_shrink_with_the_volume():
     """The same blob costs as much in a volume of eight times the voxels."""
     small = torch.zeros(1, 1, 4, 4, 4)
     small[0, 0, 1:3, 1:3, 1:3] = 0.7
-    large = torch.nn.functional.pad(small, (0, 4, 0, 4, 0, 4))
+    large = F.pad(small, (0, 4, 0, 4, 0, 4))
     losses = [float(scaled_squared_error(torch.zeros_like(t), t)) for t in (small, large)]
     assert losses[0] == pytest.approx(8 * 0.49)
     assert losses[0] == pytest.approx(losses[1])
+
+
+def test_the_slope_of_the_squared_error_is_twice_the_error_per_channel():
+    output = random_target(2, 3, 2, 3, 4, seed=1).float().requires_grad_()
+    target = random_target(2, 3, 2, 3, 4, seed=2).float()
+    scaled_squared_error(output, target).backward()
+    expected = 2 * (output.detach() - target) / (2 * 3)
+    assert torch.allclose(output.grad, expected, atol=1e-7)
+
+
+# Memory
+
+
+def stored_bytes(loss):
+    """What a loss leaves to the backward pass, each storage once."""
+    stored = {}
+
+    def pack(tensor):
+        storage = tensor.untyped_storage()
+        stored[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    output = torch.rand(1, 16, 20, 18, 22, requires_grad=True)
+    with saved_tensors_hooks(pack, lambda tensor: tensor):
+        value = loss(output, torch.rand_like(output))
+    assert value.requires_grad
+    return sum(stored.values())
+
+
+def test_the_squared_error_stores_its_two_maps_and_nothing_else():
+    """As does the loss that the planner of memory counts with."""
+
+    def planned(output, target):
+        return F.mse_loss(output, target, reduction="none").mean()
+
+    maps = 16 * 20 * 18 * 22 * 4
+    assert stored_bytes(scaled_squared_error) == stored_bytes(planned) == 2 * maps
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_a_step_with_the_squared_error_peaks_where_the_planner_says(policy):
+    widths, shape = LandWidths((8, 16, 24)), (44, 52, 68)
+    step = TrainingStep.without_data(widths, policy, shape)
+    step.run()
+    step.forget_gradients()
+    ledger = Ledger(step.given(), levels_of(shape, 3))
+    with ledger:
+        scaled_squared_error(step.network(step.volume), step.target).backward()
+        step.optimizer.step()
+    peak = ledger.timeline().peak_bytes(shape, on_cpu=True)
+    assert peak == pytest.approx(predict_peak_bytes(widths, policy, shape), rel=1e-4)

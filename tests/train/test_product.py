@@ -5,11 +5,14 @@ import pytest
 import torch
 
 from fetusmap.anatomy import load_skeleton
-from fetusmap.detect import load_model
+from fetusmap.detect import SinglePass, load_model
+from fetusmap.detect.cascade import turn_around
 from fetusmap.errors import BadInput
-from fetusmap.train import ProductConfig, train_product
-from fetusmap.train.calibration import Trial
+from fetusmap.estimate import PoseEstimator
+from fetusmap.train import PAPER, ProductConfig, train_product, train_single_pass
+from fetusmap.train.calibration import Trial, try_cases
 from fetusmap.train.product import summarize
+from fetusmap.volume import Volume
 
 HELD_OUT = 3
 EMPTY = 2
@@ -29,7 +32,7 @@ def config(make_config):
 
 
 def trial(errors, right=True):
-    return Trial(None, 0.1, np.array(errors, dtype=float), right)
+    return Trial(None, np.array(errors, dtype=float), right)
 
 
 @pytest.mark.usefixtures("small_looks", "few")
@@ -87,6 +90,110 @@ def test_another_configuration_is_refused_before_anything_is_trained(
         train_product(other, tmp_path, cache, workers=0, report=lambda *_: None)
 
 
+@pytest.mark.usefixtures("small_looks", "few")
+def test_its_deliberate_mistake_is_the_body_looked_at_back_to_front(
+    cache, config, monkeypatch, tmp_path
+):
+    """Cases without a fetus are shown without any."""
+    asked = []
+
+    def listen(pipeline, cases, mistake=None):
+        cases = list(cases)
+        asked.append((pipeline, cases, mistake))
+        return try_cases(pipeline, cases, mistake)
+
+    monkeypatch.setattr("fetusmap.train.product.try_cases", listen)
+    card = train_product(config, tmp_path, cache, workers=0, report=lambda *_: None)
+    (cascade, cases, mistake), (_, empty, none) = asked
+    assert (len(cases), len(empty), none) == (HELD_OUT, EMPTY, None)
+    assert all(case.visible.any() for case in cases)
+    assert not any(case.visible.any() for case in empty)
+    assert card.metrics["cases"] == HELD_OUT  # mistakes do not count there
+
+    volume = Volume(cases[0].array, cases[0].grid)
+    found = cascade.detect(volume)[0]
+    expected = cascade.refine_frame(volume, turn_around(found.frame))
+    assert np.array_equal(mistake(volume, found).positions_mm, expected.positions_mm)
+    assert not np.array_equal(expected.positions_mm, found.positions_mm)
+
+
+# The paper's network
+
+
+@pytest.fixture
+def paper(make_config):
+    return make_config(**{**PAPER, "stage": "land", "steps": 6, "widths": (8, 16), "spacing_mm": 3})
+
+
+def single_pass(config, folder, cache, report=lambda *_: None):
+    return train_single_pass(config, folder, cache, name="small", workers=0, report=report)
+
+
+@pytest.mark.usefixtures("few")
+def test_the_papers_network_library_and_calibration_become_a_model(
+    cache, paper, make_numbered, tmp_path, skeleton
+):
+    reported = []
+    card = single_pass(paper, tmp_path, cache, lambda name, m: reported.append((name, m["step"])))
+    assert reported == [("land", step) for step in range(1, 7)]
+
+    single, loaded = load_model(tmp_path / "model")
+    assert loaded == card
+    assert isinstance(single, SinglePass)
+    assert card.name == "small"
+    assert list(card.passes) == ["plain"]
+    assert card.metrics["cases"] == card.calibration.cases == HELD_OUT
+    assert card.calibration.empty_cases == EMPTY
+    assert card.made_by["land"] == paper.model_dump(mode="json")
+    assert not {"coarse", "canonical"} & set(card.made_by)
+    assert len(single.library) == 40
+    assert single.skeleton == skeleton
+    assert single.plain.channels.names == skeleton.landmarks
+    assert single.plain.look.spacing_mm == 3.0
+    content = torch.load(tmp_path / "land" / "checkpoint.pt", weights_only=True)
+    averaged = content["average"]["network"]
+    network = single.plain.network
+    weights = dict(network.named_parameters())
+    for name, tensor in network.state_dict().items():
+        kept = averaged[name].half().float() if name in weights else averaged[name]
+        assert torch.equal(tensor, kept), name
+
+    case = make_numbered(3, 0)
+    pose = PoseEstimator.from_pretrained(tmp_path / "model")(Volume(case.array, case.grid)).pose
+    assert pose.provenance["model"] == "small"
+    assert pose.present.any()
+
+
+@pytest.mark.usefixtures("few")
+def test_repeating_the_papers_recipe_trains_nothing_anew(cache, paper, tmp_path):
+    first = single_pass(paper, tmp_path, cache)
+    content = {path.name: path.read_bytes() for path in (tmp_path / "model").iterdir()}
+
+    def refuse(name, metrics):
+        raise AssertionError(metrics)
+
+    assert single_pass(paper, tmp_path, cache, refuse) == first
+    assert {path.name: path.read_bytes() for path in (tmp_path / "model").iterdir()} == content
+
+
+@pytest.mark.usefixtures("few")
+def test_a_network_that_finds_no_body_makes_no_model(cache, paper, monkeypatch, tmp_path):
+    """It is told in one line, and what is trained can be trained on."""
+    monkeypatch.setattr(SinglePass, "detect", lambda *_, **__: [])
+    with pytest.raises(BadInput, match="found none; train longer") as caught:
+        single_pass(paper, tmp_path, cache)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "model" / "card.json").exists()
+    assert (tmp_path / "land" / "checkpoint.pt").is_file()
+
+
+def test_a_dataset_that_is_not_there_is_refused_before_a_run_begins(cache, paper, tmp_path):
+    missing = paper.model_copy(update={"dataset": str(tmp_path / "data")})
+    with pytest.raises(BadInput, match="expected a dataset"):
+        single_pass(missing, tmp_path / "run", cache)
+    assert not (tmp_path / "run").exists()
+
+
 # Its metrics
 
 
@@ -101,6 +208,14 @@ def test_metrics_by_hand():
     assert found["wrong_sides"] == 1
     assert found["mean_mm_per_landmark"] == {"a": 15.5, "b": 7.5, "c": 6}
     assert found["median_mm_per_landmark"] == {"a": 15.5, "b": 7.5, "c": 6}
+
+
+def test_a_landmark_that_is_visible_in_no_case_has_no_mean():
+    trials = [trial([1, np.nan]), trial([3, np.nan])]
+    found = summarize(trials, ("a", "b"))
+    assert found["mean_mm_per_landmark"] == {"a": 2, "b": None}
+    assert found["median_mm_per_landmark"] == {"a": 2, "b": None}
+    assert (found["mean_mm"], found["median_mm"]) == (2, 2)
 
 
 def test_metrics_are_plain_numbers():

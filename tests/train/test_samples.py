@@ -91,6 +91,39 @@ def test_cases_that_can_all_not_be_looked_at_are_refused_in_one_line(blob_case, 
     assert "\n" not in str(caught.value)
 
 
+def test_cases_in_turn_come_as_often_as_each_other(blob_case, skeleton, tmp_path):
+    """One after the other, and from the first one again, whatever the seed."""
+    made = []
+
+    def make(number):
+        made.append(number)
+        return replace(blob_case, positions_mm=blob_case.positions_mm + number)
+
+    for seed in (0, 1):
+        source = SampleSource(
+            make, tmp_path, 5, skeleton, lambda *_: SMALL, seed=seed, in_turn=True
+        )
+        found = [float(source.sample(number).positions_mm[7, 0]) for number in range(12)]
+        assert np.rint(found).tolist() == [0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 0, 1]
+    assert made == [0, 1, 2, 3, 4]
+
+
+def test_a_case_in_turn_that_cannot_be_looked_at_makes_way_for_the_next(
+    blob_case, skeleton, tmp_path
+):
+    without = blob_case.positions_mm.copy()
+    without[skeleton.index("sacrum")] = np.nan
+
+    def make(number):
+        usable = replace(blob_case, positions_mm=blob_case.positions_mm + 100 * number)
+        return replace(blob_case, positions_mm=without) if number == 1 else usable
+
+    draw = NearBody(LOOK, skeleton)
+    source = SampleSource(make, tmp_path, 3, skeleton, draw, seed=0, in_turn=True)
+    middles = [np.nanmean(source.sample(number).positions_mm) for number in range(4)]
+    assert [round((middle - middles[0]) / 100) for middle in middles] == [0, 2, 2, 0]
+
+
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_stream_gives_every_sample_in_order(source, workers):
     for number, sample in enumerate(take(3, source, workers=workers)):

@@ -5,8 +5,10 @@ import pytest
 import torch
 from torch import nn
 
-from fetusmap.detect import CanonicalGrid, Channels
-from fetusmap.train.augment import NearBody
+from fetusmap.detect import CanonicalGrid, Channels, WholeGrid
+from fetusmap.heatmap import Heatmaps, find_peaks
+from fetusmap.network import HeatmapNetwork, Land, LandWidths, UNet, build_land
+from fetusmap.train.augment import NearBody, RightAngles
 from fetusmap.train.batches import batch_of
 from fetusmap.train.cases import simulated_cases
 from fetusmap.train.samples import SampleSource
@@ -17,8 +19,13 @@ PAIRS = Channels(("middle", "left|right"), ((1,), (0, 2)))
 NOWHERE = [np.nan] * 3
 
 
-class Told(nn.Module):
+class Told(HeatmapNetwork):
     """Answers with the logarithms of given heatmaps, one after the other."""
+
+    levels = (8,)
+    stride = 2
+    multiple = 2
+    heatmaps = UNet.heatmaps
 
     def __init__(self, answers):
         super().__init__()
@@ -101,6 +108,17 @@ def test_a_missing_second_peak_is_far_off():
     assert errors[0] > 50
 
 
+def test_a_landmark_in_view_that_no_peak_shows_is_far_off():
+    """As where one of a pair lacks its peak: what is missed does not pass for out of view."""
+    channels = Channels(("a", "b", "c"), ((0,), (1,), (2,)))
+    truth = np.array([[0, 0, 0], [5, 5, 5], NOWHERE], dtype=float)
+    peaks = np.array([[NOWHERE], [[5, 5, 7]], [NOWHERE]], dtype=float)
+    errors = matched_errors(peaks, truth, channels)
+    assert errors[0] > 50
+    assert errors[1] == pytest.approx(2)
+    assert np.isnan(errors[2])
+
+
 # Networks
 
 
@@ -149,10 +167,25 @@ def test_within_10_mm_is_a_part_of_the_landmarks_in_view(source, skeleton, make_
     assert found["validation_median_mm"] == pytest.approx(np.median(errors), abs=0.05)
 
 
+class Normalised(HeatmapNetwork):
+    """One convolution, and a normalisation that would count batches if it were training."""
+
+    levels = (8,)
+    stride = 2
+    multiple = 2
+    heatmaps = UNet.heatmaps
+
+    def __init__(self, outputs):
+        super().__init__()
+        self.convolution = nn.Conv3d(1, outputs, 2, stride=2)
+        self.normalisation = nn.BatchNorm3d(outputs)
+
+    def forward(self, volume):
+        return self.normalisation(self.convolution(volume))
+
+
 def test_validation_leaves_the_network_and_chance_alone(source, stage, config):
-    network = nn.Sequential(
-        nn.Conv3d(1, len(stage.channels), 2, stride=2), nn.BatchNorm3d(len(stage.channels))
-    ).eval()
+    network = Normalised(len(stage.channels)).eval()
     before = {name: value.clone() for name, value in network.state_dict().items()}
     torch.manual_seed(3)
     expected = torch.rand(1)
@@ -162,3 +195,62 @@ def test_validation_leaves_the_network_and_chance_alone(source, stage, config):
     assert first == again
     assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
     assert not any(parameter.grad is not None for parameter in network.parameters())
+
+
+@pytest.fixture
+def plain(cache, skeleton, make_config):
+    """Configuration, stage and samples of the paper's network."""
+    config = make_config(
+        stage="land", spacing_mm=2.0, sigma_voxels=2.0, precision="32-true", validation_cases=3
+    )
+    draw = RightAngles(WholeGrid(2.0))
+    source = SampleSource(
+        simulated_cases(2), cache / "simulated-2", 4, skeleton, draw, seed=0, in_turn=True
+    )
+    return config, stage_of(config, skeleton), source
+
+
+class AtFullResolution(Told):
+    """Answers with given heatmaps themselves, and with something below 0 elsewhere."""
+
+    stride = 1
+    multiple = 1
+    heatmaps = Land.heatmaps
+
+    def forward(self, _):
+        answer = next(self.answers)
+        return torch.where(answer > 1e-3, answer, -0.5)
+
+
+def test_heatmaps_of_a_network_without_a_stride_are_read_where_they_are(plain):
+    """Its loss is the sum of the squared errors by hand; what is below 0 shows nothing."""
+    config, stage, source = plain
+    batches = [
+        batch_of([source.sample(n)], stage.channels, config.sigma_voxels, stride=1)
+        for n in range(3)
+    ]
+    found = validate(AtFullResolution(b.targets for b in batches), source, stage, config)
+    targets = [batch.targets[0].double().numpy() for batch in batches]
+    sums = [np.square(target + 0.5)[target <= 1e-3].sum() / 16 for target in targets]
+    assert found["validation_loss"] == pytest.approx(np.mean(sums), rel=1e-4)
+    assert found["validation_mm"] < 0.2
+    assert found["validation_within_10_mm"] == 1
+
+
+def test_the_papers_network_is_validated_by_its_own_heatmaps(plain):
+    """As read from its output here, voxel by voxel."""
+    config, stage, source = plain
+    torch.manual_seed(1)
+    network = build_land(LandWidths((8, 8))).eval()
+    found = validate(network, source, stage, config)
+    errors = []
+    for number in range(3):
+        batch = batch_of([source.sample(number)], stage.channels, 2.0, stride=1)
+        with torch.no_grad():
+            maps = network(batch.volumes)[0].clamp(min=0)
+        peaks = find_peaks(Heatmaps(maps, batch.grids[0])).positions_mm[:, 0]
+        truth = batch.positions_mm[0]
+        off = np.nan_to_num(np.linalg.norm(peaks - truth, axis=1), nan=99.0)  # or not shown
+        errors.append(np.where(np.isfinite(truth[:, 0]), off, np.nan))
+    assert found["validation_mm"] == pytest.approx(np.nanmean(errors))
+    assert found["validation_median_mm"] == pytest.approx(np.nanmedian(errors))

@@ -38,8 +38,11 @@ def predict(
     output: Annotated[Path, typer.Option("--output", "-o", help="One folder per case goes here.")],
     refine: Annotated[str, typer.Option(metavar="none", help="Refinement at test time.")] = "none",
     flip_average: Annotated[
-        bool, typer.Option("--flip-average", help="Look at the mirror image, too, and average.")
-    ] = False,
+        bool,
+        typer.Option(
+            "--flip-average/--no-flip-average", help="Look at the mirror image, too, and average."
+        ),
+    ] = True,
     model: Annotated[
         str, typer.Option(metavar="NAME|FOLDER", help="The one that ships, or a model folder.")
     ] = "default",

@@ -1,8 +1,10 @@
-"""`fetusmap train`: the networks from simulated volumes or a dataset, and the model of both."""
+"""`fetusmap train`: networks from simulated volumes or a dataset, and a model of them."""
 
 from __future__ import annotations
 
-from math import inf
+from contextlib import nullcontext
+from enum import StrEnum
+from math import inf, prod
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,23 +12,53 @@ import typer
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
 from fetusmap.cli.console import err, out
+from fetusmap.dataset import load_dataset
+from fetusmap.detect import ModelCard
+from fetusmap.detect.preparation import WORKING_SPACING_MM
 from fetusmap.documents import parse_document
 from fetusmap.errors import BadInput
-from fetusmap.train import ProductConfig, TrainingConfig, train_product
+from fetusmap.network import LandWidths, parameter_bytes, plan
+from fetusmap.train import (
+    PAPER,
+    ProductConfig,
+    Report,
+    TensorBoard,
+    TrainingConfig,
+    train_product,
+    train_single_pass,
+)
+from fetusmap.types import Shape3
 
 COARSE_PART = 0.4
 """Of the minutes; the first pass has the easier task."""
 
-DEFAULT_STEPS = {"coarse": 6000, "canonical": 7500}
+DEFAULT_STEPS = {"coarse": 6000, "canonical": 7500, "land": PAPER["steps"]}
+
+LARGEST_SIMULATED: Shape3 = (126, 118, 149)
+"""Longest axes of 800 simulated volumes at the working spacing of 1 mm."""
+
+PLANNED = ("spacing_mm", "checkpointing")
+COARSEST_MM = 9.9
 
 SETTABLE = [name for name in TrainingConfig.model_fields if name not in ("stage", "dataset")]
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich")
 
 
+class Profile(StrEnum):
+    """What to train."""
+
+    product = "product"
+    land = "land"
+
+
+STAGES = {Profile.product: ("coarse", "canonical"), Profile.land: ("land",)}
+
+
 @app.command(
     epilog="Examples:\n\n  fetusmap train -o run\n\n  fetusmap train -o run --minutes 30\n\n  "
     "fetusmap train DATASET -o run --minutes 120 --set learning_rate=1e-3 --set canonical.batch=4"
+    "\n\n  fetusmap train -o run --profile land --memory 12GB"
 )
 def train(
     output: Annotated[
@@ -36,17 +68,28 @@ def train(
     dataset: Annotated[
         Path | None, typer.Argument(help="Dataset to train on; simulated volumes without it.")
     ] = None,
+    profile: Annotated[
+        Profile,
+        typer.Option(help="product: the networks that predict uses; land: the paper's network."),
+    ] = Profile.product,
     minutes: Annotated[
         float | None,
-        typer.Option(help="Of training in all; without it, the steps of the model that ships."),
+        typer.Option(help="Of training in all; without it, the default number of steps."),
+    ] = None,
+    memory: Annotated[
+        str | None,
+        typer.Option(
+            help="With --profile land: what a training step may take, such as 12GB. The largest "
+            "input that fits is taken, and the cheapest way of checkpointing that allows it."
+        ),
     ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option(
             "--set",
             metavar="KEY=VALUE",
-            help="One field of the configuration, of both networks or, with coarse. or canonical. "
-            "in front, of one.",
+            help="One field of the configuration, of all networks or, with coarse., canonical. or "
+            "land. in front, of one.",
         ),
     ] = None,
     cache: Annotated[
@@ -54,8 +97,11 @@ def train(
         typer.Option(help="Folder for cases, 1 MB each; cases/ in the run if unset."),
     ] = None,
     workers: Annotated[int, typer.Option(help="Processes that make samples.")] = 2,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write the metrics for TensorBoard as well.")
+    ] = False,
 ) -> int:
-    """Train the networks that `predict` uses, learn how far to trust them, and write a model.
+    """Train networks, learn how far to trust them, and write a model for --model of predict.
 
     Repeat the command to go on with a run that was broken off: its losses are the same as if it
     had not been.
@@ -64,22 +110,37 @@ def train(
         raise BadInput(
             "--minutes", expected="more than 0", found=f"{minutes}", remedy="try --minutes 60"
         )
-    config = ProductConfig(
-        _config("coarse", COARSE_PART, dataset, minutes, settings or []),
-        _config("canonical", 1 - COARSE_PART, dataset, minutes, settings or []),
-        name=output.resolve().name,
-    )
-    with Progress(
-        TextColumn("{task.description}"),
-        TimeElapsedColumn(),
-        console=err,
-        transient=True,
-        disable=not err.is_terminal,
-    ) as progress:
+    if memory is not None and profile is not Profile.land:
+        raise BadInput(
+            "--memory",
+            expected="--profile land, whose steps can be made smaller",
+            found=f"--profile {profile}, which takes about 1.5 GB",
+            remedy="leave --memory out",
+        )
+    _check_settings(settings or [], STAGES[profile])
+    plain = {stage: _plain(stage, dataset, minutes, settings or []) for stage in STAGES[profile]}
+    if memory is not None:
+        plain["land"] |= _planned(memory, plain["land"], dataset, settings or [])
+    configs = {
+        stage: parse_document(TrainingConfig, fields, "--set") for stage, fields in plain.items()
+    }
+    board = TensorBoard(output) if tensorboard else None
+    with (
+        Progress(
+            TextColumn("{task.description}"),
+            TimeElapsedColumn(),
+            console=err,
+            transient=True,
+            disable=not err.is_terminal,
+        ) as progress,
+        board or nullcontext(),
+    ):
         task = progress.add_task("making the first cases")
 
         def report(name: str, metrics: dict[str, float]) -> None:
             progress.update(task, description=_line(name, metrics))
+            if board is not None:
+                board(name, metrics)
             if "validation_mm" in metrics:
                 out.print(
                     f"{name} step {metrics['step']}: held-out loss "
@@ -87,14 +148,69 @@ def train(
                     f"median error {metrics['validation_median_mm']:.2f} mm"
                 )
 
-        card = train_product(
-            config, output, cache or output / "cases", workers=workers, report=report
-        )
+        card = _train(configs, output, cache or output / "cases", workers, report)
     out.print(
         f"{output / 'model'}: mean error {card.metrics['mean_mm']} mm over "
         f"{card.metrics['cases']} held-out cases; use it with --model {output / 'model'}"
     )
     return 0
+
+
+def _train(
+    configs: dict[str, TrainingConfig], output: Path, cache: Path, workers: int, report: Report
+) -> ModelCard:
+    name = output.resolve().name
+    if "land" in configs:
+        return train_single_pass(
+            configs["land"], output, cache, name=name, workers=workers, report=report
+        )
+    config = ProductConfig(configs["coarse"], configs["canonical"], name=name)
+    return train_product(config, output, cache, workers=workers, report=report)
+
+
+def _planned(
+    memory: str, plain: dict[str, Any], dataset: Path | None, settings: list[str]
+) -> dict[str, Any]:
+    """How to checkpoint and at which spacing, so that a step fits; says so.
+
+    Raises:
+        BadInput: settings that the plan would have to override, or nothing fits.
+    """
+    config = parse_document(TrainingConfig, plain, "--set")
+    given = [text for text in settings if text.partition("=")[0].split(".")[-1] in PLANNED]
+    if given or config.batch > 1:
+        raise BadInput(
+            "--memory",
+            expected="one volume at a time, its spacing and checkpointing left to the plan",
+            found=given[0] if given else f"batch={config.batch}",
+            remedy="leave one of the two out",
+        )
+    widths = LandWidths(config.widths)
+    largest = LARGEST_SIMULATED if dataset is None else _largest_shape(config)
+    average = parameter_bytes(widths)  # the loop keeps an average of the weights
+    found = plan(memory, largest, widths, reserved_bytes=average)
+    spacing_mm = round(WORKING_SPACING_MM / found.scale, 4)
+    if spacing_mm > COARSEST_MM:
+        raise BadInput(
+            "--memory",
+            expected=f"enough for voxels of {COARSEST_MM} mm or finer",
+            found=f"{memory}, enough for {spacing_mm} mm",
+            remedy="allow more, or narrower --set widths",
+        )
+    out.print(
+        f"{memory}: checkpointing {found.policy}, voxels of {spacing_mm} mm, "
+        f"peak {found.predicted_peak_bytes / 1e9:.1f} GB for the largest volume "
+        f"({' x '.join(map(str, found.shape))})"
+    )
+    return {"checkpointing": found.policy, "spacing_mm": spacing_mm}
+
+
+def _largest_shape(config: TrainingConfig) -> Shape3:
+    """Of the volumes of a dataset, at the working spacing."""
+    dataset = load_dataset(config.dataset or "")
+    listed = dataset.split(config.split) if dataset.splits else dataset.cases
+    shapes = [case.load_volume().grid.respace(WORKING_SPACING_MM).shape for case in listed]
+    return max(shapes, key=prod)
 
 
 def _line(name: str, metrics: dict[str, float]) -> str:
@@ -108,25 +224,46 @@ def _line(name: str, metrics: dict[str, float]) -> str:
     return f"{name} {metrics['step']:.0f}{planned}: loss {metrics['loss']:.3f}{left}"
 
 
-def _config(
-    stage: str, part: float, dataset: Path | None, minutes: float | None, settings: list[str]
-) -> TrainingConfig:
-    plain: dict[str, Any] = {"stage": stage, "dataset": None if dataset is None else str(dataset)}
-    if minutes is None:
+def _plain(
+    stage: str, dataset: Path | None, minutes: float | None, settings: list[str]
+) -> dict[str, Any]:
+    """The fields of a network's configuration that are not left at their defaults."""
+    plain: dict[str, Any] = dict(PAPER) if stage == "land" else {}
+    plain |= {"stage": stage, "dataset": None if dataset is None else str(dataset)}
+    chosen = _chosen(settings, stage)
+    if minutes is None and "minutes" not in chosen:
         plain["steps"] = DEFAULT_STEPS[stage]
     else:
-        plain["minutes"] = minutes * part
+        part = {"coarse": COARSE_PART, "canonical": 1 - COARSE_PART}.get(stage, 1.0)
+        plain |= {"steps": None, "minutes": (minutes or 0.0) * part}
+    return plain | chosen
+
+
+def _check_settings(settings: list[str], stages: tuple[str, ...]) -> None:
+    """Every setting is of a field, and of a network that is trained.
+
+    Raises:
+        BadInput: one is not.
+    """
     for text in settings:
-        key, equals, value = text.partition("=")
+        key, equals, _ = text.partition("=")
         where, dot, name = key.rpartition(".")
-        known = name in SETTABLE and (not dot or where in DEFAULT_STEPS)
-        if not equals or not known:
+        if not equals or name not in SETTABLE or (dot and where not in stages):
             raise BadInput(
                 "--set",
-                expected=f"KEY=VALUE with a key of {', '.join(SETTABLE)}",
+                expected=f"KEY=VALUE with a key of {', '.join(SETTABLE)}, for one network with "
+                f"{' or '.join(f'{stage}.' for stage in stages)} in front",
                 found=repr(text),
                 remedy="try learning_rate=1e-3",
             )
+
+
+def _chosen(settings: list[str], stage: str) -> dict[str, Any]:
+    """The fields that are set for a network."""
+    fields: dict[str, Any] = {}
+    for text in settings:
+        key, _, value = text.partition("=")
+        where, _, name = key.rpartition(".")
         if where in ("", stage):
-            plain[name] = value.split(",") if name == "widths" else value
-    return parse_document(TrainingConfig, plain, "--set")
+            fields[name] = value.split(",") if name == "widths" else value
+    return fields

@@ -1,19 +1,15 @@
 """From a volume to a pose, by networks and a library of poses."""
 
-from fetusmap.detect.cascade import Cascade, Detection
+from fetusmap.detect.cascade import Cascade
 from fetusmap.detect.channels import Channels, channel_per_landmark, channel_per_pair
-from fetusmap.detect.confidence import (
-    Calibration,
-    Logistic,
-    case_features,
-    fit_logistic,
-    landmark_features,
-)
+from fetusmap.detect.confidence import Calibration, Evidence, Logistic, fit_logistic
+from fetusmap.detect.detection import Detection, Pipeline, weigh
 from fetusmap.detect.detector import Detector
 from fetusmap.detect.frame import BodyFrame, CanonicalGrid, WholeGrid, frame_of
 from fetusmap.detect.model_file import DEFAULT_FOLDER, ModelCard, load_model, save_model
-from fetusmap.detect.preparation import equalize, prepare, sample, standardize
+from fetusmap.detect.preparation import at_rest, equalize, prepare, sample, standardize
 from fetusmap.detect.sides import SideHypothesis, name_sides
+from fetusmap.detect.single_pass import SinglePass
 
 __all__ = [
     "DEFAULT_FOLDER",
@@ -24,21 +20,24 @@ __all__ = [
     "Channels",
     "Detection",
     "Detector",
+    "Evidence",
     "Logistic",
     "ModelCard",
+    "Pipeline",
     "SideHypothesis",
+    "SinglePass",
     "WholeGrid",
-    "case_features",
+    "at_rest",
     "channel_per_landmark",
     "channel_per_pair",
     "equalize",
     "fit_logistic",
     "frame_of",
-    "landmark_features",
     "load_model",
     "name_sides",
     "prepare",
     "sample",
     "save_model",
     "standardize",
+    "weigh",
 ]

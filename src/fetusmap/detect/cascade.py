@@ -17,13 +17,21 @@ from typing import NamedTuple
 import numpy as np
 
 from fetusmap.anatomy import PoseLibrary, Skeleton
-from fetusmap.detect.channels import Channels, channel_per_landmark
+from fetusmap.detect.detection import (
+    LEAST_WEIGHT,
+    Detection,
+    fit_library,
+    highest_peaks,
+    look_mirrored,
+    mean_of,
+    stray_from,
+)
 from fetusmap.detect.detector import Detector
 from fetusmap.detect.frame import BodyFrame, CanonicalGrid, WholeGrid, frame_of
 from fetusmap.detect.sides import SideHypothesis, name_sides
 from fetusmap.errors import DegenerateAlignment
-from fetusmap.geometry import Grid, angle_between_rotations
-from fetusmap.heatmap import Heatmaps, Peaks, find_peaks
+from fetusmap.geometry import angle_between_rotations
+from fetusmap.heatmap import Peaks, find_peaks
 from fetusmap.types import FloatArray, Points3
 from fetusmap.volume import Volume
 
@@ -35,7 +43,6 @@ HOPELESS = 0.35
 """Where the peaks are so blurred on average there is no body, and more passes find none."""
 
 MOST_GROWTH = 1.6
-LEAST_WEIGHT = 1e-3
 FRAMES = 3
 SURE = 0.7
 """A detection of a higher score is taken; below it all other frames are tried, too."""
@@ -50,32 +57,6 @@ class Apart(NamedTuple):
 
 DISTINCT = Apart(35.0, 0.4)
 SETTLED = Apart(8.0, 0.1)
-
-
-@dataclass(frozen=True, eq=False)
-class Detection:
-    """What the cascade found, from one body frame.
-
-    Attributes:
-        positions_mm: (N, 3) landmarks.
-        masses: (N,) share of each landmark's heatmap that lies in its peak, 0 to 1.
-        residual: mean distance from the best atlases, trunk lengths.
-        stray: (N,) distance of each landmark from the mean of the best atlases, trunk lengths.
-        frame: in which the landmarks were found.
-        heatmaps: of the last pass.
-    """
-
-    positions_mm: Points3
-    masses: FloatArray
-    residual: float
-    stray: FloatArray
-    frame: BodyFrame
-    heatmaps: Heatmaps
-
-    @property
-    def score(self) -> float:
-        """How well sure peaks and a likely pose go together; larger is better."""
-        return float(self.masses.mean() - self.residual)
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,22 +75,20 @@ class Cascade:
     canonical: Detector
     library: PoseLibrary
 
+    @property
+    def detectors(self) -> dict[str, Detector]:
+        """Both passes."""
+        return {"coarse": self.coarse, "canonical": self.canonical}
+
     def detect(
         self,
         prepared: Volume,
         *,
-        flip_average: bool = False,
+        flip_average: bool = True,
         coarsen: float = 1.0,
         half: bool | None = None,
     ) -> list[Detection]:
-        """Everything that the volume may show, best first; nothing where no frame was found.
-
-        Args:
-            prepared: see `prepare`.
-            flip_average: look at the mirror image as well, sides exchanged, and average.
-            coarsen: the first pass's voxels are this many times larger; saves memory.
-            half: compute in bfloat16; None where that is fast.
-        """
+        """The best body frames, each looked at; see `Pipeline.detect`."""
         frames = self.find_frames(prepared, coarsen=coarsen, half=half)
         detections: list[Detection] = []
         for frame in [*frames, *map(turn_around, frames[:1])]:
@@ -126,10 +105,10 @@ class Cascade:
         self, prepared: Volume, *, coarsen: float = 1.0, half: bool | None = None
     ) -> list[BodyFrame]:
         """The body frames that fit the coarse peaks best, each unlike the others."""
-        look = self.coarse.look
-        assert isinstance(look, WholeGrid)  # noqa: S101 - the model file says so
-        look = replace(look, spacing_mm=look.spacing_mm * coarsen)
-        grid = look.around(prepared.grid, self.coarse.multiple)
+        whole = self.coarse.look
+        assert isinstance(whole, WholeGrid)  # noqa: S101 - the model file says so
+        whole = replace(whole, spacing_mm=whole.spacing_mm * coarsen)
+        grid = whole.around(prepared.grid, self.coarse.multiple)
         peaks = find_peaks(self.coarse.detect(prepared, grid, half=half), count=2)
         positions, weights = self._slots(peaks)
         try:
@@ -143,22 +122,26 @@ class Cascade:
         prepared: Volume,
         frame: BodyFrame,
         *,
-        flip_average: bool = False,
+        flip_average: bool = True,
         half: bool | None = None,
     ) -> Detection:
         """Look in a body frame, and again in the better frames that this gives."""
-        look = self.canonical.look
-        assert isinstance(look, CanonicalGrid)  # noqa: S101
+        upright = self.canonical.look
+        assert isinstance(upright, CanonicalGrid)  # noqa: S101
         for done in range(1, MOST_PASSES + 1):
-            heatmaps = self._look(prepared, look.of_frame(frame), flip_average, half)
-            peaks = find_peaks(heatmaps)
-            positions, masses = peaks.positions_mm[:, 0], peaks.masses[:, 0]
+            grid = upright.of_frame(frame)
+            heatmaps = self.canonical.detect(prepared, grid, half=half)
+            positions, masses = highest_peaks(heatmaps)
             before, frame = frame, self._better_frame(positions, frame)
             hopeless = masses.mean() < HOPELESS
             if done >= LEAST_PASSES and (hopeless or not _are_apart(before, frame, SETTLED)):
                 break
-        (fit,) = name_sides(positions, masses + LEAST_WEIGHT, self._named, self.library)
-        stray = np.linalg.norm(positions - fit.support_mm, axis=1) / before.trunk_mm
+        if flip_average:  # only here: on the way it was measured to change nothing
+            mirrored = look_mirrored(self.canonical, self.skeleton, prepared, grid, half=half)
+            heatmaps = mean_of(heatmaps, mirrored)
+            positions, masses = highest_peaks(heatmaps)
+        fit = fit_library(positions, masses, self.library)
+        stray = stray_from(positions, fit, before.trunk_mm)
         return Detection(positions, masses, fit.residual, stray, before, heatmaps)
 
     def _better_frame(self, positions_mm: Points3, frame: BodyFrame) -> BodyFrame:
@@ -170,34 +153,6 @@ class Cascade:
         if better is None or not 1 / MOST_GROWTH < better.trunk_mm / frame.trunk_mm < MOST_GROWTH:
             return frame
         return better
-
-    def side_margin(self, detection: Detection) -> float:
-        """How much worse a detection fits the library with all its sides exchanged, trunk lengths.
-
-        Near 0 the pose is its own mirror image as far as the library can tell; below 0 the other
-        side is the likelier one.
-        """
-        order = self.skeleton.mirror_index
-        exchanged, masses = detection.positions_mm[order], detection.masses[order]
-        try:
-            (fit,) = name_sides(exchanged, masses + LEAST_WEIGHT, self._named, self.library)
-        except DegenerateAlignment:
-            return 0.0
-        return fit.residual - detection.residual
-
-    @property
-    def _named(self) -> Channels:
-        return channel_per_landmark(self.skeleton)
-
-    def _look(
-        self, prepared: Volume, grid: Grid, flip_average: bool, half: bool | None
-    ) -> Heatmaps:
-        heatmaps = self.canonical.detect(prepared, grid, half=half)
-        if not flip_average:
-            return heatmaps
-        mirrored = self.canonical.detect(prepared, grid.flip(0), half=half).array.flip(1)
-        exchanged = mirrored[self.skeleton.mirror_index.tolist()]
-        return Heatmaps((heatmaps.array + exchanged) / 2, heatmaps.grid)
 
     def _slots(self, peaks: Peaks) -> tuple[Points3, FloatArray]:
         """(N, 3) and (N,): a position and its weight for each landmark, sides not yet named."""

@@ -2,11 +2,12 @@
 
 A landmark's confidence is the probability that it is off by less than 5 mm, a case's score the
 probability that its mean error is below 5 mm and its sides are right. Both are logistic in a few
-numbers that the cascade has at hand, and are fitted on held-out cases.
+numbers that the pipeline has at hand, and are fitted on held-out cases.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
@@ -37,8 +38,9 @@ class Calibration(Document):
     """What turns features into probabilities; each was fitted on held-out cases.
 
     Attributes:
-        landmark: that a landmark lies within 5 mm, from `landmark_features`.
-        case: that the mean error is below 5 mm and the sides are right, from `case_features`.
+        landmark: that a landmark lies within 5 mm, from `Evidence.landmark_features`.
+        case: that the mean error is below 5 mm and the sides are right, from
+            `Evidence.case_features`.
         fetus: that the volume shows a fetus at all, likewise.
         sides: that left and right are not exchanged, likewise.
         cases: how many cases showed a fetus.
@@ -60,38 +62,47 @@ class Calibration(Document):
         return self
 
 
-def landmark_features(
-    masses: FloatArray, stray: FloatArray, margin: float, residual: float
-) -> FloatArray:
-    """(N, 4) features of landmarks, each the larger the better.
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What speaks for a detection.
 
-    Args:
+    Attributes:
         masses: (N,) share of each heatmap in its peak.
-        stray: (N,) distance of each landmark from the mean of the best atlases, trunk lengths.
+        stray: (N,) distance of each landmark from the mean of the best atlases, trunk lengths;
+            NaN where it was not found.
+        residual: mean distance from the best atlases, trunk lengths.
         margin: how much worse the pose fits the library with its sides exchanged, trunk lengths.
-        residual: of the pose, trunk lengths.
     """
-    return np.stack(
-        [
-            _logit(masses),
-            -np.minimum(stray, 1.0),
-            np.full(len(masses), _saturated(margin)),
-            np.full(len(masses), -min(residual, 1.0)),
-        ],
-        axis=1,
-    )
 
+    masses: FloatArray
+    stray: FloatArray
+    residual: float
+    margin: float
 
-def case_features(masses: FloatArray, margin: float, residual: float) -> FloatArray:
-    """(4,) features of a case, each the larger the better.
+    @property
+    def landmark_features(self) -> FloatArray:
+        """(N, 4) features of landmarks, each the larger the better."""
+        count = len(self.masses)
+        return np.stack(
+            [
+                _logit(self.masses),
+                -np.fmin(self.stray, 1.0),
+                np.full(count, _saturated(self.margin)),
+                np.full(count, -min(self.residual, 1.0)),
+            ],
+            axis=1,
+        )
 
-    Its landmarks on average and the less sure ones, the margin of its sides, and how like a fetus
-    it is.
-    """
-    logits = _logit(masses)
-    return np.array(
-        [logits.mean(), np.percentile(logits, 15), _saturated(margin), -min(residual, 1.0)]
-    )
+    @property
+    def case_features(self) -> FloatArray:
+        """(4,) features of the case, each the larger the better.
+
+        Its landmarks on average and the less sure ones, the margin of its sides, and how like a
+        fetus it is.
+        """
+        logits = _logit(self.masses)
+        low = np.percentile(logits, 15)
+        return np.array([logits.mean(), low, _saturated(self.margin), -min(self.residual, 1.0)])
 
 
 def fit_logistic(

@@ -13,28 +13,28 @@ from fetusmap.detect.frame import CanonicalGrid, WholeGrid
 from fetusmap.detect.preparation import equalize, sample, standardize
 from fetusmap.geometry import Grid
 from fetusmap.heatmap import Heatmaps
-from fetusmap.network import STRIDE, UNet
+from fetusmap.network import HeatmapNetwork
 from fetusmap.volume import Volume
 
 
 @dataclass(frozen=True, eq=False)
 class Detector:
-    """One pass: a volume on a grid in, a distribution over voxels per channel out.
+    """One pass: a volume on a grid in, a heatmap per channel out.
 
     Attributes:
-        network: logits at half resolution, in evaluation mode.
+        network: in evaluation mode.
         look: how grids for it are placed.
         channels: of its output.
     """
 
-    network: UNet
+    network: HeatmapNetwork
     look: WholeGrid | CanonicalGrid
     channels: Channels
 
     @property
     def multiple(self) -> int:
         """Each axis of a grid must be a multiple of this."""
-        return int(self.network.widths.multiple)
+        return self.network.multiple
 
     def detect(self, prepared: Volume, grid: Grid, *, half: bool | None = None) -> Heatmaps:
         """Heatmaps of a prepared volume on a grid.
@@ -45,7 +45,7 @@ class Detector:
             half: compute in bfloat16; None where that is fast.
 
         Returns:
-            Maps whose voxels sum to 1 in each channel, on the grid's blocks of 2 x 2 x 2.
+            Non-negative maps, on the grid or on its blocks where the network has a stride.
         """
         where = next(self.network.parameters())
         ranks = equalize(sample(prepared, grid))
@@ -57,9 +57,8 @@ class Detector:
             torch.inference_mode(),
             torch.autocast(where.device.type, torch.bfloat16, half),
         ):
-            logits = self.network(volume)[0].float().cpu()
-        maps = torch.softmax(logits.flatten(1), dim=1).reshape(logits.shape)
-        return Heatmaps(maps, grid.pool(STRIDE))
+            output = self.network(volume)[0].float().cpu()
+        return Heatmaps(self.network.heatmaps(output), grid.pool(self.network.stride))
 
 
 @contextmanager

@@ -1,8 +1,9 @@
-"""Model folders: two networks, a pose library, and a card that says what they are.
+"""Model folders: networks, a pose library, and a card that says what they are.
 
 card.json             what is in the folder, how it was made, how good it is, what it is not for
-coarse.safetensors    weights in half precision
-canonical.safetensors
+coarse.safetensors    weights in half precision; with
+canonical.safetensors these two the model is a cascade
+plain.safetensors     with this one alone it is a single pass, such as the paper's network
 poses.safetensors     the pose library
 """
 
@@ -22,18 +23,36 @@ from fetusmap.anatomy.skeleton_file import SkeletonDocument
 from fetusmap.detect.cascade import Cascade
 from fetusmap.detect.channels import Channels, channel_per_landmark, channel_per_pair
 from fetusmap.detect.confidence import Calibration
+from fetusmap.detect.detection import Pipeline
 from fetusmap.detect.detector import Detector
 from fetusmap.detect.frame import CanonicalGrid, WholeGrid
 from fetusmap.detect.preparation import WORKING_SPACING_MM
-from fetusmap.documents import MAX_JSON_BYTES, Document, Number, Version1, parse_document, read_json
+from fetusmap.detect.single_pass import SinglePass
+from fetusmap.documents import (
+    MAX_JSON_BYTES,
+    Document,
+    Number,
+    Version1,
+    parse_document,
+    read_json,
+    refuse_newer,
+)
 from fetusmap.errors import BadInput, UnreadableFile
 from fetusmap.io import load_library, save_library
 from fetusmap.io.files import check_regular_file, is_plain_name, sha256_of, write_bytes, write_text
-from fetusmap.network import UNetWidths, build_unet
+from fetusmap.network import (
+    HeatmapNetwork,
+    Land,
+    LandWidths,
+    UNetWidths,
+    build_land,
+    build_unet,
+)
 
 FORMAT = "fetusmap-model"
 VERSION = 1
 CARD_FILE = "card.json"
+PASSES = ("coarse", "canonical", "plain")
 LIBRARY_FILE = "poses.safetensors"
 MAX_WEIGHTS_BYTES = 512 * 1024 * 1024
 DEFAULT_FOLDER = Path(__file__).resolve().parents[1] / "models" / "default"
@@ -51,6 +70,7 @@ class PassEntry(Document):
     """One network of a model.
 
     Attributes:
+        network: its architecture.
         file: of the weights.
         sha256: of that file.
         widths: channels at each level.
@@ -59,6 +79,7 @@ class PassEntry(Document):
         step, shape, center: of the canonical grid; None for a pass over the whole volume.
     """
 
+    network: Literal["unet", "land"] = "unet"
     file: str
     sha256: str
     widths: Annotated[
@@ -76,7 +97,7 @@ class PassEntry(Document):
         given = [value is not None for value in canonical]
         if (self.spacing_mm is None) != all(given) or any(given) != all(given):
             raise ValueError("either spacing_mm, or step, shape and center")
-        multiple = UNetWidths(self.widths).multiple
+        multiple = UNetWidths(self.widths).multiple if self.network == "unet" else 1
         if self.shape is not None and any(n % multiple for n in self.shape):
             raise ValueError(f"the shape must be multiples of {multiple}")
         return self
@@ -96,7 +117,7 @@ class ModelCard(Document):
         name: of the model.
         skeleton: of its poses.
         working_spacing_mm: to which every volume is brought first.
-        coarse, canonical: the networks.
+        passes: the networks; coarse and canonical, or plain.
         library: file of the pose library, and its hash.
         calibration: turns a landmark's peak into a probability.
         made_by: command, seeds, steps, time and device.
@@ -110,8 +131,7 @@ class ModelCard(Document):
     licence: str = "Apache-2.0"
     skeleton: str | SkeletonDocument
     working_spacing_mm: Annotated[Number, Field(gt=0.1, lt=10)]
-    coarse: PassEntry
-    canonical: PassEntry
+    passes: dict[str, PassEntry]
     library: str
     library_sha256: str
     calibration: Calibration
@@ -121,13 +141,16 @@ class ModelCard(Document):
 
     @model_validator(mode="after")
     def _check_passes(self) -> Self:
-        if self.coarse.spacing_mm is None or self.canonical.spacing_mm is not None:
-            raise ValueError("coarse looks at the whole volume, canonical at the body's frame")
+        if set(self.passes) not in (set(PASSES[:2]), set(PASSES[2:])):
+            raise ValueError("the passes must be coarse and canonical, or plain")
+        for name, entry in self.passes.items():
+            if (entry.spacing_mm is None) != (name == "canonical"):
+                raise ValueError("canonical looks at the body's frame, others at the whole volume")
         return self
 
 
 def save_model(
-    cascade: Cascade,
+    pipeline: Pipeline,
     calibration: Calibration,
     folder: Path,
     *,
@@ -138,7 +161,7 @@ def save_model(
     """Write a model folder; the card last, so that a folder with a card is whole.
 
     Args:
-        cascade: both networks and the library.
+        pipeline: the networks and the library.
         calibration: of the confidences.
         folder: is made where it does not exist.
         name: of the model.
@@ -157,15 +180,19 @@ def save_model(
             found=(error.strerror or type(error).__name__).lower(),
             remedy="choose another",
         ) from error
-    save_library(cascade.library, folder / LIBRARY_FILE, overwrite=True)
+    for name_of_pass in PASSES:  # of a model that was here before
+        (folder / f"{name_of_pass}.safetensors").unlink(missing_ok=True)
+    save_library(pipeline.library, folder / LIBRARY_FILE, overwrite=True)
     card = ModelCard(
         format=FORMAT,
         version=VERSION,
         name=name,
-        skeleton=entry_from_skeleton(cascade.skeleton),
+        skeleton=entry_from_skeleton(pipeline.skeleton),
         working_spacing_mm=WORKING_SPACING_MM,
-        coarse=_write_pass(cascade.coarse, folder / "coarse.safetensors"),
-        canonical=_write_pass(cascade.canonical, folder / "canonical.safetensors"),
+        passes={
+            pass_name: _write_pass(detector, folder / f"{pass_name}.safetensors")
+            for pass_name, detector in pipeline.detectors.items()
+        },
         library=LIBRARY_FILE,
         library_sha256=sha256_of(folder / LIBRARY_FILE),
         calibration=calibration,
@@ -177,55 +204,75 @@ def save_model(
     return card
 
 
-def load_model(folder: Path) -> tuple[Cascade, ModelCard]:
+def load_model(folder: Path) -> tuple[Pipeline, ModelCard]:
     """Read a model folder.
 
     Raises:
         UnreadableFile: no model folder, a newer version, or a file that is missing, damaged or
             another one than the card says.
-        BadInput: a card that is wrong, or a pose library of another skeleton.
+        BadInput: a card that is wrong, a skeleton without a trunk, or a pose library of another
+            skeleton.
     """
     path = Path(folder) / CARD_FILE
     plain = read_json(path)
-    version = plain.get("version") if isinstance(plain, dict) else None
-    if isinstance(version, int) and version > VERSION:
-        raise UnreadableFile(
-            path,
-            expected=f"version {VERSION} of the format",
-            found=f"version {version}",
-            remedy="update FetusMap",
-        )
+    refuse_newer(plain, VERSION, path)
     card = parse_document(ModelCard, plain, path)
     skeleton = skeleton_from_entry(card.skeleton, path)
+    if skeleton.trunk is None or not skeleton.lateral_pairs:
+        raise BadInput(
+            path,
+            expected="a skeleton with a trunk and lateral pairs, which make the body's frame",
+            found=f"{skeleton.name}, without",
+            remedy="name its sacrum, spine and neck in trunk, shoulders or hips in lateral_pairs",
+        )
     library_path = _checked_file(folder, card.library, card.library_sha256)
     library = load_library(library_path, skeleton)
-    coarse = _read_pass(folder, card.coarse, channel_per_pair(skeleton))
-    canonical = _read_pass(folder, card.canonical, channel_per_landmark(skeleton))
-    return Cascade(skeleton, coarse, canonical, library), card
+    detectors = {
+        name: _read_pass(
+            folder,
+            entry,
+            channel_per_pair(skeleton) if name == "coarse" else channel_per_landmark(skeleton),
+        )
+        for name, entry in card.passes.items()
+    }
+    if "plain" in detectors:
+        return SinglePass(skeleton, detectors["plain"], library), card
+    return Cascade(skeleton, detectors["coarse"], detectors["canonical"], library), card
 
 
 def _write_pass(detector: Detector, path: Path) -> PassEntry:
-    halves = {
-        name: tensor.detach().cpu().half().contiguous()
+    weights = dict(detector.network.named_parameters())
+    stored = {
+        # Buffers are counts and variances, which half precision might not hold.
+        name: (tensor.detach().half() if name in weights else tensor.detach()).cpu().contiguous()
         for name, tensor in detector.network.state_dict().items()
     }
-    write_bytes(path, bytes_from_tensors(halves))
+    write_bytes(path, bytes_from_tensors(stored))
     look = detector.look
     where: dict[str, Any] = (
         {"spacing_mm": look.spacing_mm}
         if isinstance(look, WholeGrid)
         else {"step": look.step, "shape": look.shape, "center": look.center}
     )
-    widths = detector.network.widths.levels
-    return PassEntry(file=path.name, sha256=sha256_of(path), widths=widths, **where)
+    return PassEntry(
+        network="land" if isinstance(detector.network, Land) else "unet",
+        file=path.name,
+        sha256=sha256_of(path),
+        widths=detector.network.levels,
+        **where,
+    )
 
 
 def _read_pass(folder: Path, entry: PassEntry, channels: Channels) -> Detector:
     path = _checked_file(folder, entry.file, entry.sha256)
-    network = build_unet(UNetWidths(entry.widths, len(channels)))
+    network: HeatmapNetwork = (
+        build_land(LandWidths(entry.widths, len(channels)))
+        if entry.network == "land"
+        else build_unet(UNetWidths(entry.widths, len(channels)))
+    )
     try:
         tensors = tensors_from_bytes(path.read_bytes())
-        network.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
+        network.load_state_dict(tensors)  # into float32
     except (SafetensorError, RuntimeError, OSError) as error:
         raise UnreadableFile(
             path,

@@ -29,6 +29,7 @@ from fetusmap.documents import (
     Version1,
     decode_json,
     parse_document,
+    refuse_newer,
 )
 from fetusmap.errors import BadInput, UnreadableFile, errors_about
 from fetusmap.io.files import (
@@ -199,14 +200,7 @@ def _document(text: str, path: Path) -> LibraryDocument:
     if not text:
         raise _no_library(path, f"no {FORMAT} in the metadata")
     plain = decode_json(text.encode("utf-8"), path)
-    version = plain.get("version") if isinstance(plain, dict) else None
-    if isinstance(version, int) and version > VERSION:
-        raise UnreadableFile(
-            path,
-            expected=f"version {VERSION} of the format",
-            found=f"version {version}",
-            remedy="update FetusMap",
-        )
+    refuse_newer(plain, VERSION, path)
     return parse_document(LibraryDocument, plain, path)
 
 

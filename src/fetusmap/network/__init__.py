@@ -1,11 +1,13 @@
 """Networks that turn a volume into heatmaps."""
 
 from fetusmap.network.checkpointing import POLICIES
+from fetusmap.network.heatmap_network import HeatmapNetwork
 from fetusmap.network.land import Land, LandWidths, build_land
 from fetusmap.network.memory import (
     FULL_SHAPE,
     Plan,
     measure_peak_bytes,
+    parameter_bytes,
     parse_memory,
     plan,
     predict_peak_bytes,
@@ -18,6 +20,7 @@ __all__ = [
     "FULL_SHAPE",
     "POLICIES",
     "STRIDE",
+    "HeatmapNetwork",
     "Land",
     "LandWidths",
     "Plan",
@@ -26,6 +29,7 @@ __all__ = [
     "build_land",
     "build_unet",
     "measure_peak_bytes",
+    "parameter_bytes",
     "parse_memory",
     "plan",
     "predict_peak_bytes",

@@ -26,6 +26,7 @@ from fetusmap.network.gradients import (
     pool,
     rectify,
 )
+from fetusmap.network.heatmap_network import HeatmapNetwork
 
 DESCENT: tuple[Kind, ...] = ("inner", "norm", "skip", "norm")
 BOTTOM: tuple[Kind, ...] = ("inner", "norm", "inner", "norm")
@@ -149,7 +150,7 @@ class Rise(nn.Module):
         self.concatenation = Concatenation(2 * fine)
 
 
-class Land(nn.Module):
+class Land(HeatmapNetwork):
     """See the module. `policy` names what the forward pass keeps for the backward pass."""
 
     def __init__(self, widths: LandWidths, policy: str = "none") -> None:
@@ -197,6 +198,25 @@ class Land(nn.Module):
                 for kind, step in zip(ASCENT, block.children(), strict=True):
                     x = run(kind, step, x)
             return combine_channels(x, self.head.weight, self.head.bias)
+
+    @property
+    def levels(self) -> tuple[int, ...]:
+        """See `HeatmapNetwork`."""
+        return self.widths.levels
+
+    @property
+    def stride(self) -> int:
+        """See `HeatmapNetwork`."""
+        return 1
+
+    @property
+    def multiple(self) -> int:
+        """See `HeatmapNetwork`."""
+        return 1
+
+    def heatmaps(self, output: torch.Tensor) -> torch.Tensor:
+        """The output itself, where it is not below 0."""
+        return output.clamp(min=0)
 
 
 def build_land(widths: LandWidths, policy: str = "none") -> Land:

@@ -45,6 +45,7 @@ def plan(
     widths: LandWidths = LandWidths(),  # noqa: B008
     policies: Iterable[str] = POLICIES,
     device: str = "cpu",
+    reserved_bytes: int = 0,
 ) -> Plan:
     """Find the largest input whose training step fits, and the cheapest policy that allows it.
 
@@ -58,6 +59,7 @@ def plan(
         widths: of the network.
         policies: those to choose from, from the cheapest to the dearest.
         device: "cpu" or "cuda".
+        reserved_bytes: that are needed besides, such as for an average of the weights.
 
     Returns:
         The plan; its scale is a whole number of hundredths.
@@ -67,9 +69,8 @@ def plan(
     """
     budget = parse_memory(memory) if isinstance(memory, str) else memory
     peaks = {
-        (policy, percent): predict_peak_bytes(
-            widths, policy, scale_shape(full_shape, percent / 100), device
-        )
+        (policy, percent): reserved_bytes
+        + predict_peak_bytes(widths, policy, scale_shape(full_shape, percent / 100), device)
         for policy in policies
         for percent in range(1, 101)
     }
@@ -151,6 +152,13 @@ def scale_shape(shape: Shape3, scale: float) -> Shape3:
     """Voxels per axis, rounded, and one at least: 220 x 205 x 260 at 0.4 is 88 x 82 x 104."""
     i, j, k = (max(1, round(n * scale)) for n in shape)
     return i, j, k
+
+
+def parameter_bytes(widths: LandWidths) -> int:
+    """What one copy of the weights takes."""
+    with torch.device("meta"):
+        network = Land(widths)
+    return sum(weight.numel() * weight.element_size() for weight in network.parameters())
 
 
 @lru_cache(maxsize=64)

@@ -15,6 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from fetusmap.network.heatmap_network import HeatmapNetwork
+
 GROUPS = 8
 STRIDE = 2
 """Input voxels per heatmap voxel, along each axis."""
@@ -51,7 +53,7 @@ class ConvBlock(nn.Module):
         return x
 
 
-class UNet(nn.Module):
+class UNet(HeatmapNetwork):
     """See the module. Heatmap voxel [i, j, k] lies in the middle of input voxels 2i and 2i + 1."""
 
     def __init__(self, widths: UNetWidths) -> None:
@@ -85,8 +87,29 @@ class UNet(nn.Module):
         skips.pop()
         for lateral, block in zip(reversed(self.lateral), reversed(self.decoder), strict=True):
             x = block(F.interpolate(lateral(x), scale_factor=2, mode="nearest") + skips.pop())
-        logits: torch.Tensor = self.head(x)
+        # Half precision has steps of 0.06 at a logit of 10, which would move the tops of peaks.
+        with torch.autocast(x.device.type, enabled=False):
+            logits: torch.Tensor = self.head(x.float())
         return logits
+
+    @property
+    def levels(self) -> tuple[int, ...]:
+        """See `HeatmapNetwork`."""
+        return self.widths.levels
+
+    @property
+    def stride(self) -> int:
+        """See `HeatmapNetwork`."""
+        return STRIDE
+
+    @property
+    def multiple(self) -> int:
+        """See `HeatmapNetwork`."""
+        return self.widths.multiple
+
+    def heatmaps(self, output: torch.Tensor) -> torch.Tensor:
+        """Maps whose voxels sum to 1 in each channel."""
+        return torch.softmax(output.flatten(1), dim=1).reshape(output.shape)
 
 
 def build_unet(widths: UNetWidths) -> UNet:

@@ -15,6 +15,7 @@ from scipy import ndimage
 
 from fetusmap.anatomy import Skeleton
 from fetusmap.detect import BodyFrame, CanonicalGrid, WholeGrid, equalize, frame_of, sample
+from fetusmap.detect.preparation import FAINTEST
 from fetusmap.geometry import Grid, random_rotations, rotation_about, rotation_from_vector
 from fetusmap.train.cases import TrainingCase
 from fetusmap.types import FloatArray, Points3, RotationMatrix
@@ -99,8 +100,8 @@ def draw_intensities(rng: np.random.Generator) -> Intensities:
 
 
 def apply_intensities(grey: NDArray[np.float32], drawn: Intensities) -> NDArray[np.float32]:
-    """Change grey levels; voxels without anything (0) stay so."""
-    nothing = grey <= 0
+    """Change grey levels; voxels without anything stay so."""
+    nothing = grey < FAINTEST
     if drawn.blur_voxels:
         grey = ndimage.gaussian_filter(grey, drawn.blur_voxels, truncate=2.5)
     curves = [
@@ -117,7 +118,7 @@ def apply_intensities(grey: NDArray[np.float32], drawn: Intensities) -> NDArray[
             for n, (a, b) in zip(grey.shape, drawn.shadow, strict=True)
         )
         grey[box] *= np.float32(0.1)
-    np.maximum(grey, np.float32(0.125), out=grey)
+    np.maximum(grey, np.float32(FAINTEST), out=grey)
     grey[nothing] = 0
     return grey
 

@@ -1,79 +1,73 @@
-"""How far the cascade can be trusted, learnt on held-out cases: its calibration and its errors."""
+"""How far a pipeline can be trusted, learnt on held-out cases: its calibration and its errors."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fetusmap.detect import (
-    Calibration,
-    Cascade,
-    Detection,
-    case_features,
-    fit_logistic,
-    landmark_features,
-)
-from fetusmap.detect.cascade import turn_around
-from fetusmap.detect.confidence import NEAR_MM
-from fetusmap.evaluate import sides_are_right
+from fetusmap.anatomy import PoseLibrary
+from fetusmap.detect import Calibration, Detection, Evidence, Pipeline, fit_logistic, weigh
+from fetusmap.detect.confidence import FEATURES, NEAR_MM
+from fetusmap.errors import BadInput
+from fetusmap.evaluate import landmark_errors_mm, sides_are_right
 from fetusmap.train.cases import TrainingCase
 from fetusmap.types import FloatArray
 from fetusmap.volume import Volume
 
 BLOCKS = 3
-TURNED_WEIGHT = 0.1
+MISTAKE_WEIGHT = 0.1
 """Deliberate mistakes are as many as the cases, and must not pass for as likely."""
 
 
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """What the cascade found in a held-out case.
+    """What a pipeline found in a held-out case.
 
     Attributes:
-        detection: the best one.
-        margin: of its sides.
-        errors_mm: (N,) distances from the truth; NaN where a landmark is not visible or, all of
-            them, where the case shows no fetus.
+        evidence: for the best detection.
+        errors_mm: (N,) distances from the truth, infinite where a landmark was not found; NaN
+            where it is not visible or, all of them, where the case shows no fetus.
         sides_right: whether the body's sides are, see `sides_are_right`.
         weight: how much it counts in the calibration.
     """
 
-    detection: Detection
-    margin: float
+    evidence: Evidence
     errors_mm: FloatArray
     sides_right: bool
     weight: float = 1.0
 
 
 def try_cases(
-    cascade: Cascade, cases: Iterable[TrainingCase], *, turned: bool = False
+    pipeline: Pipeline,
+    cases: Iterable[TrainingCase],
+    mistake: Callable[[Volume, Detection], Detection] | None = None,
 ) -> Iterator[Trial]:
-    """Run the cascade on cases; those in which it finds no frame at all are left out.
+    """Run a pipeline on cases; those in which it finds no body at all are left out.
 
     Args:
-        cascade: to try.
+        pipeline: to try.
         cases: held-out ones.
-        turned: look at each body back to front afterwards: how the cascade looks when it errs.
+        mistake: makes a detection as wrong as the pipeline sometimes is, of a prepared volume and
+            what was found in it; a pipeline that errs often enough by itself needs none.
     """
     for case in cases:
         volume = Volume(case.array, case.grid)
-        found = cascade.detect(volume)
+        found = pipeline.detect(volume)
         if found:
-            yield _trial(cascade, case, found[0])
-            if turned:
-                wrong = cascade.refine_frame(volume, turn_around(found[0].frame))
-                yield replace(_trial(cascade, case, wrong), weight=TURNED_WEIGHT)
+            yield _trial(pipeline.library, case, found[0])
+            if mistake is not None:
+                wrong = _trial(pipeline.library, case, mistake(volume, found[0]))
+                yield replace(wrong, weight=MISTAKE_WEIGHT)
 
 
-def _trial(cascade: Cascade, case: TrainingCase, best: Detection) -> Trial:
-    errors = np.linalg.norm(best.positions_mm - case.positions_mm, axis=1)
+def _trial(library: PoseLibrary, case: TrainingCase, best: Detection) -> Trial:
+    truth = np.where(case.visible[:, None], case.positions_mm, np.nan)
     return Trial(
-        best,
-        cascade.side_margin(best),
-        np.where(case.visible, errors, np.nan),
-        sides_are_right(cascade.skeleton, best.positions_mm, case.positions_mm),
+        weigh(best, library),
+        landmark_errors_mm(best.positions_mm, truth),
+        sides_are_right(library.skeleton, best.positions_mm, case.positions_mm),
     )
 
 
@@ -97,12 +91,22 @@ def fit_calibration(trials: list[Trial], empty: list[Trial]) -> Calibration:
     Args:
         trials: of cases with a fetus.
         empty: of cases without.
+
+    Raises:
+        BadInput: no trial of a case with a fetus.
     """
-    landmarks = np.concatenate([_landmark_features(trial) for trial in trials])
+    if not trials:
+        raise BadInput(
+            "calibration",
+            expected="held-out cases in which the networks find a body, right or wrong",
+            found="none",
+            remedy="train longer",
+        )
+    landmarks = np.concatenate([trial.evidence.landmark_features for trial in trials])
     errors = np.concatenate([trial.errors_mm for trial in trials])
-    seen = np.isfinite(errors)
-    features = np.array([_case_features(trial) for trial in trials])
-    nothing = np.array([_case_features(trial) for trial in empty])
+    seen = ~np.isnan(errors)
+    features = np.array([trial.evidence.case_features for trial in trials])
+    nothing = np.array([trial.evidence.case_features for trial in empty]).reshape(-1, FEATURES)
     right = np.array([trial.sides_right for trial in trials])
     near = np.array([np.nanmean(trial.errors_mm) < NEAR_MM for trial in trials])
     weights = np.array([trial.weight for trial in trials])
@@ -120,12 +124,3 @@ def fit_calibration(trials: list[Trial], empty: list[Trial]) -> Calibration:
         cases=int(true.sum()),
         empty_cases=len(empty),
     )
-
-
-def _landmark_features(trial: Trial) -> FloatArray:
-    found = trial.detection
-    return landmark_features(found.masses, found.stray, trial.margin, found.residual)
-
-
-def _case_features(trial: Trial) -> FloatArray:
-    return case_features(trial.detection.masses, trial.margin, trial.detection.residual)

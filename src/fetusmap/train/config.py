@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from fetusmap.documents import Document
+from fetusmap.network import LandWidths
 
 StageName = Literal["coarse", "canonical", "land"]
 
@@ -78,7 +79,7 @@ PAPER: dict[str, Any] = {
     "weight_decay": 0.0,
     "average": 0.0,
     "sigma_voxels": 2.0,  # not in the paper
-    "widths": (16, 32, 64, 128, 256),  # not in the paper
+    "widths": LandWidths().levels,  # not in the paper, see there
     "precision": "32-true",
 }
 """The paper's recipe for "land", where it differs from our defaults (Yang et al. 2019)."""

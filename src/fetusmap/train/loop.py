@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from itertools import count, islice
 from pathlib import Path
 
 import torch
 from lightning_fabric import Fabric
-from torch import nn
 
 from fetusmap.anatomy import Skeleton, load_skeleton
+from fetusmap.network import HeatmapNetwork
 from fetusmap.train.average import WeightAverage
 from fetusmap.train.batches import batch_of
 from fetusmap.train.cases import case_pool, simulated_cases
@@ -37,7 +37,7 @@ def train(
     fabric: Fabric | None = None,
     workers: int = 2,
     report: Callable[[dict[str, float]], None] = lambda _: None,
-) -> nn.Module:
+) -> HeatmapNetwork:
     """Train a network, from the start or from the run folder's last checkpoint.
 
     Every sample is a function of the seed and its number, so a run that was killed and goes on
@@ -73,52 +73,87 @@ def train(
         step=fabric.world_size,
         workers=workers,
     )
-    started = saved = time.monotonic()
-    waited = 0.0
+    clock = Clock(config, done, steps)
     with closing(samples):
         for step in count(done):
-            if step == steps:
+            if step == clock.steps:
                 break
-            rate = config.learning_rate * rate_at(step, steps, config.warmup, config.decay_part)
+            rate = rate_at(step, clock.steps, config.warmup, config.decay_part)
             for group in optimizer.param_groups:
-                group["lr"] = rate
+                group["lr"] = config.learning_rate * rate
 
-            asked = time.monotonic()
-            drawn = list(islice(samples, share))
-            waited += time.monotonic() - asked
-            batch = batch_of(drawn, stage.channels, config.sigma_voxels, stage.stride)
-            logits = model(batch.volumes.to(fabric.device))  # (B, C, ...)
-            loss = stage.loss(logits, batch.targets.to(fabric.device))
+            with clock.waiting():
+                drawn = list(islice(samples, share))
+            batch = batch_of(drawn, stage.channels, config.sigma_voxels, network.stride)
             optimizer.zero_grad()
+            # The output has no name: it need not live as long as the step.
+            loss = stage.loss(
+                model(batch.volumes.to(fabric.device)), batch.targets.to(fabric.device)
+            )
             fabric.backward(loss)
             norm = fabric.clip_gradients(model, optimizer, max_norm=config.clip)
             optimizer.step()
             average.update(network)
 
-            now = time.monotonic()
-            if steps is None and step + 1 - done == TIMED_STEPS:
-                pace = (now - started) / TIMED_STEPS
-                steps = max(step + 1, int(60 * config.minutes / pace))
-            metrics: dict[str, float] = {
+            metrics = {
                 "step": step + 1,
                 "loss": float(torch.as_tensor(fabric.all_reduce(loss.detach()))),
                 "gradient_norm": float(torch.as_tensor(norm)),
-                "learning_rate": rate,
-                "seconds": round(now - started, 3),
-                "pace": round((now - started) / (step + 1 - done), 4),
-                "waited": round(waited / (now - started), 4),
-                **({} if steps is None else {"steps": steps}),
+                "learning_rate": config.learning_rate * rate,
+                **clock.after(step),
             }
-            due = (step + 1) % config.validate_every == 0 or step + 1 == steps
-            if due and config.validation_cases:
+            last = step + 1 == clock.steps
+            if config.validation_cases and (last or (step + 1) % config.validate_every == 0):
                 metrics |= validate(average.network, held_out, stage, config)
             if fabric.is_global_zero:
                 run.log(metrics)
                 report(metrics)
-                if step + 1 == steps or now - saved > 60 * config.checkpoint_minutes:
-                    run.save(state, step + 1, steps)
-                    saved = now
+                if clock.is_time_to_save() or last:
+                    run.save(state, step + 1, clock.steps)
     return average.network
+
+
+class Clock:
+    """What has been done since when, and how many steps there are to do.
+
+    Attributes:
+        steps: of the run; None until the first ones have told how many fit into its minutes.
+    """
+
+    def __init__(self, config: TrainingConfig, done: int, steps: int | None) -> None:
+        self.steps = steps
+        self._config = config
+        self._first = done
+        self._started = self._saved = time.monotonic()
+        self._waited = 0.0
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Count the time of the block as spent waiting for samples."""
+        asked = time.monotonic()
+        yield
+        self._waited += time.monotonic() - asked
+
+    def after(self, step: int) -> dict[str, float]:
+        """Times for the metrics of a step; plans the others when enough have been timed."""
+        seconds = time.monotonic() - self._started
+        done = step + 1 - self._first
+        if self.steps is None and done == TIMED_STEPS:
+            self.steps = max(step + 1, int(60 * self._config.minutes * done / seconds))
+        return {
+            "seconds": round(seconds, 3),
+            "pace": round(seconds / done, 4),
+            "waited": round(self._waited / seconds, 4),
+            **({} if self.steps is None else {"steps": self.steps}),
+        }
+
+    def is_time_to_save(self) -> bool:
+        """Whether the last checkpoint is old; says so once."""
+        now = time.monotonic()
+        is_old = now - self._saved > 60 * self._config.checkpoint_minutes
+        if is_old:
+            self._saved = now
+        return is_old
 
 
 def _sources(
@@ -132,6 +167,7 @@ def _sources(
     held_out = replace(
         training,
         make_case=simulated_cases(config.validation_seed),
+        in_turn=True,
         folder=cache / f"simulated-{config.validation_seed}",
         cases=config.validation_cases,
     )

@@ -1,4 +1,4 @@
-"""The product's model from scratch: both networks, the pose library, the calibration, the card."""
+"""Models from scratch: the networks, the pose library, the calibration, the card."""
 
 from __future__ import annotations
 
@@ -15,9 +15,17 @@ from pydantic import JsonValue
 
 from fetusmap._version import __version__
 from fetusmap.anatomy import load_skeleton
-from fetusmap.detect import Cascade, Detector, ModelCard, save_model
+from fetusmap.detect import (
+    Cascade,
+    Detection,
+    Detector,
+    ModelCard,
+    Pipeline,
+    SinglePass,
+    save_model,
+)
+from fetusmap.detect.cascade import turn_around
 from fetusmap.evaluate import auc_percent
-from fetusmap.network import UNet
 from fetusmap.simulate import draw_poses
 from fetusmap.train.calibration import Trial, fit_calibration, try_cases, without_fetus
 from fetusmap.train.cases import TrainingCase, cached, case_pool, simulated_cases
@@ -25,6 +33,7 @@ from fetusmap.train.config import TrainingConfig
 from fetusmap.train.loop import train
 from fetusmap.train.run_folder import RunFolder
 from fetusmap.train.stages import stage_of
+from fetusmap.volume import Volume
 
 LIBRARY_POSES = 2000
 LIBRARY_SEED = 5
@@ -68,50 +77,97 @@ def train_product(
     skeleton = load_skeleton()
     for one in (config.coarse, config.canonical):
         case_pool(one, cache, skeleton)  # before a run folder says what it is trained on
-    detectors = {}
-    for one in (config.coarse, config.canonical):
-        run = RunFolder(folder / one.stage, one)
-        network = train(one, run, cache, workers=workers, report=partial(report, one.stage))
-        stage = stage_of(one, skeleton)
-        assert isinstance(network, UNet)  # noqa: S101 - both stages build it
-        detectors[one.stage] = Detector(network, stage.look, stage.channels)
-    cascade = Cascade(
-        skeleton,
-        detectors["coarse"],
-        detectors["canonical"],
-        draw_poses(LIBRARY_POSES, seed=LIBRARY_SEED),
+    coarse, canonical = (
+        _train_detector(one, folder, cache, workers, report)
+        for one in (config.coarse, config.canonical)
     )
+    cascade = Cascade(skeleton, coarse, canonical, draw_poses(LIBRARY_POSES, seed=LIBRARY_SEED))
+
+    def turned(volume: Volume, found: Detection) -> Detection:
+        """How the cascade looks when it errs: the body looked at back to front."""
+        assert found.frame is not None  # noqa: S101 - a cascade always has one
+        return cascade.refine_frame(volume, turn_around(found.frame))
+
+    configs = (config.coarse, config.canonical)
+    return _write_model(cascade, configs, folder, cache, name=config.name, mistake=turned)
+
+
+def train_single_pass(
+    config: TrainingConfig, folder: Path, cache: Path, *, name: str, workers: int, report: Report
+) -> ModelCard:
+    """Train the paper's network, learn how far to trust it, and write the model folder.
+
+    Args:
+        config: of the stage "land".
+        folder: of the run; the model is written into its folder `model`.
+        cache: keeps the simulated cases.
+        name: of the model.
+        workers: processes that make samples.
+        report: called with "land" and the metrics of every step.
+    """
+    skeleton = load_skeleton()
+    case_pool(config, cache, skeleton)
+    plain = _train_detector(config, folder, cache, workers, report)
+    library = draw_poses(LIBRARY_POSES, seed=LIBRARY_SEED)
+    return _write_model(SinglePass(skeleton, plain, library), (config,), folder, cache, name=name)
+
+
+def _train_detector(
+    config: TrainingConfig, folder: Path, cache: Path, workers: int, report: Report
+) -> Detector:
+    run = RunFolder(folder / config.stage, config)
+    network = train(config, run, cache, workers=workers, report=partial(report, config.stage))
+    stage = stage_of(config, load_skeleton())
+    return Detector(network, stage.look, stage.channels)
+
+
+def _write_model(
+    pipeline: Pipeline,
+    configs: tuple[TrainingConfig, ...],
+    folder: Path,
+    cache: Path,
+    *,
+    name: str,
+    mistake: Callable[[Volume, Detection], Detection] | None = None,
+) -> ModelCard:
+    """Try the networks on held-out cases, with and without a fetus, and write what they are."""
     cases = list(_held_out(cache))
-    trials = list(try_cases(cascade, cases, turned=True))
+    trials = list(try_cases(pipeline, cases, mistake))
     rng = np.random.default_rng(HELD_OUT_SEED)
-    empty = list(try_cases(cascade, (without_fetus(case, rng) for case in cases[:EMPTY_CASES])))
+    empty = list(try_cases(pipeline, (without_fetus(case, rng) for case in cases[:EMPTY_CASES])))
     return save_model(
-        cascade,
+        pipeline,
         fit_calibration(trials, empty),
         folder / MODEL_FOLDER,
-        name=config.name,
-        made_by=_made_by(config),
-        metrics=summarize([t for t in trials if t.weight == 1.0], skeleton.landmarks),
+        name=name,
+        made_by=_made_by(configs),
+        metrics=summarize([t for t in trials if t.weight == 1.0], pipeline.skeleton.landmarks),
     )
 
 
 def summarize(trials: list[Trial], landmarks: tuple[str, ...]) -> dict[str, JsonValue]:
-    """Errors on the held-out cases, in all and per landmark."""
+    """Errors of what was found in the held-out cases, in all and per landmark."""
     errors = np.array([trial.errors_mm for trial in trials])
-    cases = np.nanmean(errors, axis=1)
+    found = np.where(np.isfinite(errors), errors, np.nan)
+    columns = {
+        name: column[np.isfinite(column)] for name, column in zip(landmarks, found.T, strict=True)
+    }
     return {
         "cases": len(trials),
-        "mean_mm": _rounded(np.nanmean(errors)),
-        "median_mm": _rounded(np.nanmedian(errors)),
+        "mean_mm": _rounded(np.nanmean(found)),
+        "median_mm": _rounded(np.nanmedian(found)),
         "auc_10_mm": _rounded(auc_percent(errors)),
-        "cases_above_10_mm": int((cases > 10).sum()),
+        "missed": int(np.isinf(errors).sum()),
+        "cases_above_10_mm": int((np.nanmean(errors, axis=1) > 10).sum()),
         "wrong_sides": sum(not trial.sides_right for trial in trials),
-        "mean_mm_per_landmark": dict(
-            zip(landmarks, map(_rounded, np.nanmean(errors, axis=0)), strict=True)
-        ),
-        "median_mm_per_landmark": dict(
-            zip(landmarks, map(_rounded, np.nanmedian(errors, axis=0)), strict=True)
-        ),
+        "mean_mm_per_landmark": {
+            name: _rounded(column.mean()) if len(column) else None
+            for name, column in columns.items()
+        },
+        "median_mm_per_landmark": {
+            name: _rounded(np.median(column)) if len(column) else None
+            for name, column in columns.items()
+        },
     }
 
 
@@ -121,7 +177,7 @@ def _held_out(cache: Path) -> Iterator[TrainingCase]:
         yield cached(make, cache / f"simulated-{HELD_OUT_SEED}", number)
 
 
-def _made_by(config: ProductConfig) -> dict[str, JsonValue]:
+def _made_by(configs: tuple[TrainingConfig, ...]) -> dict[str, JsonValue]:
     accelerator = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
     return {
         "fetusmap": __version__,
@@ -129,8 +185,7 @@ def _made_by(config: ProductConfig) -> dict[str, JsonValue]:
         "processor": platform.machine(),
         "accelerator": accelerator,
         "training_data": "simulated volumes only",
-        "coarse": config.coarse.model_dump(mode="json"),
-        "canonical": config.canonical.model_dump(mode="json"),
+        **{config.stage: config.model_dump(mode="json") for config in configs},
         "library_seed": LIBRARY_SEED,
         "held_out_seed": HELD_OUT_SEED,
     }

@@ -30,6 +30,7 @@ class SampleSource:
         skeleton: names the landmarks.
         draw_grid: where to look.
         seed: of all draws.
+        in_turn: take the cases one after the other, each as often as any other.
     """
 
     make_case: MakeCase
@@ -38,12 +39,14 @@ class SampleSource:
     skeleton: Skeleton
     draw_grid: DrawGrid
     seed: int
+    in_turn: bool = False
 
     def sample(self, number: int) -> Sample:
-        """Sample `number`: a random case, seen as drawn; the same whatever came before."""
+        """Sample `number`: a case, seen as drawn; the same whatever came before."""
         rng = np.random.Generator(np.random.SFC64(np.random.SeedSequence((self.seed, number))))
-        for _ in range(ATTEMPTS):
-            case = cached(self.make_case, self.folder, int(rng.integers(self.cases)))
+        for attempt in range(ATTEMPTS):
+            which = number + attempt if self.in_turn else int(rng.integers(self.cases))
+            case = cached(self.make_case, self.folder, which % self.cases)
             drawn = draw_augmentation(rng, case, self.draw_grid)
             if drawn is not None:
                 return apply_augmentation(case, drawn, self.skeleton)

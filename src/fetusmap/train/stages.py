@@ -16,7 +16,7 @@ from fetusmap.detect import (
     channel_per_landmark,
     channel_per_pair,
 )
-from fetusmap.network import STRIDE, LandWidths, UNetWidths, build_land, build_unet
+from fetusmap.network import HeatmapNetwork, LandWidths, UNetWidths, build_land, build_unet
 from fetusmap.train.augment import AnyDirection, DrawGrid, NearBody, RightAngles
 from fetusmap.train.config import TrainingConfig
 from fetusmap.train.losses import scaled_squared_error, voxel_cross_entropy
@@ -32,21 +32,17 @@ class Stage:
     Attributes:
         look: the grid of its input.
         channels: of its heatmaps.
-        stride: voxels of the input per voxel of its heatmaps, along each axis.
         draw_grid: draws where a training sample looks.
         build: a network with fresh weights.
         loss: of its output and the heatmaps.
-        maps_of: non-negative heatmaps (C, ...) of one output (C, ...).
         optimizer: of its parameters.
     """
 
     look: WholeGrid | CanonicalGrid
     channels: Channels
-    stride: int
     draw_grid: DrawGrid
-    build: Callable[[], nn.Module]
+    build: Callable[[], HeatmapNetwork]
     loss: Loss
-    maps_of: Callable[[torch.Tensor], torch.Tensor]
     optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
 
 
@@ -75,11 +71,9 @@ def _unet(
     return Stage(
         look=look,
         channels=channels,
-        stride=STRIDE,
         draw_grid=draw,
         build=lambda: build_unet(UNetWidths(config.widths, len(channels))),
         loss=voxel_cross_entropy,
-        maps_of=lambda logits: torch.softmax(logits.flatten(1), dim=1).reshape(logits.shape),
         optimizer=lambda p: Muon(p, config.learning_rate, config.weight_decay),
     )
 
@@ -91,10 +85,14 @@ def _land(config: TrainingConfig, skeleton: Skeleton) -> Stage:
     return Stage(
         look=look,
         channels=channels,
-        stride=1,
         draw_grid=RightAngles(look),
         build=lambda: build_land(LandWidths(config.widths, len(channels)), config.checkpointing),
         loss=scaled_squared_error,
-        maps_of=lambda output: output.clamp(min=0),
-        optimizer=lambda p: torch.optim.Adam(p, config.learning_rate, betas=(0.5, 0.999)),
+        optimizer=lambda p: torch.optim.Adam(
+            # One parameter at a time: torch's other way makes a copy of all of them.
+            p,
+            config.learning_rate,
+            betas=(0.5, 0.999),
+            foreach=False,
+        ),
     )

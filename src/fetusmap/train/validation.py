@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from torch import nn
 
 from fetusmap.detect import Channels
 from fetusmap.heatmap import Heatmaps, find_peaks
+from fetusmap.network import HeatmapNetwork
 from fetusmap.train.batches import batch_of
 from fetusmap.train.config import TrainingConfig
 from fetusmap.train.samples import SampleSource
 from fetusmap.train.stages import Stage
 from fetusmap.types import FloatArray
 
+NOT_SHOWN_MM = 99.0
+
 
 @torch.no_grad()
 def validate(
-    network: nn.Module, source: SampleSource, stage: Stage, config: TrainingConfig
+    network: HeatmapNetwork, source: SampleSource, stage: Stage, config: TrainingConfig
 ) -> dict[str, float]:
     """Loss and errors of a network over the first samples of a source.
 
@@ -33,12 +35,14 @@ def validate(
     device = next(network.parameters()).device
     losses, errors = [], []
     for number in range(config.validation_cases):
-        batch = batch_of([source.sample(number)], stage.channels, config.sigma_voxels, stage.stride)
+        batch = batch_of(
+            [source.sample(number)], stage.channels, config.sigma_voxels, network.stride
+        )
         with torch.autocast(device.type, torch.bfloat16, config.precision == "bf16-mixed"):
             logits = network(batch.volumes.to(device)).float().cpu()
         losses.append(float(stage.loss(logits, batch.targets)))
-        maps = stage.maps_of(logits[0])
-        peaks = find_peaks(Heatmaps(maps, batch.grids[0]), count=2)
+        maps = Heatmaps(network.heatmaps(logits[0]), batch.grids[0])
+        peaks = find_peaks(maps, count=2)
         errors.append(matched_errors(peaks.positions_mm, batch.positions_mm[0], stage.channels))
     found = np.array(errors)  # (V, N)
     return {
@@ -65,11 +69,15 @@ def matched_errors(
         known = np.isfinite(truth).all(axis=1)
         if known.sum() < 2:
             rows_known = np.array(rows)[known]
-            errors[rows_known] = np.linalg.norm(peaks[0] - truth[known], axis=1)
+            errors[rows_known] = _or_far(np.linalg.norm(peaks[0] - truth[known], axis=1))
             continue
         straight, crossed = (
             np.linalg.norm(order - truth, axis=1) for order in (peaks[:2], peaks[1::-1])
         )
-        straight, crossed = (np.nan_to_num(e, nan=99.0) for e in (straight, crossed))
-        errors[list(rows)] = min(straight, crossed, key=np.sum)
+        errors[list(rows)] = min(_or_far(straight), _or_far(crossed), key=np.sum)
     return errors
+
+
+def _or_far(errors_mm: FloatArray) -> FloatArray:
+    """What no peak shows counts as far off."""
+    return np.nan_to_num(errors_mm, nan=NOT_SHOWN_MM)
