@@ -19,6 +19,7 @@ from pathlib import Path
 from fetusmap.anatomy import Pose, crown_rump_length
 from fetusmap.anatomy.measure import trunk_length_mm
 from fetusmap.dataset import is_dataset, load_dataset
+from fetusmap.detect.detector import one_thread
 from fetusmap.documents import Document, Version1, parse_document, read_json
 from fetusmap.errors import BadInput, FetusmapError, UnreadableFile, one_line
 from fetusmap.estimate import PoseEstimator
@@ -37,7 +38,7 @@ from fetusmap.io.files import check_regular_file, safe_name, sha256_of, write_te
 from fetusmap.io.tables import read_rows, write_rows
 from fetusmap.report import draw_prediction, save_figure
 from fetusmap.types import Triple
-from fetusmap.workers import map_in_order
+from fetusmap.workers import map_in_order, one_blas_thread
 
 DONE_FILE = "done.json"
 SUMMARY_FILE = "summary.csv"
@@ -176,7 +177,8 @@ def predict_case(output: Path, settings: PredictionSettings, volume: VolumeFile)
     """Predict one case and write its folder; whatever goes wrong becomes part of the result."""
     start = time.perf_counter()
     try:
-        pose, fresh = _predict(output / volume.case, settings, volume)
+        with one_thread(), one_blas_thread():  # workers must not get into each other's way
+            pose, fresh = _predict(output / volume.case, settings, volume)
     except (FetusmapError, MemoryError, OSError) as error:
         return CaseResult(volume.case, volume.path, error=one_line(str(error) or "out of memory"))
     except Exception as error:  # one bad case never stops the others
