@@ -14,12 +14,17 @@ def prediction_table(made: dict[str, Any]) -> str:
         (f"a {shape} `.nii.gz` to `pose.json`", made["file_to_pose_s"]),
         ("… reading", made["read_s"]),
         ("… to 1 mm voxels", made["prepare_s"]),
-        ("… both passes", made["detect_s"]),
-        ("… of which the coarse one, with the library", made["find_frames_s"]),
+        (
+            "… both networks: the coarse pass, 2 to 5 passes in the body's frame, the mirrored "
+            "one, and turned-around frames where unsure",
+            made["detect_s"],
+        ),
+        ("… of which the coarse pass, with the library", made["find_frames_s"]),
         ("without reading", made["estimate_s"]),
         ("… and with `--no-flip-average`", made["estimate_no_flip_average_s"]),
         ("median over a cohort", made["file_to_pose_over_cohort_s"]),
-        ("a new process, file to pose and picture", made["cold_process_to_pictures_s"]),
+        ("mean over a cohort, file to all files and picture", 1 / made["one_process_cases_per_s"]),
+        ("a new process, file to all files and picture", made["cold_process_to_pictures_s"]),
     ]
     lines = ["| what | median, s |", "|---|---|"]
     lines += [f"| {what} | {seconds:.2f} |" for what, seconds in rows]
@@ -29,7 +34,7 @@ def prediction_table(made: dict[str, Any]) -> str:
         f"pictures included ({made['two_processes_cases_per_s']:.1f} a second). Each result is "
         "computed on one thread, so that it is the same bytes with any number of them.",
         "",
-        "| network | input | gigaflop | forward, s | part of the matrix peak |",
+        "| network, on one thread | input | gigaflop | forward, s | part of the matrix peak |",
         "|---|---|---|---|---|",
     ]
     for name, part in made["networks"].items():

@@ -344,7 +344,7 @@ def test_a_second_pass_that_sees_nothing_ends_in_doubt_and_not_in_an_error(paint
         lambda shape: np.full(shape, -7.5, np.float32),
     ],
 )
-@pytest.mark.parametrize("shape", [(40, 44, 36), (3, 50, 1)])
+@pytest.mark.parametrize("shape", [(40, 44, 36), (19, 50, 20)])
 def test_volumes_without_a_fetus_are_no_error(fill, shape):
     torch.manual_seed(0)
     networks = (build_unet(UNetWidths((8, 8, 8, 8), n)) for n in (10, 16))
@@ -354,6 +354,22 @@ def test_volumes_without_a_fetus_are_no_error(fill, shape):
     assert np.isnan(pose.positions_mm).all() or np.isfinite(pose.positions_mm).all()
     assert ((pose.confidence >= 0) & (pose.confidence <= 1)).all()
     assert 0 <= pose.quality["score"] <= 1
+
+
+@pytest.mark.parametrize("shape", [(3, 50, 1), (60, 18, 60)])
+def test_a_volume_without_room_for_a_fetus_is_refused_in_one_line(shape):
+    volume = Volume(np.ones(shape, np.uint8), Grid.from_spacing(shape, 1.1), "sliver")
+    with pytest.raises(BadInput) as error:
+        estimator()(volume)
+    box = " x ".join(f"{1.1 * n:.0f}" for n in shape)
+    assert str(error.value).startswith("sliver: expected at least 20 mm along each axis")
+    assert f"found a box of {box} mm" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_refinement_that_does_not_exist_is_refused(painted):
+    with pytest.raises(BadInput, match="refine: expected none, found 'fast'"):
+        estimator()(painted, refine="fast")
 
 
 def test_a_pose_says_where_it_comes_from(painted):
@@ -453,12 +469,12 @@ def test_a_landmark_that_a_single_pass_does_not_see_is_absent():
     assert not any("outside" in reason for reason in pose.quality["reasons"])
 
 
-def test_a_single_pass_saves_memory_by_larger_voxels_too():
+def test_a_single_pass_saves_memory_by_larger_voxels_too(fast_half):
     whole = int(WholeGrid(1.0).around(ALONG_THE_BODY, 16).voxel_count)
     reader = BallReader(16, above(0.7 * whole))
     pose = plain_estimator(reader, 1.0)(paint(ALONG_THE_BODY, WHERE)).pose
     assert pose.provenance["warnings"] == [
-        "not enough memory: computed in bfloat16, whole volume at 2/3 of the resolution"
+        "not enough memory: whole volume at 2/3 of the resolution"
     ]
     assert off_mm(pose.positions_mm).max() < 1.2
 
@@ -475,7 +491,7 @@ def land_folder(tmp_path_factory) -> Path:
     return place
 
 
-@pytest.mark.parametrize("shape", [(41, 44, 37), (3, 50, 1)])
+@pytest.mark.parametrize("shape", [(41, 44, 37), (19, 50, 20)])
 def test_a_folder_of_the_papers_network_is_all_that_is_needed(land_folder, shape):
     one = PoseEstimator.from_pretrained(land_folder)
     array = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
@@ -488,6 +504,12 @@ def test_a_folder_of_the_papers_network_is_all_that_is_needed(land_folder, shape
     assert one(volume).pose.equals(pose)
     empty = one(Volume(np.zeros(shape, np.uint8), volume.grid)).pose
     assert ((empty.confidence >= 0) & (empty.confidence <= 1)).all()
+
+
+@pytest.fixture
+def fast_half(monkeypatch):
+    """A processor that multiplies in bfloat16."""
+    monkeypatch.setattr("fetusmap.estimate.has_fast_bfloat16", lambda _: True)
 
 
 NO_MEMORY = (
@@ -517,11 +539,16 @@ WHOLE = int(WholeGrid(1.5).around(OBLIQUE, 16).voxel_count)
 
 
 @pytest.mark.parametrize("error", NO_MEMORY)
-def test_too_little_memory_is_met_with_larger_voxels_and_told(painted, error):
+@pytest.mark.parametrize("fast", [True, False])
+def test_too_little_memory_is_met_with_larger_voxels_and_told(painted, monkeypatch, error, fast):
+    """Larger voxels help; where half precision is not usual it was tried before."""
+    monkeypatch.setattr("fetusmap.estimate.has_fast_bfloat16", lambda _: fast)
     pose = estimator(coarse=BallReader(10, above(0.7 * WHOLE, error)))(painted).pose
+    half = "" if fast else "computed in bfloat16, "
     assert pose.provenance["warnings"] == [
-        "not enough memory: computed in bfloat16, whole volume at 2/3 of the resolution"
+        f"not enough memory: {half}whole volume at 2/3 of the resolution"
     ]
+    assert pose.provenance["precision"] == "bfloat16"
     assert_found(pose.positions_mm)
 
 
@@ -535,7 +562,7 @@ def test_with_hardly_any_memory_the_voxels_are_larger_still():
 
 @pytest.mark.parametrize("which", ["coarse", "canonical"])
 def test_half_precision_comes_before_larger_voxels(painted, monkeypatch, which):
-    monkeypatch.setattr("fetusmap.detect.detector.has_fast_bfloat16", lambda _: False)
+    monkeypatch.setattr("fetusmap.estimate.has_fast_bfloat16", lambda _: False)
     network = BallReader({"coarse": 10, "canonical": 16}[which], unless_half)
     pose = estimator(**{which: network})(painted).pose
     assert pose.provenance["warnings"] == ["not enough memory: computed in bfloat16"]

@@ -19,6 +19,8 @@ from fetusmap.detect import (
     ModelCard,
     Pipeline,
     at_rest,
+    device_named,
+    has_fast_bfloat16,
     load_model,
     prepare,
     weigh,
@@ -30,15 +32,22 @@ Refine = Literal["none"]
 MODELS = {"default": DEFAULT_FOLDER}
 
 NO_FETUS = "no fetus in view"
-LADDER: tuple[tuple[str, bool | None, float], ...] = (
-    ("", None, 1.0),
-    ("not enough memory: computed in bfloat16", True, 1.0),
-    ("not enough memory: computed in bfloat16, whole volume at 2/3 of the resolution", True, 1.5),
-    ("not enough memory: computed in bfloat16, whole volume at 1/3 of the resolution", True, 3.0),
-)
-"""What is tried in turn when memory runs out: note, bfloat16, how much coarser."""
+COARSER = {1.0: "", 1.5: "whole volume at 2/3 of the resolution",
+           3.0: "whole volume at 1/3 of the resolution"}  # fmt: skip
+"""How much coarser the first pass looks when memory runs out, and what is said of it."""
 
+LEAST_MM = 20.0
+"""A trunk of 10 weeks alone is as long."""
+
+OUT_OF_MEMORY = (
+    "allocate memory", "not enough memory", "bad_alloc", "could not create a primitive",
+    "CUDA error: out of memory", "ALLOC_FAILED",
+)  # fmt: skip
+"""What torch, oneDNN and CUDA say, who do not raise MemoryError."""
+
+NO_FETUS_BELOW = 0.1
 LIKELY_FETUS = 0.5
+CLOSE_MARGIN = 0.02
 CERTAIN_SIDES = 0.9
 DOUBTFUL = 0.5
 """Below these probabilities a reason is given."""
@@ -65,6 +74,13 @@ class PoseEstimator:
         self.pipeline = pipeline
         self.card = card
         self.model_sha256 = model_sha256
+        weights = next(iter(pipeline.detectors.values())).network.parameters()
+        self.device = next(weights).device
+
+    @property
+    def precision(self) -> str:
+        """In which it computes where memory allows: "bfloat16" where that is fast, or "float32"."""
+        return "bfloat16" if has_fast_bfloat16(self.device) else "float32"
 
     @classmethod
     def from_pretrained(cls, model: str | Path = "default", device: str = "auto") -> PoseEstimator:
@@ -79,7 +95,7 @@ class PoseEstimator:
         """
         folder = MODELS.get(str(model), Path(model))
         pipeline, card = load_model(folder)
-        where = _device_named(device)
+        where = device_named(device)
         for detector in pipeline.detectors.values():
             detector.network.to(where)
         text = card.model_dump_json(exclude_none=True)
@@ -95,9 +111,18 @@ class PoseEstimator:
             refine: "none".
             flip_average: look at the mirror image as well, sides exchanged, and average.
         """
+        if refine != "none":
+            raise BadInput("refine", expected="none", found=repr(refine), remedy="leave it out")
+        if min(volume.grid.extent_mm) < LEAST_MM:
+            raise BadInput(
+                volume.name or "volume",
+                expected=f"at least {LEAST_MM:.0f} mm along each axis, room for a fetus",
+                found=f"a box of {_box(volume)} mm",
+                remedy="check the spacing, and give the whole volume",
+            )
         prepared = prepare(volume, self.card.working_spacing_mm)
         rest, world_from_rest = at_rest(prepared)
-        found, ladder = self._detect_within_memory(rest, flip_average=flip_average)
+        found, half, ladder = self._detect_within_memory(rest, flip_average=flip_average)
         detections = [detection.moved(world_from_rest) for detection in found]
         provenance: dict[str, JsonValue] = {
             "fetusmap": __version__,
@@ -106,6 +131,8 @@ class PoseEstimator:
             "refine": refine,
             "flip_average": flip_average,
             "input_sha256": input_sha256(volume),
+            "device": self.device.type,
+            "precision": "bfloat16" if half else "float32",
             "warnings": [*volume.warnings, *ladder],
         }
         pose = self._pose_of(detections, prepared, provenance)
@@ -113,11 +140,11 @@ class PoseEstimator:
 
     def _detect_within_memory(
         self, prepared: Volume, *, flip_average: bool
-    ) -> tuple[list[Detection], list[str]]:
-        """Detections, and how the precision or the scale was lowered to make them fit."""
-        notes: list[str] = []
-        for note, half, coarsen in LADDER:
-            notes = [note] if note else []
+    ) -> tuple[list[Detection], bool, list[str]]:
+        """Detections, whether in half precision, and what was lowered to make them fit."""
+        fast = has_fast_bfloat16(self.device)
+        rungs = [(True, coarsen) for coarsen in COARSER]
+        for half, coarsen in rungs if fast else [(False, 1.0), *rungs]:
             try:
                 found = self.pipeline.detect(
                     prepared, flip_average=flip_average, half=half, coarsen=coarsen
@@ -126,12 +153,14 @@ class PoseEstimator:
                 if not _is_out_of_memory(error):
                     raise
             else:
-                return found, notes
+                lowered = ["computed in bfloat16"] if half and not fast else []
+                lowered += [COARSER[coarsen]] if COARSER[coarsen] else []
+                return found, half, [f"not enough memory: {', '.join(lowered)}"] if lowered else []
         raise BadInput(
             prepared.name,
-            expected="memory for the network at a third of its resolution",
+            expected="memory for the networks, the first one at a third of its resolution",
             found=f"not enough for a box of {_box(prepared)} mm",
-            remedy="close other programs, or crop the volume around the fetus",
+            remedy="close other programs, use --device cpu, or crop the volume around the fetus",
         )
 
     def _pose_of(
@@ -161,7 +190,7 @@ class PoseEstimator:
             "score": round(fetus * score, 4),
             "fetus": round(fetus, 4),
             "sides": round(sides, 4),
-            "reasons": _reasons(fetus, sides, score, doubts),
+            "reasons": _reasons(fetus, sides, score, evidence.margin, doubts),
         }
         return Pose(
             skeleton,
@@ -180,33 +209,26 @@ def input_sha256(volume: Volume) -> str:
     return digest.hexdigest()
 
 
-def _reasons(fetus: float, sides: float, score: float, doubts: list[str]) -> list[JsonValue]:
+def _reasons(
+    fetus: float, sides: float, score: float, margin: float, doubts: list[str]
+) -> list[JsonValue]:
     """Why to doubt a case, in words; none for a good one."""
-    if fetus < LIKELY_FETUS:
+    if fetus < NO_FETUS_BELOW:
         return [NO_FETUS]
     reasons: list[JsonValue] = [*doubts]
+    if fetus < LIKELY_FETUS:
+        reasons.append("perhaps " + NO_FETUS)
     if sides < CERTAIN_SIDES:
-        reasons.append("left and right are uncertain: the mirrored pose fits nearly as well")
+        close = ": the mirrored pose fits nearly as well" * (margin < CLOSE_MARGIN)
+        reasons.append("left and right are uncertain" + close)
     if score < DOUBTFUL:
         reasons.append("the detection is doubtful: check every landmark")
     return reasons
 
 
-def _device_named(name: str) -> torch.device:
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if name not in ("cpu", "cuda"):
-        raise BadInput("device", expected="auto, cpu or cuda", found=repr(name), remedy="try auto")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise BadInput(
-            "device", expected="a CUDA device", found="none that torch can use", remedy="use cpu"
-        )
-    return torch.device(name)
-
-
 def _is_out_of_memory(error: Exception) -> bool:
     return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or any(
-        words in str(error) for words in ("allocate memory", "not enough memory")
+        words in str(error) for words in OUT_OF_MEMORY
     )
 
 

@@ -12,17 +12,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 
+from fetusmap._version import __version__
 from fetusmap.anatomy import Pose, crown_rump_length
 from fetusmap.anatomy.measure import trunk_length_mm
 from fetusmap.dataset import is_dataset, load_dataset
-from fetusmap.detect.detector import one_thread
+from fetusmap.detect import one_thread
 from fetusmap.documents import Document, Version1, parse_document, read_json
 from fetusmap.errors import BadInput, FetusmapError, UnreadableFile, one_line
-from fetusmap.estimate import PoseEstimator
+from fetusmap.estimate import PoseEstimator, Refine
 from fetusmap.io import (
     DEFAULT_LIMITS,
     VOLUME_SUFFIXES,
@@ -41,6 +43,8 @@ from fetusmap.types import Triple
 from fetusmap.workers import map_in_order, one_blas_thread
 
 DONE_FILE = "done.json"
+RESULT_FILES = ("pose.json", "pose.mrk.json", "lengths.csv")
+PREVIEW_FILE = "preview.png"
 SUMMARY_FILE = "summary.csv"
 SUMMARY_COLUMNS = (
     "case", "status", "quality", "reasons", "crown_rump_length_mm", "trunk_length_mm", "seconds",
@@ -64,7 +68,7 @@ class PredictionSettings:
 
     model: str = "default"
     device: str = "auto"
-    refine: str = "none"
+    refine: Refine = "none"
     flip_average: bool = True
     spacing_mm: Triple | None = None
     follow_links: bool = False
@@ -108,6 +112,9 @@ class DoneDocument(Document):
 
     format: str = "fetusmap-done"
     version: Version1 = 1
+    fetusmap: str
+    device: str
+    precision: str
     file_sha256: str
     model_sha256: str
     refine: str
@@ -203,6 +210,9 @@ def _predict(folder: Path, settings: PredictionSettings, file: VolumeFile) -> tu
     estimator = _estimator(settings.model, settings.device)
     check_regular_file(file.path, follow_links=settings.follow_links)
     done = DoneDocument(
+        fetusmap=__version__,
+        device=estimator.device.type,
+        precision=estimator.precision,
         file_sha256=sha256_of(file.path),
         model_sha256=estimator.model_sha256,
         refine=settings.refine,
@@ -211,16 +221,18 @@ def _predict(folder: Path, settings: PredictionSettings, file: VolumeFile) -> tu
         previews=settings.previews,
     )
     if _is_done(folder, done):
-        return load_pose(folder / "pose.json", estimator.pipeline.skeleton), False
+        with suppress(FetusmapError):  # a pose that was damaged since is predicted anew
+            return load_pose(folder / "pose.json", estimator.pipeline.skeleton), False
+    for name in (DONE_FILE, *RESULT_FILES, PREVIEW_FILE):  # of another volume, model or setting
+        (folder / name).unlink(missing_ok=True)
     volume = load_volume(file.path, spacing_mm=settings.spacing_mm, limits=settings.limits)
     folder.mkdir(exist_ok=True)
-    (folder / DONE_FILE).unlink(missing_ok=True)
-    found = estimator(volume, flip_average=settings.flip_average)
+    found = estimator(volume, refine=settings.refine, flip_average=settings.flip_average)
     save_pose(found.pose, folder / "pose.json")
     save_pose(found.pose, folder / "pose.mrk.json")
     write_measurements_csv(found.pose, folder / "lengths.csv", file.case)
     if settings.previews:
-        save_figure(draw_prediction(volume, found.pose, file.case), folder / "preview.png")
+        save_figure(draw_prediction(volume, found.pose, file.case), folder / PREVIEW_FILE)
     write_text(folder / DONE_FILE, done.model_dump_json(indent=1) + "\n")
     return found.pose, True
 
@@ -230,7 +242,8 @@ def _is_done(folder: Path, done: DoneDocument) -> bool:
         there = parse_document(DoneDocument, read_json(folder / DONE_FILE), folder)
     except (BadInput, UnreadableFile):
         return False
-    return there == done and (folder / "pose.json").is_file()
+    files = (*RESULT_FILES, *([PREVIEW_FILE] if done.previews else []))
+    return there == done and all((folder / name).is_file() for name in files)
 
 
 def _volumes_of(source: Path) -> Iterator[VolumeFile]:

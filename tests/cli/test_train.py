@@ -16,7 +16,7 @@ from fetusmap.detect import CanonicalGrid, SinglePass, WholeGrid, load_model
 from fetusmap.estimate import PoseEstimator
 from fetusmap.network import LandWidths, build_land, plan, predict_peak_bytes
 from fetusmap.train import PAPER, ProductConfig, TrainingConfig
-from fetusmap.train.cases import TrainingCase, cached
+from fetusmap.train.cases import TrainingCase, cached, simulated_pool
 
 
 @pytest.fixture
@@ -25,8 +25,15 @@ def told(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     told = SimpleNamespace(config=None, folder=None, cache=None, workers=None)
 
     def listen(
-        config: ProductConfig, folder: Path, cache: Path, *, workers: int, report: Any
+        config: ProductConfig,
+        folder: Path,
+        cache: Path,
+        *,
+        workers: int,
+        report: Any,
+        device: str,
     ) -> Any:
+        told.device = device
         told.config, told.folder, told.cache, told.workers = config, folder, cache, workers
         report("coarse", {"step": 1, "loss": 2.0, "pace": 60.0})
         report("coarse", {"step": 2, "steps": 4, "loss": 2.0, "pace": 60.0})
@@ -48,8 +55,16 @@ def told_land(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     told = SimpleNamespace(config=None, name=None)
 
     def listen(
-        config: TrainingConfig, folder: Path, cache: Path, *, name: str, workers: int, report: Any
+        config: TrainingConfig,
+        folder: Path,
+        cache: Path,
+        *,
+        name: str,
+        workers: int,
+        report: Any,
+        device: str,
     ) -> Any:
+        told.device = device
         told.config, told.folder, told.cache = config, folder, cache
         told.name, told.workers = name, workers
         report("land", {"step": 1, "loss": 2.0, "pace": 60.0})
@@ -143,12 +158,44 @@ def test_minutes_can_be_set_for_each_network(
             assert (config.steps is not None) is by_steps
 
 
-def test_steps_that_are_set_count_more_than_minutes(
+def test_minutes_and_steps_are_not_both_taken(
     fetusmap: Callable, told: SimpleNamespace, tmp_path: Path
 ) -> None:
     words = ("--minutes", 30, "--set", "canonical.steps=11")
-    assert fetusmap("train", "-o", tmp_path / "run", *words).code == 0
-    assert (told.config.coarse.steps, told.config.canonical.steps) == (None, 11)
+    outcome = fetusmap("train", "-o", tmp_path / "run", *words)
+    assert outcome.code == 2
+    assert outcome.err.startswith("fetusmap: --minutes: expected either minutes or steps")
+    assert outcome.err.count("\n") == 1
+    assert told.config is None
+
+
+def test_steps_of_one_network_can_be_set(
+    fetusmap: Callable, told: SimpleNamespace, tmp_path: Path
+) -> None:
+    assert fetusmap("train", "-o", tmp_path / "run", "--set", "canonical.steps=11").code == 0
+    assert (told.config.coarse.steps, told.config.canonical.steps) == (6000, 11)
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("case_seed=2", "found 2 for both"),
+        ("case_seed=3", "case_seed 3 makes the cases of the calibration"),
+        ("spacing_mm=2", "spacing_mm and checkpointing are of the stage land"),
+        ("widths=8,8,8,8,8", "for 4 widths at most"),
+        ("checkpointing=most", "checkpointing: Input should be"),
+    ],
+)
+def test_settings_that_would_not_do_what_they_say_are_refused(
+    fetusmap: Callable, told: SimpleNamespace, tmp_path: Path, setting: str, words: str
+) -> None:
+    outcome = fetusmap("train", "-o", tmp_path / "run", "--set", setting)
+    assert outcome.code == 2
+    assert outcome.err.startswith("fetusmap: --set: expected ")
+    assert words in outcome.err
+    assert outcome.err.count("\n") == 1
+    assert told.config is None
+    assert not (tmp_path / "run").exists()
 
 
 def test_widths_can_be_set(fetusmap: Callable, told: SimpleNamespace, tmp_path: Path) -> None:
@@ -199,10 +246,10 @@ def test_all_minutes_are_for_the_only_network(
 def test_settings_change_the_papers_recipe(
     fetusmap: Callable, told_land: SimpleNamespace, tmp_path: Path
 ) -> None:
-    words = ("--set", "batch=2", "--set", "land.widths=8,16", "--set", "checkpointing=lean")
+    words = ("--set", "seed=2", "--set", "land.widths=8,16", "--set", "checkpointing=lean")
     data = tmp_path / "data"
     assert fetusmap("train", data, "-o", tmp_path / "run", "--profile", "land", *words).code == 0
-    changed = {"batch": 2, "widths": (8, 16), "checkpointing": "lean", "dataset": str(data)}
+    changed = {"seed": 2, "widths": (8, 16), "checkpointing": "lean", "dataset": str(data)}
     assert told_land.config == TrainingConfig(stage="land", **{**PAPER, **changed})
 
 
@@ -445,7 +492,7 @@ def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
     for seed in (1, 2, 3):
         for number in range(3):
-            cached(make, tmp_path / "cache" / f"simulated-{seed}", number)
+            cached(make, simulated_pool(seed, 1, tmp_path / "cache").folder, number)
     return tmp_path / "cache"
 
 
@@ -503,7 +550,9 @@ def test_the_papers_network_is_planned_trained_and_used(
     assert isinstance(one.pipeline, SinglePass)
     assert one.pipeline.plain.network.levels == (8, 16)
     assert one.pipeline.plain.look == WholeGrid(spacing_mm)
-    assert one.card.made_by["land"] == config
+    made_by = one.card.made_by["land"]
+    assert made_by == {key: config[key] for key in made_by}
+    assert set(config) - set(made_by) == {"split", "validation_split"}  # there is no dataset
     array = np.random.default_rng(0).integers(1, 200, (50, 50, 60), dtype=np.uint8)
     pose = one(fm.Volume(array, fm.Grid.from_spacing((50, 50, 60)))).pose
     assert pose.provenance["model"] == "run"

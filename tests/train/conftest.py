@@ -10,7 +10,7 @@ from fetusmap.anatomy import load_skeleton, reference_pose
 from fetusmap.detect import CanonicalGrid, WholeGrid
 from fetusmap.geometry import Grid, random_rotations
 from fetusmap.train import TrainingConfig
-from fetusmap.train.cases import TrainingCase, cached
+from fetusmap.train.cases import TrainingCase, cached, simulated_pool
 
 CASES = 4
 SEEDS = (1, 2, 3)  # of training, validation, and the product's held-out cases
@@ -75,7 +75,8 @@ def filled_cache(tmp_path_factory, make_numbered):
     folder = tmp_path_factory.mktemp("cache")
     for seed in SEEDS:
         for number in range(CASES):
-            cached(partial(make_numbered, seed), folder / f"simulated-{seed}", number)
+            place = simulated_pool(seed, CASES, folder).folder
+            cached(partial(make_numbered, seed), place, number)
     return folder
 
 

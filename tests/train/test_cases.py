@@ -144,7 +144,7 @@ def test_a_simulated_case_is_a_function_of_seed_and_number():
 def test_pools_of_simulated_cases_do_not_mix(tmp_path):
     pools = [
         case_pool(TrainingConfig(stage="coarse", case_seed=seed, cases=9), tmp_path)
-        for seed in (1, 1, 2)
+        for seed in (1, 1, 4)
     ]
     assert [pool.count for pool in pools] == [9, 9, 9]
     assert pools[0].folder == pools[1].folder != pools[2].folder

@@ -11,7 +11,7 @@ from fetusmap.detect import CanonicalGrid
 from fetusmap.errors import BadInput
 from fetusmap.geometry import Grid
 from fetusmap.train.augment import NearBody
-from fetusmap.train.cases import simulated_cases
+from fetusmap.train.cases import simulated_cases, simulated_pool
 from fetusmap.train.samples import SampleSource, stream_samples
 
 LOOK = CanonicalGrid(0.09, (32, 32, 32))
@@ -30,7 +30,9 @@ def same(one, other):
 def source(cache, skeleton):
     """Samples of the cases in the cache, which a worker finds there, too."""
     draw = NearBody(LOOK, skeleton)
-    return SampleSource(simulated_cases(1), cache / "simulated-1", 4, skeleton, draw, seed=9)
+    return SampleSource(
+        simulated_cases(1), simulated_pool(1, 4, cache).folder, 4, skeleton, draw, seed=9
+    )
 
 
 def take(count, source, **options):

@@ -10,7 +10,7 @@ from fetusmap.heatmap import Heatmaps, find_peaks
 from fetusmap.network import HeatmapNetwork, Land, LandWidths, UNet, build_land
 from fetusmap.train.augment import NearBody, RightAngles
 from fetusmap.train.batches import batch_of
-from fetusmap.train.cases import simulated_cases
+from fetusmap.train.cases import simulated_cases, simulated_pool
 from fetusmap.train.samples import SampleSource
 from fetusmap.train.stages import stage_of
 from fetusmap.train.validation import matched_errors, validate
@@ -39,7 +39,9 @@ class Told(HeatmapNetwork):
 @pytest.fixture
 def source(cache, skeleton):
     draw = NearBody(CanonicalGrid(0.05, (64, 48, 72)), skeleton)
-    return SampleSource(simulated_cases(2), cache / "simulated-2", 4, skeleton, draw, seed=0)
+    return SampleSource(
+        simulated_cases(2), simulated_pool(2, 4, cache).folder, 4, skeleton, draw, seed=0
+    )
 
 
 @pytest.fixture(params=["coarse", "canonical"])
@@ -205,7 +207,13 @@ def plain(cache, skeleton, make_config):
     )
     draw = RightAngles(WholeGrid(2.0))
     source = SampleSource(
-        simulated_cases(2), cache / "simulated-2", 4, skeleton, draw, seed=0, in_turn=True
+        simulated_cases(2),
+        simulated_pool(2, 4, cache).folder,
+        4,
+        skeleton,
+        draw,
+        seed=0,
+        in_turn=True,
     )
     return config, stage_of(config, skeleton), source
 

@@ -9,6 +9,7 @@ import typer
 
 from fetusmap.cli.console import err, out, print_table, track
 from fetusmap.cli.options import FollowLinks, Spacing
+from fetusmap.detect import device_named
 from fetusmap.errors import BadInput
 from fetusmap.predictions import (
     SUMMARY_FILE,
@@ -67,14 +68,15 @@ def predict(
     settings = PredictionSettings(
         model=model,
         device=device,
-        refine=refine,
+        refine="none",
         flip_average=flip_average,
         spacing_mm=spacing,
         follow_links=follow_links,
         previews=previews,
     )
-    if workers is None:
-        workers = min(available_processors(), len(volumes))
+    if workers is None:  # a graphics card has room for one
+        on_card = device_named(device).type == "cuda"
+        workers = 1 if on_card else min(available_processors(), len(volumes))
     running = predict_cases(volumes, output, settings, workers)
     results = list(track(running, "predicting", len(volumes)))
     failed = [result for result in results if result.pose is None]

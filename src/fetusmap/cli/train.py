@@ -13,7 +13,7 @@ from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
 from fetusmap.cli.console import err, out
 from fetusmap.dataset import load_dataset
-from fetusmap.detect import ModelCard
+from fetusmap.detect import ModelCard, device_named
 from fetusmap.detect.preparation import WORKING_SPACING_MM
 from fetusmap.documents import parse_document
 from fetusmap.errors import BadInput
@@ -27,6 +27,7 @@ from fetusmap.train import (
     train_product,
     train_single_pass,
 )
+from fetusmap.train.cases import annotated_cases
 from fetusmap.types import Shape3
 
 COARSE_PART = 0.4
@@ -97,6 +98,7 @@ def train(
         typer.Option(help="Folder for cases, 1 MB each; cases/ in the run if unset."),
     ] = None,
     workers: Annotated[int, typer.Option(help="Processes that make samples.")] = 2,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Write the metrics for TensorBoard as well.")
     ] = False,
@@ -118,12 +120,28 @@ def train(
             remedy="leave --memory out",
         )
     _check_settings(settings or [], STAGES[profile])
+    if minutes is not None and any(_name_of(text) == "steps" for text in settings or []):
+        raise BadInput(
+            "--minutes",
+            expected="either minutes or steps",
+            found="both",
+            remedy="leave one of the two out",
+        )
     plain = {stage: _plain(stage, dataset, minutes, settings or []) for stage in STAGES[profile]}
     if memory is not None:
         plain["land"] |= _planned(memory, plain["land"], dataset, settings or [])
     configs = {
         stage: parse_document(TrainingConfig, fields, "--set") for stage, fields in plain.items()
     }
+    for config in configs.values():
+        if config.dataset is None and config.case_seed == config.validation_seed:
+            raise BadInput(
+                "--set",
+                expected="a case_seed other than the validation_seed, whose cases are held out",
+                found=f"{config.case_seed} for both",
+                remedy="choose another",
+            )
+    where = device_named(device).type
     board = TensorBoard(output) if tensorboard else None
     with (
         Progress(
@@ -148,7 +166,7 @@ def train(
                     f"median error {metrics['validation_median_mm']:.2f} mm"
                 )
 
-        card = _train(configs, output, cache or output / "cases", workers, report)
+        card = _train(configs, output, cache or output / "cases", workers, report, where)
     out.print(
         f"{output / 'model'}: mean error {card.metrics['mean_mm']} mm over "
         f"{card.metrics['cases']} held-out cases; use it with --model {output / 'model'}"
@@ -157,15 +175,26 @@ def train(
 
 
 def _train(
-    configs: dict[str, TrainingConfig], output: Path, cache: Path, workers: int, report: Report
+    configs: dict[str, TrainingConfig],
+    output: Path,
+    cache: Path,
+    workers: int,
+    report: Report,
+    device: str,
 ) -> ModelCard:
     name = output.resolve().name
     if "land" in configs:
         return train_single_pass(
-            configs["land"], output, cache, name=name, workers=workers, report=report
+            configs["land"],
+            output,
+            cache,
+            name=name,
+            workers=workers,
+            report=report,
+            device=device,
         )
     config = ProductConfig(configs["coarse"], configs["canonical"], name=name)
-    return train_product(config, output, cache, workers=workers, report=report)
+    return train_product(config, output, cache, workers=workers, report=report, device=device)
 
 
 def _planned(
@@ -177,7 +206,7 @@ def _planned(
         BadInput: settings that the plan would have to override, or nothing fits.
     """
     config = parse_document(TrainingConfig, plain, "--set")
-    given = [text for text in settings if text.partition("=")[0].split(".")[-1] in PLANNED]
+    given = [text for text in settings if _name_of(text) in PLANNED]
     if given or config.batch > 1:
         raise BadInput(
             "--memory",
@@ -207,9 +236,8 @@ def _planned(
 
 def _largest_shape(config: TrainingConfig) -> Shape3:
     """Of the volumes of a dataset, at the working spacing."""
-    dataset = load_dataset(config.dataset or "")
-    listed = dataset.split(config.split) if dataset.splits else dataset.cases
-    shapes = [case.load_volume().grid.respace(WORKING_SPACING_MM).shape for case in listed]
+    listed = annotated_cases(load_dataset(config.dataset or ""), config.split)
+    shapes = [case.load_grid().respace(WORKING_SPACING_MM).shape for case in listed]
     return max(shapes, key=prod)
 
 
@@ -256,6 +284,10 @@ def _check_settings(settings: list[str], stages: tuple[str, ...]) -> None:
                 found=repr(text),
                 remedy="try learning_rate=1e-3",
             )
+
+
+def _name_of(setting: str) -> str:
+    return setting.partition("=")[0].rpartition(".")[2]
 
 
 def _chosen(settings: list[str], stage: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from fetusmap.detect.cascade import Cascade
 from fetusmap.detect.channels import Channels, channel_per_landmark, channel_per_pair
 from fetusmap.detect.confidence import Calibration, Evidence, Logistic, fit_logistic
 from fetusmap.detect.detection import Detection, Pipeline, weigh
-from fetusmap.detect.detector import Detector
+from fetusmap.detect.detector import Detector, device_named, has_fast_bfloat16, one_thread
 from fetusmap.detect.frame import BodyFrame, CanonicalGrid, WholeGrid, frame_of
 from fetusmap.detect.model_file import DEFAULT_FOLDER, ModelCard, load_model, save_model
 from fetusmap.detect.preparation import at_rest, equalize, prepare, sample, standardize
@@ -30,11 +30,14 @@ __all__ = [
     "at_rest",
     "channel_per_landmark",
     "channel_per_pair",
+    "device_named",
     "equalize",
     "fit_logistic",
     "frame_of",
+    "has_fast_bfloat16",
     "load_model",
     "name_sides",
+    "one_thread",
     "prepare",
     "sample",
     "save_model",

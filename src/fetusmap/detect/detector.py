@@ -11,6 +11,7 @@ import torch
 from fetusmap.detect.channels import Channels
 from fetusmap.detect.frame import CanonicalGrid, WholeGrid
 from fetusmap.detect.preparation import equalize, sample, standardize
+from fetusmap.errors import BadInput
 from fetusmap.geometry import Grid
 from fetusmap.heatmap import Heatmaps
 from fetusmap.network import HeatmapNetwork
@@ -79,5 +80,22 @@ def one_thread() -> Iterator[None]:
 def has_fast_bfloat16(device: torch.device) -> bool:
     """Whether a device multiplies in bfloat16 faster than in float32."""
     if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported())
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def device_named(name: str) -> torch.device:
+    """The device of "auto", "cpu" or "cuda".
+
+    Raises:
+        BadInput: another name, or no such device here.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name not in ("cpu", "cuda"):
+        raise BadInput("device", expected="auto, cpu or cuda", found=repr(name), remedy="try auto")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise BadInput(
+            "device", expected="a CUDA device", found="none that torch can use", remedy="use cpu"
+        )
+    return torch.device(name)

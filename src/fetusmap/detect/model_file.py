@@ -74,7 +74,6 @@ class PassEntry(Document):
         file: of the weights.
         sha256: of that file.
         widths: channels at each level.
-        sigma_voxels: of the Gaussians that it was trained on.
         spacing_mm: of the input of a pass over the whole volume; None for the canonical pass.
         step, shape, center: of the canonical grid; None for a pass over the whole volume.
     """
@@ -119,8 +118,8 @@ class ModelCard(Document):
         working_spacing_mm: to which every volume is brought first.
         passes: the networks; coarse and canonical, or plain.
         library: file of the pose library, and its hash.
-        calibration: turns a landmark's peak into a probability.
-        made_by: command, seeds, steps, time and device.
+        calibration: turns what the pipeline saw into probabilities.
+        made_by: command, versions, device, and the recipe of each network with its steps.
         metrics: on held-out simulated cases, per landmark.
         limits: what the model is not for.
     """
@@ -157,6 +156,7 @@ def save_model(
     name: str,
     made_by: dict[str, JsonValue],
     metrics: dict[str, JsonValue],
+    limits: tuple[str, ...] = LIMITS,
 ) -> ModelCard:
     """Write a model folder; the card last, so that a folder with a card is whole.
 
@@ -167,6 +167,7 @@ def save_model(
         name: of the model.
         made_by: how it was made, plain data.
         metrics: how good it is, plain data.
+        limits: what it is not for.
 
     Raises:
         BadInput: a place that cannot be written.
@@ -180,6 +181,7 @@ def save_model(
             found=(error.strerror or type(error).__name__).lower(),
             remedy="choose another",
         ) from error
+    (folder / CARD_FILE).unlink(missing_ok=True)
     for name_of_pass in PASSES:  # of a model that was here before
         (folder / f"{name_of_pass}.safetensors").unlink(missing_ok=True)
     save_library(pipeline.library, folder / LIBRARY_FILE, overwrite=True)
@@ -198,6 +200,7 @@ def save_model(
         calibration=calibration,
         made_by=made_by,
         metrics=metrics,
+        limits=limits,
     )
     text = json.dumps(card.model_dump(mode="json", exclude_none=True), indent=1)
     write_text(folder / CARD_FILE, text + "\n", max_bytes=MAX_JSON_BYTES)

@@ -56,6 +56,9 @@ def pck_percent(errors_mm: ArrayLike, threshold_mm: float) -> float:
 def sides_are_right(skeleton: Skeleton, found_mm: Points3, true_mm: Points3) -> bool:
     """Whether the paired landmarks lie nearer to their own side's truth than to the other side's.
 
+    All of them together: it is about the body, and a single exchanged wrist does not count. A pose
+    without any pair has no right side.
+
     Args:
         skeleton: names the mirror pairs.
         found_mm: (N, 3) landmarks.
@@ -65,7 +68,7 @@ def sides_are_right(skeleton: Skeleton, found_mm: Points3, true_mm: Points3) -> 
     paired = order != np.arange(len(order))
     own = np.linalg.norm(found_mm - true_mm, axis=1)[paired]
     other = np.linalg.norm(found_mm - true_mm[order], axis=1)[paired]
-    return bool(np.nansum(own) <= np.nansum(other))
+    return bool(np.isfinite(own).any() and np.nansum(own) <= np.nansum(other))
 
 
 def bootstrap_interval(

@@ -46,10 +46,10 @@ class Intensities:
 
 @dataclass(frozen=True, eq=False)
 class Augmentation:
-    """What happens to a case: where it is looked at, and how its grey levels change."""
+    """What happens to a case: where it is looked at, and how its grey levels change, if at all."""
 
     grid: Grid
-    intensities: Intensities
+    intensities: Intensities | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,17 +68,21 @@ class Sample:
 
 
 def draw_augmentation(
-    rng: np.random.Generator, case: TrainingCase, draw_grid: DrawGrid
+    rng: np.random.Generator, case: TrainingCase, draw_grid: DrawGrid, *, intensities: bool = True
 ) -> Augmentation | None:
     """Draw an augmentation of a case; None where its grid cannot be drawn."""
     grid = draw_grid(rng, case)
-    return None if grid is None else Augmentation(grid, draw_intensities(rng))
+    if grid is None:
+        return None
+    return Augmentation(grid, draw_intensities(rng) if intensities else None)
 
 
 def apply_augmentation(case: TrainingCase, drawn: Augmentation, skeleton: Skeleton) -> Sample:
     """Look at a case as drawn."""
     grey = sample(Volume(case.array, case.grid), drawn.grid)
-    ranks = equalize(apply_intensities(grey, drawn.intensities))
+    if drawn.intensities is not None:
+        grey = apply_intensities(grey, drawn.intensities)
+    ranks = equalize(grey)
     positions = np.where(case.visible[:, None], case.positions_mm, np.nan)
     mirrored = drawn.grid.is_left_handed
     return Sample(ranks, drawn.grid, positions[skeleton.mirror_index] if mirrored else positions)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from fetusmap.anatomy import PoseLibrary
 from fetusmap.detect import Calibration, Detection, Evidence, Pipeline, fit_logistic, weigh
 from fetusmap.detect.confidence import FEATURES, NEAR_MM
-from fetusmap.errors import BadInput
+from fetusmap.errors import BadInput, DegenerateAlignment
 from fetusmap.evaluate import landmark_errors_mm, sides_are_right
 from fetusmap.train.cases import TrainingCase
 from fetusmap.types import FloatArray
@@ -58,8 +59,9 @@ def try_cases(
         if found:
             yield _trial(pipeline.library, case, found[0])
             if mistake is not None:
-                wrong = _trial(pipeline.library, case, mistake(volume, found[0]))
-                yield replace(wrong, weight=MISTAKE_WEIGHT)
+                with suppress(DegenerateAlignment):  # nothing but coinciding peaks: no mistake
+                    wrong = _trial(pipeline.library, case, mistake(volume, found[0]))
+                    yield replace(wrong, weight=MISTAKE_WEIGHT)
 
 
 def _trial(library: PoseLibrary, case: TrainingCase, best: Detection) -> Trial:

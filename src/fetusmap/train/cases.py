@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
+from fetusmap._version import __version__
 from fetusmap.anatomy import Pose, Skeleton, load_skeleton
-from fetusmap.dataset import Case, load_dataset
+from fetusmap.dataset import Case, Dataset, load_dataset
 from fetusmap.detect import prepare
 from fetusmap.errors import BadInput
 from fetusmap.geometry import Grid
@@ -96,8 +97,14 @@ class CasePool:
     count: int
 
 
+def simulated_pool(seed: int, count: int, cache: Path) -> CasePool:
+    """The first simulated cases of a seed, kept apart from those of another version."""
+    folder = cache / f"simulated-{seed}-{__version__}"
+    return CasePool(simulated_cases(seed), folder, count)
+
+
 def case_pool(config: TrainingConfig, cache: Path, skeleton: Skeleton | None = None) -> CasePool:
-    """The cases that a configuration asks for.
+    """The cases that a configuration trains on.
 
     Args:
         config: what to train on.
@@ -108,19 +115,9 @@ def case_pool(config: TrainingConfig, cache: Path, skeleton: Skeleton | None = N
         BadInput: a dataset of another skeleton, or without annotated cases in that split.
     """
     if config.dataset is None:
-        folder = cache / f"simulated-{config.case_seed}"
-        return CasePool(simulated_cases(config.case_seed), folder, config.cases)
-    skeleton = skeleton or load_skeleton()
-    dataset = load_dataset(config.dataset)
-    if dataset.skeleton != skeleton:
-        raise BadInput(
-            config.dataset,
-            expected=f"a dataset of the skeleton {skeleton.name}",
-            found=f"one of {dataset.skeleton.name}",
-            remedy="give one whose landmarks are those of the networks",
-        )
-    listed = dataset.split(config.split) if dataset.splits else dataset.cases
-    annotated = tuple(case for case in listed if case.is_annotated)
+        return simulated_pool(config.case_seed, config.cases, cache)
+    dataset = _dataset(config.dataset, skeleton or load_skeleton())
+    annotated = annotated_cases(dataset, config.split)
     if not annotated:
         raise BadInput(
             config.dataset,
@@ -128,9 +125,51 @@ def case_pool(config: TrainingConfig, cache: Path, skeleton: Skeleton | None = N
             found="none",
             remedy="annotate some, or name another split with --set split=NAME",
         )
+    return _dataset_pool(annotated, cache)
+
+
+def held_out_pool(config: TrainingConfig, cache: Path, seed: int, count: int) -> CasePool:
+    """Cases that a configuration does not train on.
+
+    Those of the dataset's split for that, all of them, or simulated ones where it has none.
+
+    Args:
+        config: what is trained on.
+        cache: keeps prepared cases.
+        seed: of simulated cases.
+        count: of simulated cases.
+    """
+    if config.dataset is not None:
+        dataset = load_dataset(config.dataset)
+        if config.validation_split in dataset.splits:
+            annotated = annotated_cases(dataset, config.validation_split)
+            if annotated:
+                return _dataset_pool(annotated, cache)
+    return simulated_pool(seed, count, cache)
+
+
+def annotated_cases(dataset: Dataset, split: str) -> tuple[Case, ...]:
+    """Those of a split; of all cases where the dataset has no splits."""
+    listed = dataset.split(split) if dataset.splits else dataset.cases
+    return tuple(case for case in listed if case.is_annotated)
+
+
+def _dataset(folder: str, skeleton: Skeleton) -> Dataset:
+    dataset = load_dataset(folder)
+    if dataset.skeleton != skeleton:
+        raise BadInput(
+            folder,
+            expected=f"a dataset of the skeleton {skeleton.name}",
+            found=f"one of {dataset.skeleton.name}",
+            remedy="give one whose landmarks are those of the networks",
+        )
+    return dataset
+
+
+def _dataset_pool(annotated: tuple[Case, ...], cache: Path) -> CasePool:
     # Another dataset in the same place must not be served from the old one's folder.
     told = [(c.name, sha256_of(c.volume_path), sha256_of(c.landmarks_path)) for c in annotated]
-    key = hashlib.sha256(repr(told).encode()).hexdigest()[:16]
+    key = hashlib.sha256(repr((__version__, told)).encode()).hexdigest()[:16]
     return CasePool(dataset_cases(annotated), cache / f"dataset-{key}", len(annotated))
 
 

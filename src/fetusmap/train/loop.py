@@ -8,16 +8,18 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from itertools import count, islice
+from math import inf
 from pathlib import Path
 
 import torch
 from lightning_fabric import Fabric
 
 from fetusmap.anatomy import Skeleton, load_skeleton
+from fetusmap.errors import BadInput
 from fetusmap.network import HeatmapNetwork
 from fetusmap.train.average import WeightAverage
 from fetusmap.train.batches import batch_of
-from fetusmap.train.cases import case_pool, simulated_cases
+from fetusmap.train.cases import case_pool, held_out_pool
 from fetusmap.train.config import TrainingConfig
 from fetusmap.train.run_folder import RunFolder
 from fetusmap.train.samples import SampleSource, stream_samples
@@ -67,6 +69,13 @@ def train(
     done, steps = run.restore(state) or (0, config.steps)
     training, held_out = _sources(config, cache, skeleton, stage)
     share = config.batch // fabric.world_size
+    if share * fabric.world_size != config.batch:
+        raise BadInput(
+            "batch",
+            expected=f"a multiple of the {fabric.world_size} processes",
+            found=f"{config.batch}",
+            remedy=f"try --set batch={fabric.world_size}",
+        )
     samples = stream_samples(
         training,
         first=done * config.batch + fabric.global_rank,
@@ -91,7 +100,7 @@ def train(
                 model(batch.volumes.to(fabric.device)), batch.targets.to(fabric.device)
             )
             fabric.backward(loss)
-            norm = fabric.clip_gradients(model, optimizer, max_norm=config.clip)
+            norm = fabric.clip_gradients(model, optimizer, max_norm=config.clip or inf)
             optimizer.step()
             average.update(network)
 
@@ -108,7 +117,7 @@ def train(
             if fabric.is_global_zero:
                 run.log(metrics)
                 report(metrics)
-                if clock.is_time_to_save() or last:
+                if clock.is_time_to_save() or last or clock.has_just_planned:
                     run.save(state, step + 1, clock.steps)
     return average.network
 
@@ -118,10 +127,12 @@ class Clock:
 
     Attributes:
         steps: of the run; None until the first ones have told how many fit into its minutes.
+        has_just_planned: whether the last step told it, so that a run which is killed keeps to it.
     """
 
     def __init__(self, config: TrainingConfig, done: int, steps: int | None) -> None:
         self.steps = steps
+        self.has_just_planned = False
         self._config = config
         self._first = done
         self._started = self._saved = time.monotonic()
@@ -138,7 +149,8 @@ class Clock:
         """Times for the metrics of a step; plans the others when enough have been timed."""
         seconds = time.monotonic() - self._started
         done = step + 1 - self._first
-        if self.steps is None and done == TIMED_STEPS:
+        self.has_just_planned = self.steps is None and done == TIMED_STEPS
+        if self.has_just_planned:
             self.steps = max(step + 1, int(60 * self._config.minutes * done / seconds))
         return {
             "seconds": round(seconds, 3),
@@ -162,13 +174,20 @@ def _sources(
     """Samples to train on, and held-out ones of other cases."""
     pool = case_pool(config, cache, skeleton)
     training = SampleSource(
-        pool.make, pool.folder, pool.count, skeleton, stage.draw_grid, config.seed
+        pool.make,
+        pool.folder,
+        pool.count,
+        skeleton,
+        stage.draw_grid,
+        config.seed,
+        config.intensities,
     )
+    others = held_out_pool(config, cache, config.validation_seed, config.validation_cases)
     held_out = replace(
         training,
-        make_case=simulated_cases(config.validation_seed),
+        make_case=others.make,
         in_turn=True,
-        folder=cache / f"simulated-{config.validation_seed}",
-        cases=config.validation_cases,
+        folder=others.folder,
+        cases=others.count,
     )
     return training, held_out

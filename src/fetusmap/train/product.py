@@ -11,10 +11,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from lightning_fabric import Fabric
 from pydantic import JsonValue
 
 from fetusmap._version import __version__
 from fetusmap.anatomy import load_skeleton
+from fetusmap.dataset import load_dataset
 from fetusmap.detect import (
     Cascade,
     Detection,
@@ -25,11 +27,12 @@ from fetusmap.detect import (
     save_model,
 )
 from fetusmap.detect.cascade import turn_around
+from fetusmap.detect.model_file import LIMITS
 from fetusmap.evaluate import auc_percent
 from fetusmap.simulate import draw_poses
 from fetusmap.train.calibration import Trial, fit_calibration, try_cases, without_fetus
-from fetusmap.train.cases import TrainingCase, cached, case_pool, simulated_cases
-from fetusmap.train.config import TrainingConfig
+from fetusmap.train.cases import TrainingCase, cached, case_pool, held_out_pool
+from fetusmap.train.config import CALIBRATION_SEED, TrainingConfig
 from fetusmap.train.loop import train
 from fetusmap.train.run_folder import RunFolder
 from fetusmap.train.stages import stage_of
@@ -37,7 +40,6 @@ from fetusmap.volume import Volume
 
 LIBRARY_POSES = 2000
 LIBRARY_SEED = 5
-HELD_OUT_SEED = 3
 HELD_OUT_CASES = 160
 EMPTY_CASES = 64
 MODEL_FOLDER = "model"
@@ -61,7 +63,13 @@ class ProductConfig:
 
 
 def train_product(
-    config: ProductConfig, folder: Path, cache: Path, *, workers: int, report: Report
+    config: ProductConfig,
+    folder: Path,
+    cache: Path,
+    *,
+    workers: int,
+    report: Report,
+    device: str = "cpu",
 ) -> ModelCard:
     """Train both networks, learn how far to trust them, and write the model folder.
 
@@ -73,12 +81,13 @@ def train_product(
         cache: keeps the simulated cases.
         workers: processes that make samples.
         report: called with the network's name and the metrics of every step.
+        device: "cpu" or "cuda".
     """
     skeleton = load_skeleton()
     for one in (config.coarse, config.canonical):
         case_pool(one, cache, skeleton)  # before a run folder says what it is trained on
     coarse, canonical = (
-        _train_detector(one, folder, cache, workers, report)
+        _train_detector(one, folder, cache, workers, report, device)
         for one in (config.coarse, config.canonical)
     )
     cascade = Cascade(skeleton, coarse, canonical, draw_poses(LIBRARY_POSES, seed=LIBRARY_SEED))
@@ -89,11 +98,20 @@ def train_product(
         return cascade.refine_frame(volume, turn_around(found.frame))
 
     configs = (config.coarse, config.canonical)
-    return _write_model(cascade, configs, folder, cache, name=config.name, mistake=turned)
+    return _write_model(
+        cascade, configs, folder, cache, name=config.name, device=device, mistake=turned
+    )
 
 
 def train_single_pass(
-    config: TrainingConfig, folder: Path, cache: Path, *, name: str, workers: int, report: Report
+    config: TrainingConfig,
+    folder: Path,
+    cache: Path,
+    *,
+    name: str,
+    workers: int,
+    report: Report,
+    device: str = "cpu",
 ) -> ModelCard:
     """Train the paper's network, learn how far to trust it, and write the model folder.
 
@@ -104,19 +122,28 @@ def train_single_pass(
         name: of the model.
         workers: processes that make samples.
         report: called with "land" and the metrics of every step.
+        device: "cpu" or "cuda".
     """
     skeleton = load_skeleton()
     case_pool(config, cache, skeleton)
-    plain = _train_detector(config, folder, cache, workers, report)
+    plain = _train_detector(config, folder, cache, workers, report, device)
     library = draw_poses(LIBRARY_POSES, seed=LIBRARY_SEED)
-    return _write_model(SinglePass(skeleton, plain, library), (config,), folder, cache, name=name)
+    pipeline = SinglePass(skeleton, plain, library)
+    return _write_model(pipeline, (config,), folder, cache, name=name, device=device)
 
 
 def _train_detector(
-    config: TrainingConfig, folder: Path, cache: Path, workers: int, report: Report
+    config: TrainingConfig, folder: Path, cache: Path, workers: int, report: Report, device: str
 ) -> Detector:
     run = RunFolder(folder / config.stage, config)
-    network = train(config, run, cache, workers=workers, report=partial(report, config.stage))
+    network = train(
+        config,
+        run,
+        cache,
+        fabric=Fabric(accelerator=device, devices=1, precision=config.precision),
+        workers=workers,
+        report=partial(report, config.stage),
+    )
     stage = stage_of(config, load_skeleton())
     return Detector(network, stage.look, stage.channels)
 
@@ -128,20 +155,26 @@ def _write_model(
     cache: Path,
     *,
     name: str,
+    device: str,
     mistake: Callable[[Volume, Detection], Detection] | None = None,
 ) -> ModelCard:
     """Try the networks on held-out cases, with and without a fetus, and write what they are."""
-    cases = list(_held_out(cache))
+    cases = list(_held_out(configs[0], cache))
     trials = list(try_cases(pipeline, cases, mistake))
-    rng = np.random.default_rng(HELD_OUT_SEED)
+    true = [trial for trial in trials if trial.weight == 1.0]
+    rng = np.random.default_rng(CALIBRATION_SEED)
     empty = list(try_cases(pipeline, (without_fetus(case, rng) for case in cases[:EMPTY_CASES])))
     return save_model(
         pipeline,
         fit_calibration(trials, empty),
         folder / MODEL_FOLDER,
         name=name,
-        made_by=_made_by(configs),
-        metrics=summarize([t for t in trials if t.weight == 1.0], pipeline.skeleton.landmarks),
+        made_by=_made_by(configs, folder, device),
+        metrics={
+            **summarize(true, pipeline.skeleton.landmarks),
+            "without_a_body": len(cases) - len(true),
+        },
+        limits=_limits(configs[0]),
     )
 
 
@@ -171,24 +204,53 @@ def summarize(trials: list[Trial], landmarks: tuple[str, ...]) -> dict[str, Json
     }
 
 
-def _held_out(cache: Path) -> Iterator[TrainingCase]:
-    make = simulated_cases(HELD_OUT_SEED)
-    for number in range(HELD_OUT_CASES):
-        yield cached(make, cache / f"simulated-{HELD_OUT_SEED}", number)
+def _held_out(config: TrainingConfig, cache: Path) -> Iterator[TrainingCase]:
+    pool = held_out_pool(config, cache, CALIBRATION_SEED, HELD_OUT_CASES)
+    for number in range(pool.count):
+        yield cached(pool.make, pool.folder, number)
 
 
-def _made_by(configs: tuple[TrainingConfig, ...]) -> dict[str, JsonValue]:
-    accelerator = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
+def _made_by(
+    configs: tuple[TrainingConfig, ...], folder: Path, device: str
+) -> dict[str, JsonValue]:
     return {
+        "command": "fetusmap train",
         "fetusmap": __version__,
         "torch": torch.__version__.split("+")[0],
         "processor": platform.machine(),
-        "accelerator": accelerator,
-        "training_data": "simulated volumes only",
-        **{config.stage: config.model_dump(mode="json") for config in configs},
+        "device": torch.cuda.get_device_name() if device == "cuda" else device,
+        "training_data": _data_of(configs[0]),
+        **{config.stage: _recipe(config, folder) for config in configs},
         "library_seed": LIBRARY_SEED,
-        "held_out_seed": HELD_OUT_SEED,
+        "calibration_seed": CALIBRATION_SEED,
     }
+
+
+def _recipe(config: TrainingConfig, folder: Path) -> JsonValue:
+    """The fields that had a say, with the steps that were done."""
+    unused = set() if config.stage == "land" else {"spacing_mm", "checkpointing"}
+    unused |= {"cases", "case_seed"} if config.dataset else {"split", "validation_split"}
+    plain = config.model_dump(mode="json", exclude=unused)
+    return {**plain, "steps": RunFolder(folder / config.stage, config).steps_done()}
+
+
+def _data_of(config: TrainingConfig) -> str:
+    if config.dataset is None:
+        return "simulated volumes only"
+    return f"the dataset {load_dataset(config.dataset).name}"
+
+
+def _limits(config: TrainingConfig) -> tuple[str, ...]:
+    """What the model is not for."""
+    if config.dataset is None:
+        return LIMITS
+    held_out = load_dataset(config.dataset).splits.get(config.validation_split)
+    measured = f"its split {config.validation_split}" if held_out else "simulated volumes"
+    return (
+        f"Trained on {_data_of(config)}; measured and calibrated on {measured}. How well it does "
+        "on others is not known.",
+        *LIMITS[1:],
+    )
 
 
 def _rounded(value: Any) -> float | None:

@@ -91,6 +91,12 @@ class RunFolder:
         write_text(self.metrics, "".join(f"{line}\n" for line in _until(done, lines)))
         return done, steps
 
+    def steps_done(self) -> int:
+        """Of the last checkpoint; 0 without one."""
+        if not self.checkpoint.exists():
+            return 0
+        return int(torch.load(self.checkpoint, map_location="cpu", weights_only=True)["step"])
+
     def log(self, metrics: dict[str, float]) -> None:
         """Append one line."""
         with self.metrics.open("a") as file:

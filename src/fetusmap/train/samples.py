@@ -30,6 +30,7 @@ class SampleSource:
         skeleton: names the landmarks.
         draw_grid: where to look.
         seed: of all draws.
+        intensities: change grey levels as well.
         in_turn: take the cases one after the other, each as often as any other.
     """
 
@@ -39,6 +40,7 @@ class SampleSource:
     skeleton: Skeleton
     draw_grid: DrawGrid
     seed: int
+    intensities: bool = True
     in_turn: bool = False
 
     def sample(self, number: int) -> Sample:
@@ -47,7 +49,7 @@ class SampleSource:
         for attempt in range(ATTEMPTS):
             which = number + attempt if self.in_turn else int(rng.integers(self.cases))
             case = cached(self.make_case, self.folder, which % self.cases)
-            drawn = draw_augmentation(rng, case, self.draw_grid)
+            drawn = draw_augmentation(rng, case, self.draw_grid, intensities=self.intensities)
             if drawn is not None:
                 return apply_augmentation(case, drawn, self.skeleton)
         raise BadInput(

@@ -88,7 +88,7 @@ def _land(config: TrainingConfig, skeleton: Skeleton) -> Stage:
         draw_grid=RightAngles(look),
         build=lambda: build_land(LandWidths(config.widths, len(channels)), config.checkpointing),
         loss=scaled_squared_error,
-        optimizer=lambda p: torch.optim.Adam(
+        optimizer=lambda p: torch.optim.AdamW(
             # One parameter at a time: torch's other way makes a copy of all of them.
             p,
             config.learning_rate,
