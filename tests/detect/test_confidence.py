@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from fetusmap.detect import Evidence, Logistic, fit_logistic
+from fetusmap.detect import Evidence, Logistic, fit_logistic, recalibrate
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -192,3 +192,16 @@ def test_whatever_is_better_has_the_larger_feature():
 def test_stray_landmarks_say_nothing_about_the_case():
     one, other = evidence([0.8] * 16, 0.1), evidence([0.8] * 16, 0.9)
     np.testing.assert_array_equal(one.case_features, other.case_features)
+
+
+def test_recalibrated_probabilities_are_how_often_it_comes_true_and_keep_their_order():
+    """Fitted where half is right, asked where the odds are three times as high."""
+    rng = np.random.default_rng(5)
+    slope, shift = 2.0, np.log(3)
+    first = rng.normal(0, 1, (20_000, 1))
+    model = fit_logistic(first, rng.random(20_000) < 1 / (1 + np.exp(-slope * first[:, 0])))
+    others = rng.normal(0, 1, (20_000, 1))
+    truth = 1 / (1 + np.exp(-(slope * others[:, 0] + shift)))
+    found = recalibrate(model, others, rng.random(20_000) < truth)
+    np.testing.assert_allclose(found.probability(others), truth, atol=0.03)
+    assert (np.diff(found.probability(np.linspace(-2, 2, 9)[:, None])) > 0).all()

@@ -240,7 +240,8 @@ def test_mistakes_on_purpose_count_as_little_as_they_weigh():
     wrong = replace(trial(alike, 9.0, right=False), weight=0.25)
     found = fit_calibration([trial(alike, 1.0), wrong] * 20, [trial(alike, np.nan)] * 20)
     landmarks, case = alike.landmark_features, alike.case_features
-    assert found.landmark.probability(landmarks) == pytest.approx([0.8] * 16, abs=0.01)
+    # How often landmarks are right, the others say alone: always, here.
+    assert found.landmark.probability(landmarks).min() > 0.99
     assert float(found.case.probability(case)) == pytest.approx(0.8, abs=0.01)
     assert float(found.sides.probability(case)) == pytest.approx(0.8, abs=0.01)
     assert float(found.fetus.probability(case)) == pytest.approx(0.5, abs=0.01)

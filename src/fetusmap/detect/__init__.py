@@ -2,7 +2,7 @@
 
 from fetusmap.detect.cascade import Cascade
 from fetusmap.detect.channels import Channels, channel_per_landmark, channel_per_pair
-from fetusmap.detect.confidence import Calibration, Evidence, Logistic, fit_logistic
+from fetusmap.detect.confidence import Calibration, Evidence, Logistic, fit_logistic, recalibrate
 from fetusmap.detect.detection import Detection, Pipeline, weigh
 from fetusmap.detect.detector import Detector, device_named, has_fast_bfloat16, one_thread
 from fetusmap.detect.frame import BodyFrame, CanonicalGrid, WholeGrid, frame_of
@@ -39,6 +39,7 @@ __all__ = [
     "name_sides",
     "one_thread",
     "prepare",
+    "recalibrate",
     "sample",
     "save_model",
     "standardize",

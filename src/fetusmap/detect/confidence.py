@@ -142,6 +142,24 @@ def fit_logistic(
     )
 
 
+def recalibrate(logistic: Logistic, features: FloatArray, outcomes: BoolArray) -> Logistic:
+    """The same order of probabilities, stretched and shifted to fit other cases (Platt 1999).
+
+    Args:
+        logistic: whose features and weights are kept, up to one factor of 0 or more.
+        features: (M, F).
+        outcomes: (M,) whether it came true.
+    """
+    weights = np.array(logistic.weights)
+    exponents = logistic.intercept + features @ weights
+    stretch = fit_logistic(exponents[:, None], outcomes)
+    (factor,) = stretch.weights
+    return Logistic(
+        intercept=stretch.intercept + factor * logistic.intercept,
+        weights=tuple(float(w) for w in factor * weights),
+    )
+
+
 def _logit(masses: FloatArray) -> FloatArray:
     clipped = np.clip(masses, 1e-3, 1 - 1e-3)
     return np.asarray(np.log(clipped / (1 - clipped)))

@@ -9,7 +9,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from fetusmap.anatomy import PoseLibrary
-from fetusmap.detect import Calibration, Detection, Evidence, Pipeline, fit_logistic, weigh
+from fetusmap.detect import (
+    Calibration,
+    Detection,
+    Evidence,
+    Pipeline,
+    fit_logistic,
+    recalibrate,
+    weigh,
+)
 from fetusmap.detect.confidence import FEATURES, NEAR_MM
 from fetusmap.errors import BadInput, DegenerateAlignment
 from fetusmap.evaluate import landmark_errors_mm, sides_are_right
@@ -90,6 +98,9 @@ def without_fetus(case: TrainingCase, rng: np.random.Generator) -> TrainingCase:
 def fit_calibration(trials: list[Trial], empty: list[Trial]) -> Calibration:
     """Fit all probabilities.
 
+    Deliberate mistakes teach what a wrong detection looks like. How often landmarks are right is
+    then taken from the others alone.
+
     Args:
         trials: of cases with a fetus.
         empty: of cases without.
@@ -114,12 +125,11 @@ def fit_calibration(trials: list[Trial], empty: list[Trial]) -> Calibration:
     weights = np.array([trial.weight for trial in trials])
     true = weights == 1.0
     there = np.arange(true.sum() + len(empty)) < true.sum()
+    each = np.repeat(weights, len(errors) // len(trials))
+    landmark = fit_logistic(landmarks[seen], errors[seen] < NEAR_MM, each[seen])
+    honest = seen & (each == 1.0)
     return Calibration(
-        landmark=fit_logistic(
-            landmarks[seen],
-            errors[seen] < NEAR_MM,
-            np.repeat(weights, len(errors) // len(trials))[seen],
-        ),
+        landmark=recalibrate(landmark, landmarks[honest], errors[honest] < NEAR_MM),
         case=fit_logistic(features, near & right, weights),
         fetus=fit_logistic(np.concatenate([features[true], nothing]), there),
         sides=fit_logistic(features, right, weights),

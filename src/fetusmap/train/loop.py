@@ -56,8 +56,7 @@ def train(
     Returns:
         The network with averaged weights.
     """
-    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it greets on each start
-    fabric = fabric or Fabric(accelerator="cpu", devices=1, precision=config.precision)
+    fabric = fabric or fabric_for(config)
     skeleton = load_skeleton()
     stage = stage_of(config, skeleton)
     fabric.seed_everything(config.seed, verbose=False)
@@ -120,6 +119,12 @@ def train(
                 if clock.is_time_to_save() or last or clock.has_just_planned:
                     run.save(state, step + 1, clock.steps)
     return average.network
+
+
+def fabric_for(config: TrainingConfig, device: str = "cpu") -> Fabric:
+    """One process on one device, "cpu" or "cuda", in the configured precision."""
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it greets on each start
+    return Fabric(accelerator=device, devices=1, precision=config.precision)
 
 
 class Clock:

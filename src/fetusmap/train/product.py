@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from pydantic import JsonValue
 
 from fetusmap._version import __version__
@@ -33,7 +32,7 @@ from fetusmap.simulate import draw_poses
 from fetusmap.train.calibration import Trial, fit_calibration, try_cases, without_fetus
 from fetusmap.train.cases import TrainingCase, cached, case_pool, held_out_pool
 from fetusmap.train.config import CALIBRATION_SEED, TrainingConfig
-from fetusmap.train.loop import train
+from fetusmap.train.loop import fabric_for, train
 from fetusmap.train.run_folder import RunFolder
 from fetusmap.train.stages import stage_of
 from fetusmap.volume import Volume
@@ -140,7 +139,7 @@ def _train_detector(
         config,
         run,
         cache,
-        fabric=Fabric(accelerator=device, devices=1, precision=config.precision),
+        fabric=fabric_for(config, device),
         workers=workers,
         report=partial(report, config.stage),
     )
