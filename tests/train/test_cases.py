@@ -11,7 +11,15 @@ import fetusmap as fm
 from fetusmap.anatomy import plain_from_skeleton, skeleton_from_plain
 from fetusmap.errors import BadInput
 from fetusmap.train import TrainingConfig
-from fetusmap.train.cases import TrainingCase, cached, case_pool, dataset_cases, simulated_cases
+from fetusmap.train.cases import (
+    TrainingCase,
+    cached,
+    case_pool,
+    dataset_cases,
+    held_out_pool,
+    simulated_cases,
+    simulated_pool,
+)
 
 
 def same(one, other):
@@ -200,6 +208,26 @@ def test_a_dataset_without_splits_gives_all_that_are_annotated(write_dataset, tm
     for number in range(4):
         expected = fm.reference_pose(41.0 + number).positions_mm
         assert np.allclose(pool.make(number).positions_mm, expected, atol=1e-3)
+
+
+def test_the_split_for_validation_is_held_out(write_dataset, tmp_path):
+    """And whatever split a dataset has instead, it is not trained on unasked."""
+    folder = write_dataset(splits={**SPLITS, "val": ("case-1",)})
+    config = TrainingConfig(stage="coarse", dataset=str(folder))
+    pool = held_out_pool(config, tmp_path, seed=9, count=7)
+    assert pool.count == 1
+    (case,) = (case for case in fm.load_dataset(folder).cases if case.name == "case-1")
+    assert same(pool.make(0), TrainingCase.from_volume(case.load_volume(), case.load_pose()))
+    assert pool.folder != case_pool(config, tmp_path).folder
+    other = TrainingConfig(stage="coarse", dataset=str(folder), validation_split="test")
+    assert held_out_pool(other, tmp_path, seed=9, count=7).folder != pool.folder
+
+
+@pytest.mark.parametrize("splits", [None, SPLITS, {"train": ("case-1",), "val": ("case-0",)}])
+def test_where_a_dataset_holds_nothing_out_simulated_cases_are(write_dataset, tmp_path, splits):
+    config = TrainingConfig(stage="coarse", dataset=str(write_dataset(splits=splits)))
+    pool = held_out_pool(config, tmp_path, seed=9, count=7)
+    assert (pool.folder, pool.count) == (simulated_pool(9, 7, tmp_path).folder, 7)
 
 
 def test_a_changed_dataset_is_not_served_from_the_old_ones_folder(write_dataset, tmp_path):

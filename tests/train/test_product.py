@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+import fetusmap as fm
 from fetusmap.anatomy import load_skeleton
 from fetusmap.detect import SinglePass, load_model
 from fetusmap.detect.cascade import turn_around
@@ -12,7 +13,7 @@ from fetusmap.errors import BadInput
 from fetusmap.estimate import PoseEstimator
 from fetusmap.train import PAPER, ProductConfig, train_product, train_single_pass
 from fetusmap.train.calibration import Trial, try_cases
-from fetusmap.train.product import summarize
+from fetusmap.train.product import _limits, summarize
 from fetusmap.volume import Volume
 
 HELD_OUT = 3
@@ -229,3 +230,22 @@ def test_metrics_are_plain_numbers():
     assert all(
         isinstance(found[name], (int, float)) for name in ("cases", "mean_mm", "wrong_sides")
     )
+
+
+def test_a_card_says_on_what_a_model_was_trained_and_measured(make_config, tmp_path):
+    """A dataset's split for validation is measured on; without one, simulated volumes are."""
+    grid = fm.Grid.from_spacing((16, 17, 18), 4.0)
+    for name, splits in (("plain", {}), ("held", {"train": ("a",), "val": ("b",)})):
+        with fm.DatasetWriter(tmp_path / name, name=name, licence="CC0-1.0") as writer:
+            for case in ("a", "b"):
+                volume = fm.Volume(np.ones(grid.shape, np.uint8), grid, name=case)
+                writer.add(volume, fm.reference_pose(40.0))
+            writer.splits = splits
+    said = [
+        _limits(make_config(dataset=str(tmp_path / name)))[0].partition(". ")[0]
+        for name in ("plain", "held")
+    ]
+    trained = "Trained on the dataset {}; measured and calibrated on {}"
+    assert said[0] == trained.format("plain", "simulated volumes")
+    assert said[1] == trained.format("held", "its split val")
+    assert _limits(make_config()) == LIMITS

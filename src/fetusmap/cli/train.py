@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from enum import StrEnum
-from math import inf, prod
+from math import inf
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,34 +12,26 @@ import typer
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
 from fetusmap.cli.console import err, out
-from fetusmap.dataset import load_dataset
 from fetusmap.detect import ModelCard, device_named
-from fetusmap.detect.preparation import WORKING_SPACING_MM
 from fetusmap.documents import parse_document
 from fetusmap.errors import BadInput
-from fetusmap.network import LandWidths, parameter_bytes, plan
 from fetusmap.train import (
     PAPER,
     ProductConfig,
     Report,
     TensorBoard,
     TrainingConfig,
+    fit_into_memory,
     train_product,
     train_single_pass,
 )
-from fetusmap.train.cases import annotated_cases
-from fetusmap.types import Shape3
 
 COARSE_PART = 0.4
 """Of the minutes; the first pass has the easier task."""
 
 DEFAULT_STEPS = {"coarse": 6000, "canonical": 7500, "land": PAPER["steps"]}
 
-LARGEST_SIMULATED: Shape3 = (126, 118, 149)
-"""Longest axes of 800 simulated volumes at the working spacing of 1 mm."""
-
 PLANNED = ("spacing_mm", "checkpointing")
-COARSEST_MM = 9.9
 
 SETTABLE = [name for name in TrainingConfig.model_fields if name not in ("stage", "dataset")]
 
@@ -119,28 +111,9 @@ def train(
             found=f"--profile {profile}, which takes about 1.5 GB",
             remedy="leave --memory out",
         )
-    _check_settings(settings or [], STAGES[profile])
-    if minutes is not None and any(_name_of(text) == "steps" for text in settings or []):
-        raise BadInput(
-            "--minutes",
-            expected="either minutes or steps",
-            found="both",
-            remedy="leave one of the two out",
-        )
-    plain = {stage: _plain(stage, dataset, minutes, settings or []) for stage in STAGES[profile]}
+    configs = _configs(STAGES[profile], dataset, minutes, settings or [])
     if memory is not None:
-        plain["land"] |= _planned(memory, plain["land"], dataset, settings or [])
-    configs = {
-        stage: parse_document(TrainingConfig, fields, "--set") for stage, fields in plain.items()
-    }
-    for config in configs.values():
-        if config.dataset is None and config.case_seed == config.validation_seed:
-            raise BadInput(
-                "--set",
-                expected="a case_seed other than the validation_seed, whose cases are held out",
-                found=f"{config.case_seed} for both",
-                remedy="choose another",
-            )
+        configs["land"] = _fitting(configs["land"], memory, settings or [])
     where = device_named(device).type
     board = TensorBoard(output) if tensorboard else None
     with (
@@ -197,48 +170,58 @@ def _train(
     return train_product(config, output, cache, workers=workers, report=report, device=device)
 
 
-def _planned(
-    memory: str, plain: dict[str, Any], dataset: Path | None, settings: list[str]
-) -> dict[str, Any]:
-    """How to checkpoint and at which spacing, so that a step fits; says so.
+def _configs(
+    stages: tuple[str, ...], dataset: Path | None, minutes: float | None, settings: list[str]
+) -> dict[str, TrainingConfig]:
+    """The configuration of each network.
+
+    Raises:
+        BadInput: a setting that is wrong, or that another one overrides.
+    """
+    _check_settings(settings, stages)
+    if minutes is not None and any(_name_of(text) == "steps" for text in settings):
+        raise BadInput(
+            "--minutes",
+            expected="either minutes or steps",
+            found="both",
+            remedy="leave one of the two out",
+        )
+    configs = {
+        stage: parse_document(TrainingConfig, _plain(stage, dataset, minutes, settings), "--set")
+        for stage in stages
+    }
+    for config in configs.values():
+        if config.dataset is None and config.case_seed == config.validation_seed:
+            raise BadInput(
+                "--set",
+                expected="a case_seed other than the validation_seed, whose cases are held out",
+                found=f"{config.case_seed} for both",
+                remedy="choose another",
+            )
+    return configs
+
+
+def _fitting(config: TrainingConfig, memory: str, settings: list[str]) -> TrainingConfig:
+    """The configuration whose step fits; says what that means.
 
     Raises:
         BadInput: settings that the plan would have to override, or nothing fits.
     """
-    config = parse_document(TrainingConfig, plain, "--set")
     given = [text for text in settings if _name_of(text) in PLANNED]
-    if given or config.batch > 1:
+    if given:
         raise BadInput(
             "--memory",
-            expected="one volume at a time, its spacing and checkpointing left to the plan",
-            found=given[0] if given else f"batch={config.batch}",
+            expected="spacing_mm and checkpointing left to the plan",
+            found=given[0],
             remedy="leave one of the two out",
         )
-    widths = LandWidths(config.widths)
-    largest = LARGEST_SIMULATED if dataset is None else _largest_shape(config)
-    average = parameter_bytes(widths)  # the loop keeps an average of the weights
-    found = plan(memory, largest, widths, reserved_bytes=average)
-    spacing_mm = round(WORKING_SPACING_MM / found.scale, 4)
-    if spacing_mm > COARSEST_MM:
-        raise BadInput(
-            "--memory",
-            expected=f"enough for voxels of {COARSEST_MM} mm or finer",
-            found=f"{memory}, enough for {spacing_mm} mm",
-            remedy="allow more, or narrower --set widths",
-        )
+    fitting, found = fit_into_memory(config, memory)
     out.print(
-        f"{memory}: checkpointing {found.policy}, voxels of {spacing_mm} mm, "
+        f"{memory}: checkpointing {found.policy}, voxels of {fitting.spacing_mm} mm, "
         f"peak {found.predicted_peak_bytes / 1e9:.1f} GB for the largest volume "
         f"({' x '.join(map(str, found.shape))})"
     )
-    return {"checkpointing": found.policy, "spacing_mm": spacing_mm}
-
-
-def _largest_shape(config: TrainingConfig) -> Shape3:
-    """Of the volumes of a dataset, at the working spacing."""
-    listed = annotated_cases(load_dataset(config.dataset or ""), config.split)
-    shapes = [case.load_grid().respace(WORKING_SPACING_MM).shape for case in listed]
-    return max(shapes, key=prod)
+    return fitting
 
 
 def _line(name: str, metrics: dict[str, float]) -> str:
