@@ -30,11 +30,12 @@ def main() -> None:
         for number, error, score in row["worst_cases"][:PER_COHORT]:
             made = simulate_case(COHORTS[name], SEED, number)
             found = estimator(made.volume).pose
-            reasons = "; ".join(str(r) for r in found.quality["reasons"]) or "no remarks"
+            remarks = [str(reason) for reason in found.quality["reasons"]] or ["no remarks"]
+            remark = remarks[0].partition(":")[0] + " ..." * (len(remarks) > 1)
             pictures += [preview_picture(made.volume, p, size=240) for p in (made.pose, found)]
             titles += [
                 f"{name} {number}: truth",
-                f"predicted: mean error {error:.1f} mm, quality {score:.2f}, {reasons}",
+                f"predicted: mean error {error:.1f} mm, quality {score:.2f}, {remark}",
             ]
     sheet = draw_contact_sheet(
         pictures, titles, columns=2, heading="The worst cases of each cohort",
