@@ -45,12 +45,12 @@ OUT_OF_MEMORY = (
 )  # fmt: skip
 """What torch, oneDNN and CUDA say, who do not raise MemoryError."""
 
-NO_FETUS_BELOW = 0.1
+WORTHLESS = 0.05
 LIKELY_FETUS = 0.5
 CLOSE_MARGIN = 0.02
 CERTAIN_SIDES = 0.9
 DOUBTFUL = 0.5
-"""Below these probabilities a reason is given."""
+"""Below these a reason is given; WORTHLESS is of the quality, CLOSE_MARGIN in trunk lengths."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -213,7 +213,7 @@ def _reasons(
     fetus: float, sides: float, score: float, margin: float, doubts: list[str]
 ) -> list[JsonValue]:
     """Why to doubt a case, in words; none for a good one."""
-    if fetus < NO_FETUS_BELOW:
+    if fetus < LIKELY_FETUS and fetus * score < WORTHLESS:
         return [NO_FETUS]
     reasons: list[JsonValue] = [*doubts]
     if fetus < LIKELY_FETUS:
