@@ -100,6 +100,22 @@ def train(
     Repeat the command to go on with a run that was broken off: its losses are the same as if it
     had not been.
     """
+    _check_options(profile, minutes, memory)
+    configs = _configs(STAGES[profile], dataset, minutes, settings or [])
+    if memory is not None:
+        configs["land"] = _fitting(configs["land"], memory, settings or [])
+    where = device_named(device).type
+    board = TensorBoard(output) if tensorboard else None
+    card = _train_visibly(configs, output, cache or output / "cases", workers, where, board)
+    out.print(
+        f"{output / 'model'}: mean error {card.metrics['mean_mm']} mm over "
+        f"{card.metrics['cases']} held-out cases; use it with --model {output / 'model'}"
+    )
+    return 0
+
+
+def _check_options(profile: Profile, minutes: float | None, memory: str | None) -> None:
+    """Refuse what cannot be meant."""
     if minutes is not None and not 0 < minutes < inf:
         raise BadInput(
             "--minutes", expected="more than 0", found=f"{minutes}", remedy="try --minutes 60"
@@ -111,11 +127,17 @@ def train(
             found=f"--profile {profile}, which takes about 1.5 GB",
             remedy="leave --memory out",
         )
-    configs = _configs(STAGES[profile], dataset, minutes, settings or [])
-    if memory is not None:
-        configs["land"] = _fitting(configs["land"], memory, settings or [])
-    where = device_named(device).type
-    board = TensorBoard(output) if tensorboard else None
+
+
+def _train_visibly(
+    configs: dict[str, TrainingConfig],
+    output: Path,
+    cache: Path,
+    workers: int,
+    device: str,
+    board: TensorBoard | None,
+) -> ModelCard:
+    """Train with a line that moves, and one that stays for each validation."""
     with (
         Progress(
             TextColumn("{task.description}"),
@@ -139,12 +161,7 @@ def train(
                     f"median error {metrics['validation_median_mm']:.2f} mm"
                 )
 
-        card = _train(configs, output, cache or output / "cases", workers, report, where)
-    out.print(
-        f"{output / 'model'}: mean error {card.metrics['mean_mm']} mm over "
-        f"{card.metrics['cases']} held-out cases; use it with --model {output / 'model'}"
-    )
-    return 0
+        return _train(configs, output, cache, workers, report, device)
 
 
 def _train(

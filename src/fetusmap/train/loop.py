@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from itertools import count, islice
@@ -17,6 +17,7 @@ from lightning_fabric import Fabric
 from fetusmap.anatomy import Skeleton, load_skeleton
 from fetusmap.errors import BadInput
 from fetusmap.network import HeatmapNetwork
+from fetusmap.train.augment import Sample
 from fetusmap.train.average import WeightAverage
 from fetusmap.train.batches import batch_of
 from fetusmap.train.cases import case_pool, held_out_pool
@@ -67,20 +68,7 @@ def train(
     state = {"network": network, "optimizer": optimizer, "average": average}
     done, steps = run.restore(state) or (0, config.steps)
     training, held_out = _sources(config, cache, skeleton, stage)
-    share = config.batch // fabric.world_size
-    if share * fabric.world_size != config.batch:
-        raise BadInput(
-            "batch",
-            expected=f"a multiple of the {fabric.world_size} processes",
-            found=f"{config.batch}",
-            remedy=f"try --set batch={fabric.world_size}",
-        )
-    samples = stream_samples(
-        training,
-        first=done * config.batch + fabric.global_rank,
-        step=fabric.world_size,
-        workers=workers,
-    )
+    samples = _samples_of_this_process(config, training, fabric, done, workers)
     clock = Clock(config, done, steps)
     with closing(samples):
         for step in count(done):
@@ -91,7 +79,7 @@ def train(
                 group["lr"] = config.learning_rate * rate
 
             with clock.waiting():
-                drawn = list(islice(samples, share))
+                drawn = list(islice(samples, config.batch // fabric.world_size))
             batch = batch_of(drawn, stage.channels, config.sigma_voxels, network.stride)
             optimizer.zero_grad()
             # The output has no name: it need not live as long as the step.
@@ -119,6 +107,26 @@ def train(
                 if clock.is_time_to_save() or last or clock.has_just_planned:
                     run.save(state, step + 1, clock.steps)
     return average.network
+
+
+def _samples_of_this_process(
+    config: TrainingConfig, training: SampleSource, fabric: Fabric, done: int, workers: int
+) -> Generator[Sample]:
+    """Every n-th of the samples after those of the steps that are done, of n processes."""
+    share = config.batch // fabric.world_size
+    if share * fabric.world_size != config.batch:
+        raise BadInput(
+            "batch",
+            expected=f"a multiple of the {fabric.world_size} processes",
+            found=f"{config.batch}",
+            remedy=f"try --set batch={fabric.world_size}",
+        )
+    return stream_samples(
+        training,
+        first=done * config.batch + fabric.global_rank,
+        step=fabric.world_size,
+        workers=workers,
+    )
 
 
 def fabric_for(config: TrainingConfig, device: str = "cpu") -> Fabric:
