@@ -14,7 +14,7 @@ from scipy import ndimage
 from scipy.spatial.transform import Rotation
 from torch import nn
 
-from fetusmap.anatomy import PoseLibrary, load_skeleton, reference_pose
+from fetusmap.anatomy import PoseLibrary, Skeleton, load_skeleton, reference_pose
 from fetusmap.detect import (
     Calibration,
     CanonicalGrid,
@@ -32,6 +32,7 @@ from fetusmap.detect import (
 from fetusmap.errors import BadInput
 from fetusmap.estimate import PoseEstimator, Prediction, _reasons, input_sha256
 from fetusmap.geometry import Grid
+from fetusmap.heatmap import find_peaks
 from fetusmap.network import (
     HeatmapNetwork,
     LandWidths,
@@ -83,7 +84,8 @@ class BallReader(HeatmapNetwork):
     levels = (8, 8, 8, 8)
     stride = 2
     multiple = 16
-    heatmaps = UNet.heatmaps
+    maps = UNet.maps
+    height = UNet.height
 
     def __init__(
         self,
@@ -368,8 +370,8 @@ def test_a_volume_without_room_for_a_fetus_is_refused_in_one_line(shape):
 
 
 def test_a_refinement_that_does_not_exist_is_refused(painted):
-    with pytest.raises(BadInput, match="refine: expected none, found 'fast'"):
-        estimator()(painted, refine="fast")
+    with pytest.raises(BadInput, match="refine: expected none, paper, fast, found 'slow'"):
+        estimator()(painted, refine="slow")
 
 
 def test_a_pose_says_where_it_comes_from(painted):
@@ -456,8 +458,8 @@ def test_a_landmark_that_a_single_pass_does_not_see_is_absent():
     head = SKELETON.index("head")
 
     class Headless(BallReader):
-        def heatmaps(self, output: torch.Tensor) -> torch.Tensor:
-            maps = UNet.heatmaps(self, output)
+        def maps(self, output: torch.Tensor) -> torch.Tensor:
+            maps = UNet.maps(self, output)
             maps[head] = 0
             return maps
 
@@ -657,3 +659,83 @@ def test_a_folder_without_a_model_is_refused(tmp_path):
 )
 def test_no_fetus_is_said_plainly_where_the_pose_is_worthless(fetus, score, reasons):
     assert _reasons(fetus, 0.99, score, 0.1, []) == reasons
+
+
+# Refinement
+
+
+@pytest.mark.parametrize("refine", ["fast", "paper"])
+def test_a_refined_pose_says_how_it_was_refined(painted, prediction, refine):
+    one = estimator()
+    found = one(painted, refine=refine)
+    provenance = found.pose.provenance
+    assert provenance["refine"] == refine
+    assert provenance["library_sha256"] == one.library_sha256
+    assert provenance["changes"] == list(found.refinement.changes)
+    assert provenance["kept"] == found.refinement.kept
+    assert json.loads(json.dumps(dict(provenance))) == dict(provenance)
+    assert len(one.library) == 20_000
+    np.testing.assert_array_equal(found.pose.positions_mm, found.detections[0].positions_mm)
+    np.testing.assert_allclose(
+        found.refinement.before.positions_mm, prediction.pose.positions_mm, atol=1e-6
+    )
+    assert_found(found.pose.positions_mm)
+
+
+def test_without_refinement_nothing_is_said_of_it(prediction):
+    assert prediction.refinement is None
+    assert not {"library_sha256", "changes", "kept"} & set(prediction.pose.provenance)
+
+
+def test_where_there_is_no_body_nothing_is_refined(painted):
+    def blind(volume: torch.Tensor) -> None:
+        volume.zero_()
+
+    found = estimator(coarse=BallReader(10, blind))(painted, refine="fast")
+    assert_nothing(found.pose)
+    assert found.refinement is None
+
+
+def test_iterations_lie_in_the_volumes_world(painted):
+    found = estimator()(painted, refine="fast")
+    for turn in found.refinement.iterations:
+        assert off_mm(turn.positions_mm).max() < 5
+        assert np.nanmax(off_mm(turn.support.mean_mm)) < 40
+        peaks = find_peaks(turn.heatmaps).positions_mm[:, 0]
+        assert off_mm(peaks).max() < 1
+
+
+def test_a_library_that_is_given_is_the_one_that_is_used(painted):
+    plain = estimator()
+    own = plain.pipeline.library
+    given = PoseEstimator(plain.pipeline, plain.card, "0123", own)
+    assert given.library is own
+    provenance = given(painted, refine="fast").pose.provenance
+    expected = hashlib.sha256(own.positions_mm.tobytes()).hexdigest()
+    assert provenance["library_sha256"] == given.library_sha256 == expected
+    assert plain.library_sha256 != expected
+
+
+def test_a_library_of_another_skeleton_is_refused_in_one_line():
+    plain = estimator()
+    other = PoseLibrary(Skeleton("three", ("a", "b", "c"), (), ()), np.eye(3)[None])
+    with pytest.raises(BadInput) as error:
+        PoseEstimator(plain.pipeline, plain.card, "0123", other)
+    assert str(error.value).startswith("pose library: expected one of the model's skeleton")
+    assert "found one of three" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("which", ["folder", "land_folder"])
+@pytest.mark.parametrize("refine", ["fast", "paper"])
+def test_a_refined_pose_does_not_depend_on_what_was_estimated_before(request, which, refine):
+    place = request.getfixturevalue(which)
+    one = PoseEstimator.from_pretrained(place, library=draw_poses(40, seed=2))
+    arrays = np.random.default_rng(0).integers(0, 256, (2, 28, 26, 24), np.uint8)
+    volumes = [Volume(array, Grid.from_spacing(array.shape, 2.0)) for array in arrays]
+    forth = [one(volume, refine=refine).pose for volume in volumes]
+    back = [one(volume, refine=refine).pose for volume in volumes[::-1]][::-1]
+    for first, again in zip(forth, back, strict=True):
+        assert first.equals(again)
+        assert first.quality == again.quality
+        assert first.provenance["changes"] == again.provenance["changes"]

@@ -6,9 +6,21 @@ import json
 import matplotlib.image
 import numpy as np
 import pytest
+import torch
 
+from fetusmap.anatomy import load_skeleton
+from fetusmap.detect import (
+    Calibration,
+    Detector,
+    Logistic,
+    SinglePass,
+    WholeGrid,
+    channel_per_landmark,
+    save_model,
+)
 from fetusmap.errors import BadInput
-from fetusmap.io import load_pose, save_volume
+from fetusmap.io import load_pose, save_library, save_volume
+from fetusmap.network import LandWidths, build_land
 from fetusmap.predictions import (
     PredictionSettings,
     VolumeFile,
@@ -16,7 +28,7 @@ from fetusmap.predictions import (
     predict_case,
     predict_cases,
 )
-from fetusmap.simulate import SimulationSettings, simulate_case
+from fetusmap.simulate import SimulationSettings, draw_poses, simulate_case
 
 FILES = {"pose.json", "pose.mrk.json", "lengths.csv", "preview.png", "done.json"}
 PLAIN = PredictionSettings(previews=False)
@@ -142,3 +154,71 @@ def test_done_json_says_what_was_predicted(scan, tmp_path):
     done = json.loads((tmp_path / "scan" / "done.json").read_text())
     assert done["refine"] == "none"
     assert len(done["file_sha256"]) == len(done["model_sha256"]) == 64
+
+
+# Refinement
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """A model of the paper's network, tiny and with fresh weights, and two libraries."""
+    torch.manual_seed(0)
+    skeleton = load_skeleton()
+    network = build_land(LandWidths((8, 8)), own_statistics=True).eval()
+    plain = Detector(network, WholeGrid(3.0), channel_per_landmark(skeleton))
+    place = tmp_path_factory.mktemp("small")
+    flat = Logistic(intercept=0.0, weights=(0.0,) * 4)
+    sure = Calibration(landmark=flat, case=flat, fetus=flat, sides=flat, cases=1, empty_cases=1)
+    pipeline = SinglePass(skeleton, plain, draw_poses(20, seed=1))
+    save_model(pipeline, sure, place / "model", name="small", made_by={}, metrics={})
+    for seed in (2, 3):
+        save_library(draw_poses(40, seed=seed), place / f"{seed}.safetensors")
+    return place
+
+
+def refined(small, **changed):
+    told = {"refine": "fast", "library": str(small / "2.safetensors"), **changed}
+    return PredictionSettings(model=str(small / "model"), previews=False, **told)
+
+
+def test_another_library_or_refinement_is_predicted_anew(scan, small, tmp_path):
+    out, file = tmp_path, VolumeFile("scan", scan)
+    assert predict_case(out, refined(small), file).seconds
+    assert predict_case(out, refined(small), file).seconds is None
+    assert predict_case(out, refined(small, library=str(small / "3.safetensors")), file).seconds
+    assert predict_case(out, refined(small, refine="paper"), file).seconds
+    assert predict_case(out, refined(small, refine="none"), file).seconds
+    # What no library had a say in is not done again for another one.
+    other = refined(small, refine="none", library=str(small / "3.safetensors"))
+    assert predict_case(out, other, file).seconds is None
+
+
+def test_changes_are_in_the_summary(scan, small, tmp_path):
+    (result,) = predict_cases([VolumeFile("scan", scan)], tmp_path, refined(small))
+    (row,) = rows_of(tmp_path / "summary.csv")
+    assert row["changes"] == "; ".join(result.pose.provenance["changes"])
+    done = json.loads((tmp_path / "scan" / "done.json").read_text())
+    assert done["library_sha256"] == result.pose.provenance["library_sha256"]
+    assert done["refine"] == "fast"
+
+
+def test_neither_processes_nor_order_change_what_is_refined(scan, made, small, tmp_path):
+    flipped = scan.parent / "flipped.nii.gz"
+    array = made.volume.array[::-1, :, ::-1].copy()
+    save_volume(type(made.volume)(array, made.volume.grid), flipped)
+    volumes = [VolumeFile("a", scan), VolumeFile("b", flipped)]
+    list(predict_cases(volumes, tmp_path / "one", refined(small)))
+    list(predict_cases(volumes[::-1], tmp_path / "back", refined(small)))
+    list(predict_cases(volumes, tmp_path / "two", refined(small), workers=2))
+    for case in ("a", "b"):
+        first, *others = [
+            (tmp_path / folder / case / "pose.json").read_bytes()
+            for folder in ("one", "back", "two")
+        ]
+        assert others == [first, first]
+
+
+def test_a_library_that_does_not_load_stops_everything(scan, small, tmp_path):
+    settings = refined(small, library=str(tmp_path / "nowhere.safetensors"))
+    with pytest.raises(BadInput, match=r"nowhere\.safetensors"):
+        list(predict_cases([VolumeFile("scan", scan)], tmp_path / "out", settings))

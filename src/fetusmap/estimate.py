@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import torch
 from pydantic import JsonValue
 
 from fetusmap._version import __version__
-from fetusmap.anatomy import Pose
+from fetusmap.anatomy import Pose, PoseLibrary, load_skeleton
 from fetusmap.detect import (
     DEFAULT_FOLDER,
     Detection,
@@ -26,10 +27,13 @@ from fetusmap.detect import (
     weigh,
 )
 from fetusmap.errors import BadInput
+from fetusmap.io import load_library
+from fetusmap.refine import Refinement, load_atlases, refine_fast, refine_paper
 from fetusmap.volume import Volume
 
-Refine = Literal["none"]
-MODELS = {"default": DEFAULT_FOLDER}
+Refine = Literal["none", "paper", "fast"]
+REFINE: tuple[Refine, ...] = get_args(Refine)
+MODELS = {name: DEFAULT_FOLDER.parent / name for name in ("default", "land")}
 
 NO_FETUS = "no fetus in view"
 COARSER = {1.0: "", 1.5: "whole volume at 2/3 of the resolution",
@@ -60,17 +64,38 @@ class Prediction:
     Attributes:
         pose: landmarks in the volume's world, LPS mm, with confidences, quality and provenance;
             all absent where no body frame was found.
-        detections: every body frame that was tried, best first.
+        detections: every body frame that was tried, best first; the first one is the refined one.
+        refinement: how the best one was refined; None without refinement or without a body.
     """
 
     pose: Pose
     detections: tuple[Detection, ...]
+    refinement: Refinement | None = None
 
 
 class PoseEstimator:
     """Estimates poses with one model. Make it with `from_pretrained`."""
 
-    def __init__(self, pipeline: Pipeline, card: ModelCard, model_sha256: str) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        card: ModelCard,
+        model_sha256: str,
+        library: PoseLibrary | None = None,
+    ) -> None:
+        """See `from_pretrained`.
+
+        Raises:
+            BadInput: a pose library of another skeleton.
+        """
+        if library is not None and library.skeleton != pipeline.skeleton:
+            raise BadInput(
+                "pose library",
+                expected=f"one of the model's skeleton, {pipeline.skeleton.name}",
+                found=f"one of {library.skeleton.name}",
+                remedy="give a library of the same skeleton, or none",
+            )
+        self._given_library = library
         self.pipeline = pipeline
         self.card = card
         self.model_sha256 = model_sha256
@@ -83,15 +108,21 @@ class PoseEstimator:
         return "bfloat16" if has_fast_bfloat16(self.device) else "float32"
 
     @classmethod
-    def from_pretrained(cls, model: str | Path = "default", device: str = "auto") -> PoseEstimator:
+    def from_pretrained(
+        cls,
+        model: str | Path = "default",
+        device: str = "auto",
+        library: PoseLibrary | str | Path | None = None,
+    ) -> PoseEstimator:
         """Load a model.
 
         Args:
-            model: "default", which ships in the package, or a model folder.
+            model: "default" or "land", the paper's network, which ship; or a model folder.
             device: "auto", "cpu" or "cuda".
+            library: atlases to refine with, or their file; None for those that ship.
 
         Raises:
-            BadInput: an unknown device, or a model that cannot be used.
+            BadInput: an unknown device, or a model or a pose library that cannot be used.
         """
         folder = MODELS.get(str(model), Path(model))
         pipeline, card = load_model(folder)
@@ -99,7 +130,25 @@ class PoseEstimator:
         for detector in pipeline.detectors.values():
             detector.network.to(where)
         text = card.model_dump_json(exclude_none=True)
-        return cls(pipeline, card, hashlib.sha256(text.encode()).hexdigest())
+        if library is not None and not isinstance(library, PoseLibrary):
+            library = load_library(library, pipeline.skeleton)
+        return cls(pipeline, card, hashlib.sha256(text.encode()).hexdigest(), library)
+
+    @cached_property
+    def library(self) -> PoseLibrary:
+        """The atlases to refine with: those that were given, those that ship, or the model's own.
+
+        The model's own where those that ship are of another skeleton.
+        """
+        if self._given_library is not None:
+            return self._given_library
+        skeleton = self.pipeline.skeleton
+        return load_atlases(skeleton) if skeleton == load_skeleton() else self.pipeline.library
+
+    @cached_property
+    def library_sha256(self) -> str:
+        """Hash of the positions in the library."""
+        return hashlib.sha256(self.library.positions_mm.tobytes()).hexdigest()
 
     def __call__(
         self, volume: Volume, *, refine: Refine = "none", flip_average: bool = True
@@ -108,11 +157,15 @@ class PoseEstimator:
 
         Args:
             volume: of any spacing, orientation and type.
-            refine: "none".
+            refine: "none"; "paper", which tunes the network on this volume for six steps, see
+                `refine_paper`; or "fast", which lets heatmaps and library settle it, see
+                `refine_fast`.
             flip_average: look at the mirror image as well, sides exchanged, and average.
         """
-        if refine != "none":
-            raise BadInput("refine", expected="none", found=repr(refine), remedy="leave it out")
+        if refine not in REFINE:
+            raise BadInput(
+                "refine", expected=", ".join(REFINE), found=repr(refine), remedy="choose one"
+            )
         if min(volume.grid.extent_mm) < LEAST_MM:
             raise BadInput(
                 volume.name or "volume",
@@ -123,6 +176,11 @@ class PoseEstimator:
         prepared = prepare(volume, self.card.working_spacing_mm)
         rest, world_from_rest = at_rest(prepared)
         found, half, ladder = self._detect_within_memory(rest, flip_average=flip_average)
+        refinement = None
+        if refine != "none" and found:
+            refinement = self._refine(refine, found[0], rest, flip_average=flip_average, half=half)
+            found[0] = refinement.detection
+            refinement = refinement.moved(world_from_rest)
         detections = [detection.moved(world_from_rest) for detection in found]
         provenance: dict[str, JsonValue] = {
             "fetusmap": __version__,
@@ -135,8 +193,21 @@ class PoseEstimator:
             "precision": "bfloat16" if half else "float32",
             "warnings": [*volume.warnings, *ladder],
         }
+        if refinement is not None:
+            provenance["library_sha256"] = self.library_sha256
+            provenance["changes"] = list(refinement.changes)
+            provenance["kept"] = refinement.kept
         pose = self._pose_of(detections, prepared, provenance)
-        return Prediction(pose, tuple(detections))
+        return Prediction(pose, tuple(detections), refinement)
+
+    def _refine(
+        self, refine: Refine, found: Detection, rest: Volume, *, flip_average: bool, half: bool
+    ) -> Refinement:
+        if refine == "fast":
+            return refine_fast(self.pipeline, found, self.library)
+        return refine_paper(
+            self.pipeline, found, self.library, rest, flip_average=flip_average, half=half
+        )
 
     def _detect_within_memory(
         self, prepared: Volume, *, flip_average: bool

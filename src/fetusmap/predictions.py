@@ -47,8 +47,8 @@ RESULT_FILES = ("pose.json", "pose.mrk.json", "lengths.csv")
 PREVIEW_FILE = "preview.png"
 SUMMARY_FILE = "summary.csv"
 SUMMARY_COLUMNS = (
-    "case", "status", "quality", "reasons", "crown_rump_length_mm", "trunk_length_mm", "seconds",
-    "file",
+    "case", "status", "quality", "reasons", "changes", "crown_rump_length_mm", "trunk_length_mm",
+    "seconds", "file",
 )  # fmt: skip
 
 
@@ -59,7 +59,8 @@ class PredictionSettings:
     Attributes:
         model: "default" or a model folder.
         device: "auto", "cpu" or "cuda".
-        refine: "none".
+        refine: "none", "paper" or "fast".
+        library: file of the atlases to refine with; None for those that ship.
         flip_average: also look at the mirror image.
         spacing_mm: overrides the files' spacing.
         follow_links: read through symbolic links.
@@ -69,6 +70,7 @@ class PredictionSettings:
     model: str = "default"
     device: str = "auto"
     refine: Refine = "none"
+    library: str | None = None
     flip_average: bool = True
     spacing_mm: Triple | None = None
     follow_links: bool = False
@@ -118,6 +120,7 @@ class DoneDocument(Document):
     file_sha256: str
     model_sha256: str
     refine: str
+    library_sha256: str | None = None
     flip_average: bool
     spacing_mm: Triple | None
     previews: bool
@@ -172,7 +175,8 @@ def predict_cases(
             found=(error.strerror or type(error).__name__).lower(),
             remedy="choose another",
         ) from error
-    _estimator(settings.model, settings.device)  # a model that does not load stops everything
+    # A model or library that does not load stops everything.
+    _estimator(settings.model, settings.device, settings.library)
     results: list[CaseResult] = []
     for result in map_in_order(partial(predict_case, output, settings), volumes, workers):
         results.append(result)
@@ -201,13 +205,13 @@ def write_summary(path: Path, results: Sequence[CaseResult]) -> None:
 
 
 @cache
-def _estimator(model: str, device: str) -> PoseEstimator:
-    return PoseEstimator.from_pretrained(model, device)
+def _estimator(model: str, device: str, library: str | None) -> PoseEstimator:
+    return PoseEstimator.from_pretrained(model, device, library)
 
 
 def _predict(folder: Path, settings: PredictionSettings, file: VolumeFile) -> tuple[Pose, bool]:
     """The pose, and whether it was predicted now."""
-    estimator = _estimator(settings.model, settings.device)
+    estimator = _estimator(settings.model, settings.device, settings.library)
     check_regular_file(file.path, follow_links=settings.follow_links)
     done = DoneDocument(
         fetusmap=__version__,
@@ -216,6 +220,7 @@ def _predict(folder: Path, settings: PredictionSettings, file: VolumeFile) -> tu
         file_sha256=sha256_of(file.path),
         model_sha256=estimator.model_sha256,
         refine=settings.refine,
+        library_sha256=None if settings.refine == "none" else estimator.library_sha256,
         flip_average=settings.flip_average,
         spacing_mm=settings.spacing_mm,
         previews=settings.previews,
@@ -285,17 +290,23 @@ def _told_apart(found: list[VolumeFile]) -> list[VolumeFile]:
     return named
 
 
+def joined(sentences: object) -> str:
+    """Sentences of a pose's quality or provenance in one line."""
+    return "; ".join(str(s) for s in sentences) if isinstance(sentences, list) else ""
+
+
 def _summary_row(result: CaseResult) -> Mapping[str, object]:
     row: dict[str, object] = {"case": result.case, "file": str(result.path)}
     if result.pose is None:
         return {**row, "status": "failed", "reasons": result.error}
     quality = result.pose.quality
-    reasons = quality.get("reasons")
+    reasons, changes = quality.get("reasons"), result.pose.provenance.get("changes")
     return {
         **row,
         "status": "done",
         "quality": quality.get("score"),
-        "reasons": "; ".join(str(r) for r in reasons) if isinstance(reasons, list) else "",
+        "reasons": joined(reasons),
+        "changes": joined(changes),
         "crown_rump_length_mm": round(crown_rump_length(result.pose).length_mm, 1),
         "trunk_length_mm": round(trunk_length_mm(result.pose), 1),
         "seconds": None if result.seconds is None else round(result.seconds, 2),

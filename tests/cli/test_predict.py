@@ -3,8 +3,8 @@
 import pytest
 
 from fetusmap.cli.main import run
-from fetusmap.io import load_pose, save_volume
-from fetusmap.simulate import SimulationSettings, simulate_case
+from fetusmap.io import load_pose, save_library, save_volume
+from fetusmap.simulate import SimulationSettings, draw_poses, simulate_case
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,24 @@ def test_some_fail(scans, tmp_path, capsys):
         (["predict", "missing.nii.gz", "-o", "OUT"], "missing.nii.gz: expected a file"),
         (["predict", "SCAN", "-o", "OUT", "--model", "nowhere"], "nowhere"),
         (["predict", "SCAN", "-o", "OUT", "--device", "tpu"], "device: expected auto, cpu or cuda"),
-        (["predict", "SCAN", "-o", "OUT", "--refine", "slow"], "--refine: expected none"),
+        (
+            ["predict", "SCAN", "-o", "OUT", "--refine", "slow"],
+            "--refine: expected none, fast or paper",
+        ),
+        (["predict", "SCAN", "-o", "OUT", "--library", "FEW"], "--library: expected --refine fast"),
+        (
+            [
+                "predict",
+                "SCAN",
+                "-o",
+                "OUT",
+                "--refine",
+                "fast",
+                "--library",
+                "nowhere.safetensors",
+            ],
+            "nowhere.safetensors",
+        ),
         (["predict", "EMPTY", "-o", "OUT"], "expected volumes"),
     ],
 )
@@ -52,10 +69,21 @@ def test_bad_usage_is_one_line_and_code_2(words, said, scans, tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     places = {
         "SCAN": str(scans / "scan.nii.gz"), "OUT": str(tmp_path / "out"),
-        "EMPTY": str(tmp_path / "empty"),
+        "EMPTY": str(tmp_path / "empty"), "FEW": str(tmp_path / "few.safetensors"),
+        "NOWHERE": str(tmp_path / "nowhere.safetensors"),
     }  # fmt: skip
     assert run([places.get(word, word) for word in words]) == 2
     captured = capsys.readouterr()
     (line,) = captured.err.splitlines()
     assert line.startswith("fetusmap: ")
     assert said in line
+
+
+def test_a_library_of_too_few_poses_is_told_in_one_line(scans, tmp_path, capsys):
+    save_library(draw_poses(9, seed=0), tmp_path / "few.safetensors")
+    out = tmp_path / "out"
+    words = ["predict", str(scans / "scan.nii.gz"), "-o", str(out), "--no-previews"]
+    assert run([*words, "--refine", "fast", "--library", str(tmp_path / "few.safetensors")]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("fetusmap: pose library: expected at least 20 atlases")
+    assert "found 9" in line

@@ -21,7 +21,7 @@ from fetusmap.detect import (
 )
 from fetusmap.geometry import Grid
 from fetusmap.heatmap import find_peaks
-from fetusmap.network import HeatmapNetwork, Land, UNet, UNetWidths, build_unet
+from fetusmap.network import HEIGHT, HeatmapNetwork, Land, UNet, UNetWidths, build_unet
 from fetusmap.volume import Volume
 
 TINY = UNetWidths((8, 8, 8, 8), 3)
@@ -42,7 +42,8 @@ class BrightAndDark(HeatmapNetwork):
     levels = (8, 8)
     stride = 2
     multiple = 4
-    heatmaps = UNet.heatmaps
+    maps = UNet.maps
+    height = UNet.height
 
     def __init__(self) -> None:
         super().__init__()
@@ -67,14 +68,16 @@ class BrighterThanMost(HeatmapNetwork):
     levels = (8,)
     stride = 1
     multiple = 1
-    heatmaps = Land.heatmaps
+    maps = Land.maps
+    height = Land.height
 
     def __init__(self) -> None:
         super().__init__()
         self.threshold = nn.Parameter(torch.tensor(1.6))  # of numbers up to 1.73
 
     def forward(self, volume: torch.Tensor) -> torch.Tensor:
-        return torch.cat([volume - self.threshold, -volume - self.threshold, volume - 2], dim=1)
+        above = [volume - self.threshold, -volume - self.threshold, volume - 2]
+        return HEIGHT * torch.cat(above, dim=1)
 
 
 def balls(grid: Grid, bright_mm, dark_mm) -> Volume:

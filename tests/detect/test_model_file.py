@@ -515,6 +515,8 @@ def test_the_card_of_a_single_pass_says_what_is_in_the_folder(single_folder):
             "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
             "widths": [8, 16],
             "spacing_mm": 2.5,
+            "sigma_voxels": 1.0,
+            "own_statistics": False,
         }
     }
     files = {file.name for file in single_folder.iterdir()}

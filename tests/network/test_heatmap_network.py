@@ -3,7 +3,14 @@
 import pytest
 import torch
 
-from fetusmap.network import HeatmapNetwork, LandWidths, UNetWidths, build_land, build_unet
+from fetusmap.network import (
+    HEIGHT,
+    HeatmapNetwork,
+    LandWidths,
+    UNetWidths,
+    build_land,
+    build_unet,
+)
 
 UNET = build_unet(UNetWidths((8, 16, 8), 5)).eval()
 LAND = build_land(LandWidths((4, 6, 8, 10), 5)).eval()
@@ -59,9 +66,20 @@ def test_logits_become_a_distribution_over_the_voxels_of_each_channel():
 
 
 def test_the_papers_output_is_a_heatmap_where_it_is_above_0():
-    output = torch.tensor([0.5, -0.25, 0.0, 3.0]).reshape(1, 1, 2, 2)
+    output = torch.tensor([10.0, -5.0, 0.0, 60.0]).reshape(1, 1, 2, 2)
+    assert LAND.maps(output).flatten().tolist() == [0.5, -0.25, 0, 3]
     assert LAND.heatmaps(output).flatten().tolist() == [0.5, 0, 0, 3]
-    assert output.flatten().tolist() == [0.5, -0.25, 0, 3]
+    assert output.flatten().tolist() == [10, -5, 0, 60]
+
+
+@pytest.mark.parametrize("sigma", [0.8, 1.0, 2.5])
+def test_the_height_of_a_map_is_that_at_a_landmark_without_doubt(sigma):
+    """The logarithm of a Gaussian is the output that the cross entropy asks for."""
+    axes = torch.meshgrid(*[torch.arange(-12.0, 13.0)] * 3, indexing="ij")
+    square = sum(axis**2 for axis in axes)
+    gaussian = (-0.5 * square / sigma**2)[None]
+    assert float(UNET.maps(gaussian).max()) == pytest.approx(UNET.height(sigma), rel=2e-3)
+    assert float(LAND.maps(HEIGHT * gaussian.exp()).max()) == LAND.height(sigma) == 1
 
 
 def test_an_architecture_must_say_all_of_it():

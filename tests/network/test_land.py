@@ -1,5 +1,6 @@
 """The paper's network against one put together from torch's own modules, and against arithmetic."""
 
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -11,7 +12,7 @@ from torch import nn
 from torch.multiprocessing.reductions import StorageWeakRef
 
 from fetusmap.errors import BadInput
-from fetusmap.network import LandWidths, build_land
+from fetusmap.network import HEIGHT, LandWidths, build_land
 from fetusmap.network.gradients import pool
 from fetusmap.network.land import Convolution, Deconvolution, Land
 
@@ -20,10 +21,10 @@ SHAPE = (17, 19, 23)
 LAND = build_land(WIDTHS).eval()
 
 
-def conv_norm(inputs, outputs):
+def conv_norm_relu(own_statistics, inputs, outputs):
     return [
         nn.Conv3d(inputs, outputs, 3, padding=1, bias=False),
-        nn.BatchNorm3d(outputs),
+        nn.BatchNorm3d(outputs, track_running_stats=not own_statistics),
         nn.ReLU(),
     ]
 
@@ -31,8 +32,9 @@ def conv_norm(inputs, outputs):
 class Plain(nn.Module):
     """The network as anyone would write it."""
 
-    def __init__(self, widths):
+    def __init__(self, widths, own_statistics):
         super().__init__()
+        conv_norm = partial(conv_norm_relu, own_statistics)
         self.down = nn.ModuleList(
             nn.Sequential(*conv_norm(a, b), *conv_norm(b, b))
             for a, b in zip((1, *widths.levels), widths.levels, strict=False)
@@ -41,7 +43,9 @@ class Plain(nn.Module):
         self.deconvolve = nn.ModuleList(
             nn.ConvTranspose3d(b, a, 2, 2, bias=False) for a, b in levels
         )
-        self.norm = nn.ModuleList(nn.BatchNorm3d(a) for a, _ in levels)
+        self.norm = nn.ModuleList(
+            nn.BatchNorm3d(a, track_running_stats=not own_statistics) for a, _ in levels
+        )
         self.up = nn.ModuleList(
             nn.Sequential(*conv_norm(2 * a, a), *conv_norm(a, a)) for a, _ in levels
         )
@@ -75,17 +79,18 @@ def pairs_of(land: Land, plain: Plain):
 
 def plain_of(land: Land) -> Plain:
     """With the same weights."""
-    plain = Plain(land.widths).double()
+    plain = Plain(land.widths, land.own_statistics).double()
     for ours, theirs in pairs_of(land, plain):
         for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
             b.data.copy_(a.data.reshape(b.shape))
     return plain
 
 
+@pytest.mark.parametrize("own_statistics", [False, True])
 @pytest.mark.parametrize("shape", [SHAPE, (16, 32, 16)])
-def test_it_is_the_network_of_torchs_own_modules(shape):
+def test_it_is_the_network_of_torchs_own_modules(shape, own_statistics):
     torch.manual_seed(0)
-    land = build_land(WIDTHS).double()
+    land = build_land(WIDTHS, own_statistics=own_statistics).double()
     plain = plain_of(land)
     volume, target = torch.randn(2, 1, *shape).double(), torch.randn(2, 16, *shape).double()
     for network in (land, plain):
@@ -152,6 +157,28 @@ def test_in_evaluation_a_volume_does_not_depend_on_its_batch():
     a, b = torch.randn(2, 1, 1, *SHAPE)
     with torch.no_grad():
         torch.testing.assert_close(LAND(torch.cat([a, b]))[:1], LAND(a))
+
+
+def test_with_its_own_statistics_a_volume_looks_the_same_in_training_and_in_use():
+    """And what it looks like depends neither on its brightness nor on what was seen before."""
+    torch.manual_seed(0)
+    land = build_land(WIDTHS, own_statistics=True)
+    assert not list(land.buffers())
+    first, second = torch.randn(2, 1, 1, *SHAPE)
+    with torch.no_grad():
+        trained = land(first)
+        land(second)
+        used = land.eval()(first)
+        brighter = land(3 * first)
+    assert torch.equal(trained, used)
+    torch.testing.assert_close(brighter, used, atol=1e-4, rtol=1e-3)
+
+
+def test_a_fresh_network_predicts_next_to_nothing():
+    torch.manual_seed(0)
+    with torch.no_grad():
+        output = build_land(WIDTHS, own_statistics=True)(torch.randn(1, 1, *SHAPE))
+    assert output.abs().max() < 0.01 * HEIGHT
 
 
 def test_nothing_is_stored_without_gradients():

@@ -57,6 +57,13 @@ def test_a_batch_is_its_samples_one_by_one(samples, skeleton):
         assert np.array_equal(both.positions_mm[number], alone.positions_mm[0])
 
 
+def test_targets_of_another_height_are_so_many_times_as_high(samples, skeleton):
+    channels = channel_per_landmark(skeleton)
+    plain, high = batch_of(samples, channels, 1.0), batch_of(samples, channels, 1.0, height=20.0)
+    assert torch.equal(high.targets, 20 * plain.targets)
+    assert 0.5 < plain.targets.max() <= 1
+
+
 def test_targets_are_read_back_as_the_samples_landmarks(samples, skeleton):
     """Also of a left-handed sample, whose landmarks bear the other side's names."""
     batch = batch_of(samples, channel_per_landmark(skeleton), 1.0)

@@ -110,7 +110,8 @@ def test_the_papers_network_learns_one_case_by_heart(run, paper, monkeypatch, tm
     )
     run(config)
     found = lines(tmp_path / "run")
-    assert found[-1]["loss"] < 0.1 * found[0]["loss"]
+    # It begins with next to nothing, whose error is that of the targets themselves.
+    assert found[-1]["loss"] < 0.15 * found[0]["loss"]
     assert found[-1]["validation_median_mm"] < 3.0
     assert found[-1]["validation_within_10_mm"] == 1
 
@@ -295,12 +296,13 @@ def paper(make_config):
     return make
 
 
+@pytest.mark.parametrize("own_statistics", [False, True])
 @pytest.mark.parametrize("checkpointing", ["none", "lean"])
 def test_the_papers_network_goes_on_as_if_it_had_not_been_broken_off(
-    run, paper, tmp_path, checkpointing
+    run, paper, tmp_path, checkpointing, own_statistics
 ):
-    """Its running statistics and counts of batches included."""
-    config = paper(checkpointing=checkpointing, validate_every=3)
+    """Its running statistics and counts of batches included, where it keeps any."""
+    config = paper(checkpointing=checkpointing, validate_every=3, own_statistics=own_statistics)
     network = run(config, "unbroken")
     for stop in (2, 5):
         run(config, stop=stop)
@@ -308,7 +310,8 @@ def test_the_papers_network_goes_on_as_if_it_had_not_been_broken_off(
     assert timeless(tmp_path / "run") == timeless(tmp_path / "unbroken")
     assert same_weights(resumed, network)
     counts = {int(b) for name, b in network.named_buffers() if name.endswith("batches_tracked")}
-    assert counts == {6}
+    assert counts == (set() if own_statistics else {6})
+    assert bool(list(network.buffers())) is not own_statistics
 
 
 def test_how_the_papers_network_is_checkpointed_changes_no_loss(run, paper, tmp_path):

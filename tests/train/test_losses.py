@@ -91,6 +91,13 @@ def test_squared_error_by_hand():
     assert float(scaled_squared_error(target, target)) == 0
 
 
+def test_squared_error_of_higher_targets_is_that_of_targets_of_height_1():
+    output, target = random_target(2, 3, 2, 3, 4, seed=1), random_target(2, 3, 2, 3, 4, seed=2)
+    expected = float(scaled_squared_error(output, target))
+    found = scaled_squared_error(20 * output, 20 * target, height=20.0)
+    assert float(found) == pytest.approx(expected)
+
+
 def test_squared_error_does_not_shrink_with_the_volume():
     """The same blob costs as much in a volume of eight times the voxels."""
     small = torch.zeros(1, 1, 4, 4, 4)

@@ -56,7 +56,8 @@ def test_both_networks_library_and_calibration_become_a_model(cache, config, tmp
     assert card.metrics["cases"] == card.calibration.cases == HELD_OUT
     assert card.calibration.empty_cases == EMPTY
     assert list(card.metrics["mean_mm_per_landmark"]) == list(skeleton.landmarks)
-    without = {"spacing_mm", "checkpointing", "split", "validation_split"}  # had no say
+    unused = {"spacing_mm", "checkpointing", "own_statistics"}  # had no say
+    without = unused | {"split", "validation_split"}
     for one in (config.coarse, config.canonical):
         assert card.made_by[one.stage] == one.model_dump(mode="json", exclude=without)
     assert (card.made_by["device"], card.limits) == ("cpu", LIMITS)

@@ -7,7 +7,7 @@ from torch import nn
 
 from fetusmap.detect import CanonicalGrid, Channels, WholeGrid
 from fetusmap.heatmap import Heatmaps, find_peaks
-from fetusmap.network import HeatmapNetwork, Land, LandWidths, UNet, build_land
+from fetusmap.network import HEIGHT, HeatmapNetwork, Land, LandWidths, UNet, build_land
 from fetusmap.train.augment import NearBody, RightAngles
 from fetusmap.train.batches import batch_of
 from fetusmap.train.cases import simulated_cases, simulated_pool
@@ -25,7 +25,8 @@ class Told(HeatmapNetwork):
     levels = (8,)
     stride = 2
     multiple = 2
-    heatmaps = UNet.heatmaps
+    maps = UNet.maps
+    height = UNet.height
 
     def __init__(self, answers):
         super().__init__()
@@ -175,7 +176,8 @@ class Normalised(HeatmapNetwork):
     levels = (8,)
     stride = 2
     multiple = 2
-    heatmaps = UNet.heatmaps
+    maps = UNet.maps
+    height = UNet.height
 
     def __init__(self, outputs):
         super().__init__()
@@ -223,22 +225,23 @@ class AtFullResolution(Told):
 
     stride = 1
     multiple = 1
-    heatmaps = Land.heatmaps
+    maps = Land.maps
+    height = Land.height
 
     def forward(self, _):
         answer = next(self.answers)
-        return torch.where(answer > 1e-3, answer, -0.5)
+        return torch.where(answer > 1e-3 * HEIGHT, answer, -0.5 * HEIGHT)
 
 
 def test_heatmaps_of_a_network_without_a_stride_are_read_where_they_are(plain):
     """Its loss is the sum of the squared errors by hand; what is below 0 shows nothing."""
     config, stage, source = plain
     batches = [
-        batch_of([source.sample(n)], stage.channels, config.sigma_voxels, stride=1)
+        batch_of([source.sample(n)], stage.channels, config.sigma_voxels, 1, HEIGHT)
         for n in range(3)
     ]
     found = validate(AtFullResolution(b.targets for b in batches), source, stage, config)
-    targets = [batch.targets[0].double().numpy() for batch in batches]
+    targets = [batch.targets[0].double().numpy() / HEIGHT for batch in batches]
     sums = [np.square(target + 0.5)[target <= 1e-3].sum() / 16 for target in targets]
     assert found["validation_loss"] == pytest.approx(np.mean(sums), rel=1e-4)
     assert found["validation_mm"] < 0.2

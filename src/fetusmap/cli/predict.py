@@ -11,11 +11,13 @@ from fetusmap.cli.console import err, out, print_table, track
 from fetusmap.cli.options import FollowLinks, Spacing
 from fetusmap.detect import device_named
 from fetusmap.errors import BadInput
+from fetusmap.estimate import REFINE
 from fetusmap.predictions import (
     SUMMARY_FILE,
     CaseResult,
     PredictionSettings,
     find_volumes,
+    joined,
     predict_cases,
 )
 from fetusmap.workers import available_processors
@@ -27,7 +29,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode="rich")
 
 @app.command(
     epilog="Examples:\n\n  fetusmap predict scan.nii.gz -o results\n\n  fetusmap predict FOLDER "
-    "-o results --workers 2\n\n  fetusmap predict cases.csv -o results --no-previews"
+    "-o results --refine fast\n\n  fetusmap predict cases.csv -o results --no-previews"
 )
 def predict(
     inputs: Annotated[
@@ -37,7 +39,17 @@ def predict(
         ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="One folder per case goes here.")],
-    refine: Annotated[str, typer.Option(metavar="none", help="Refinement at test time.")] = "none",
+    refine: Annotated[
+        str,
+        typer.Option(
+            metavar="none|fast|paper",
+            help="Correct what was found by a library of poses; paper tunes the network to it.",
+        ),
+    ] = "none",
+    library: Annotated[
+        Path | None,
+        typer.Option(metavar="LIB", help="Poses to refine with; those that ship unless told."),
+    ] = None,
     flip_average: Annotated[
         bool,
         typer.Option(
@@ -62,13 +74,24 @@ def predict(
     Repeat the command to go on with a run that was broken off. A case that fails is named in
     summary.csv, and the exit code is 1; the others are done.
     """
-    if refine != "none":
-        raise BadInput("--refine", expected="none", found=repr(refine), remedy="leave it out")
+    chosen = next((name for name in REFINE if name == refine), None)
+    if chosen is None:
+        raise BadInput(
+            "--refine", expected="none, fast or paper", found=repr(refine), remedy="choose one"
+        )
+    if library is not None and chosen == "none":
+        raise BadInput(
+            "--library",
+            expected="--refine fast or --refine paper beside it",
+            found="--refine none, which needs no library",
+            remedy="say how to refine, or leave the library out",
+        )
     volumes = find_volumes(inputs)
     settings = PredictionSettings(
         model=model,
         device=device,
-        refine="none",
+        refine=chosen,
+        library=None if library is None else str(library),
         flip_average=flip_average,
         spacing_mm=spacing,
         follow_links=follow_links,
@@ -99,13 +122,13 @@ def _print_results(results: list[CaseResult]) -> None:
             rows.append((result.case, "failed", "", ""))
             continue
         quality = result.pose.quality
-        reasons = quality["reasons"]
+        told = (quality.get("reasons"), result.pose.provenance.get("changes"))
         rows.append(
             (
                 result.case,
                 f"{quality['score']:.2f}",
                 "earlier" if result.seconds is None else f"{result.seconds:.1f} s",
-                "; ".join(str(r) for r in reasons) if isinstance(reasons, list) else "",
+                "; ".join(filter(None, map(joined, told))),
             )
         )
     print_table("Predictions", ("case", "quality", "time", "remarks"), rows)

@@ -3,12 +3,12 @@
 from fetusmap.detect.cascade import Cascade
 from fetusmap.detect.channels import Channels, channel_per_landmark, channel_per_pair
 from fetusmap.detect.confidence import Calibration, Evidence, Logistic, fit_logistic, recalibrate
-from fetusmap.detect.detection import Detection, Pipeline, weigh
+from fetusmap.detect.detection import Detection, Pipeline, fit_library, stray_from, weigh
 from fetusmap.detect.detector import Detector, device_named, has_fast_bfloat16, one_thread
 from fetusmap.detect.frame import BodyFrame, CanonicalGrid, WholeGrid, frame_of
 from fetusmap.detect.model_file import DEFAULT_FOLDER, ModelCard, load_model, save_model
 from fetusmap.detect.preparation import at_rest, equalize, prepare, sample, standardize
-from fetusmap.detect.sides import SideHypothesis, name_sides
+from fetusmap.detect.sides import SideHypothesis, fit_orders, name_peaks, name_sides
 from fetusmap.detect.single_pass import SinglePass
 
 __all__ = [
@@ -32,10 +32,13 @@ __all__ = [
     "channel_per_pair",
     "device_named",
     "equalize",
+    "fit_library",
     "fit_logistic",
+    "fit_orders",
     "frame_of",
     "has_fast_bfloat16",
     "load_model",
+    "name_peaks",
     "name_sides",
     "one_thread",
     "prepare",
@@ -43,5 +46,6 @@ __all__ = [
     "sample",
     "save_model",
     "standardize",
+    "stray_from",
     "weigh",
 ]

@@ -28,11 +28,11 @@ from fetusmap.detect.detection import (
 )
 from fetusmap.detect.detector import Detector
 from fetusmap.detect.frame import BodyFrame, CanonicalGrid, WholeGrid, frame_of
-from fetusmap.detect.sides import SideHypothesis, name_sides
+from fetusmap.detect.sides import SideHypothesis, name_peaks
 from fetusmap.errors import DegenerateAlignment
-from fetusmap.geometry import angle_between_rotations
-from fetusmap.heatmap import Peaks, find_peaks
-from fetusmap.types import FloatArray, Points3
+from fetusmap.geometry import Grid, angle_between_rotations
+from fetusmap.heatmap import Heatmaps, find_peaks
+from fetusmap.types import Points3
 from fetusmap.volume import Volume
 
 LEAST_PASSES = 2
@@ -80,6 +80,11 @@ class Cascade:
         """Both passes."""
         return {"coarse": self.coarse, "canonical": self.canonical}
 
+    @property
+    def last(self) -> Detector:
+        """The second pass."""
+        return self.canonical
+
     def detect(
         self,
         prepared: Volume,
@@ -110,9 +115,9 @@ class Cascade:
         whole = replace(whole, spacing_mm=whole.spacing_mm * coarsen)
         grid = whole.around(prepared.grid, self.coarse.multiple)
         peaks = find_peaks(self.coarse.detect(prepared, grid, half=half), count=2)
-        positions, weights = self._slots(peaks)
+        strengths = np.sqrt(peaks.masses) + LEAST_WEIGHT
         try:
-            hypotheses = name_sides(positions, weights, self.coarse.channels, self.library)
+            hypotheses = name_peaks(peaks, strengths, self.coarse.channels, self.library)
         except DegenerateAlignment:
             return []
         return self._distinct_frames(hypotheses)
@@ -139,10 +144,38 @@ class Cascade:
         if flip_average:  # only here: on the way it was measured to change nothing
             mirrored = look_mirrored(self.canonical, self.skeleton, prepared, grid, half=half)
             heatmaps = mean_of(heatmaps, mirrored)
-            positions, masses = highest_peaks(heatmaps)
+        return self._detection(heatmaps, before)
+
+    def last_grid(self, prepared: Volume, detection: Detection) -> Grid:  # noqa: ARG002
+        """That of the detection's body frame; see `Pipeline.last_grid`."""
+        upright = self.canonical.look
+        assert isinstance(upright, CanonicalGrid)  # noqa: S101
+        assert detection.frame is not None  # noqa: S101 - a cascade's has one
+        return upright.of_frame(detection.frame)
+
+    def look_again(
+        self,
+        detector: Detector,
+        prepared: Volume,
+        detection: Detection,
+        *,
+        flip_average: bool = True,
+        half: bool | None = None,
+    ) -> Detection:
+        """In the same body frame; see `Pipeline.look_again`."""
+        assert detection.frame is not None  # noqa: S101
+        grid = self.last_grid(prepared, detection)
+        heatmaps = detector.detect(prepared, grid, half=half)
+        if flip_average:
+            mirrored = look_mirrored(detector, self.skeleton, prepared, grid, half=half)
+            heatmaps = mean_of(heatmaps, mirrored)
+        return self._detection(heatmaps, detection.frame)
+
+    def _detection(self, heatmaps: Heatmaps, frame: BodyFrame) -> Detection:
+        positions, masses = highest_peaks(heatmaps)
         fit = fit_library(positions, masses, self.library)
-        stray = stray_from(positions, fit, before.trunk_mm)
-        return Detection(positions, masses, fit.residual, stray, before, heatmaps)
+        stray = stray_from(positions, fit, frame.trunk_mm)
+        return Detection(positions, masses, fit.residual, stray, frame, heatmaps)
 
     def _better_frame(self, positions_mm: Points3, frame: BodyFrame) -> BodyFrame:
         """The frame of the landmarks; where they make none of that size, the frame they came from.
@@ -153,16 +186,6 @@ class Cascade:
         if better is None or not 1 / MOST_GROWTH < better.trunk_mm / frame.trunk_mm < MOST_GROWTH:
             return frame
         return better
-
-    def _slots(self, peaks: Peaks) -> tuple[Points3, FloatArray]:
-        """(N, 3) and (N,): a position and its weight for each landmark, sides not yet named."""
-        positions = np.full((len(self.skeleton), 3), np.nan)
-        weights = np.zeros(len(self.skeleton))
-        for channel, rows in enumerate(self.coarse.channels.rows):
-            for peak, row in enumerate(rows):
-                positions[row] = peaks.positions_mm[channel, peak]
-                weights[row] = np.sqrt(peaks.masses[channel, peak]) + LEAST_WEIGHT
-        return positions, weights
 
     def _distinct_frames(self, hypotheses: list[SideHypothesis]) -> list[BodyFrame]:
         chosen: list[BodyFrame] = []

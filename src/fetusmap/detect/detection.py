@@ -79,6 +79,10 @@ class Pipeline(Protocol):
     def detectors(self) -> dict[str, Detector]:
         """The passes by name."""
 
+    @property
+    def last(self) -> Detector:
+        """The pass that made the heatmaps of a detection; it has a channel per landmark."""
+
     def detect(
         self,
         prepared: Volume,
@@ -95,6 +99,24 @@ class Pipeline(Protocol):
             coarsen: voxels of a pass over the whole volume are this many times larger; saves
                 memory.
             half: compute in bfloat16; None where that is fast.
+        """
+
+    def last_grid(self, prepared: Volume, detection: Detection) -> Grid:
+        """On which the last pass looked at a volume when it made a detection."""
+
+    def look_again(
+        self,
+        detector: Detector,
+        prepared: Volume,
+        detection: Detection,
+        *,
+        flip_average: bool = True,
+        half: bool | None = None,
+    ) -> Detection:
+        """What another detector, in place of the last pass, finds where a detection was made.
+
+        Raises:
+            DegenerateAlignment: nothing but coinciding peaks.
         """
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 
@@ -26,11 +26,18 @@ class Detector:
         network: in evaluation mode.
         look: how grids for it are placed.
         channels: of its output.
+        sigma_voxels: standard deviation of the Gaussians that it was trained on.
     """
 
     network: HeatmapNetwork
     look: WholeGrid | CanonicalGrid
     channels: Channels
+    sigma_voxels: float = field(default=1.0, kw_only=True)
+
+    @property
+    def height(self) -> float:
+        """Of a heatmap at a landmark that it shows without doubt."""
+        return self.network.height(self.sigma_voxels)
 
     @property
     def multiple(self) -> int:
@@ -48,18 +55,22 @@ class Detector:
         Returns:
             Non-negative maps, on the grid or on its blocks where the network has a stride.
         """
-        where = next(self.network.parameters())
-        ranks = equalize(sample(prepared, grid))
-        volume = torch.from_numpy(standardize(ranks))[None, None].to(where.device)
-        volume = volume.contiguous(memory_format=torch.channels_last_3d)
-        half = has_fast_bfloat16(where.device) if half is None else half
+        volume = self.input_of(prepared, grid)
+        half = has_fast_bfloat16(volume.device) if half is None else half
         with (
             one_thread(),
             torch.inference_mode(),
-            torch.autocast(where.device.type, torch.bfloat16, half),
+            torch.autocast(volume.device.type, torch.bfloat16, half),
         ):
             output = self.network(volume)[0].float().cpu()
         return Heatmaps(self.network.heatmaps(output), grid.pool(self.network.stride))
+
+    def input_of(self, prepared: Volume, grid: Grid) -> torch.Tensor:
+        """(1, 1, I, J, K) what the network sees of a prepared volume on a grid, on its device."""
+        ranks = equalize(sample(prepared, grid))
+        volume = torch.from_numpy(standardize(ranks))[None, None]
+        volume = volume.to(next(self.network.parameters()).device)
+        return volume.contiguous(memory_format=torch.channels_last_3d)
 
 
 @contextmanager

@@ -76,6 +76,8 @@ class PassEntry(Document):
         widths: channels at each level.
         spacing_mm: of the input of a pass over the whole volume; None for the canonical pass.
         step, shape, center: of the canonical grid; None for a pass over the whole volume.
+        sigma_voxels: standard deviation of the Gaussians that it was trained on.
+        own_statistics: whether the paper's network normalises each volume by its own statistics.
     """
 
     network: Literal["unet", "land"] = "unet"
@@ -89,6 +91,8 @@ class PassEntry(Document):
     step: Annotated[Number, Field(gt=0.001, lt=1)] | None = None
     shape: tuple[VoxelCount, VoxelCount, VoxelCount] | None = None
     center: tuple[Number, Number, Number] | None = None
+    sigma_voxels: Annotated[Number, Field(gt=0, le=100)] = 1.0
+    own_statistics: bool = False
 
     @model_validator(mode="after")
     def _check_look(self) -> Self:
@@ -259,6 +263,8 @@ def _write_pass(detector: Detector, path: Path) -> PassEntry:
     )
     return PassEntry(
         network="land" if isinstance(detector.network, Land) else "unet",
+        sigma_voxels=detector.sigma_voxels,
+        own_statistics=isinstance(detector.network, Land) and detector.network.own_statistics,
         file=path.name,
         sha256=sha256_of(path),
         widths=detector.network.levels,
@@ -269,7 +275,7 @@ def _write_pass(detector: Detector, path: Path) -> PassEntry:
 def _read_pass(folder: Path, entry: PassEntry, channels: Channels) -> Detector:
     path = _checked_file(folder, entry.file, entry.sha256)
     network: HeatmapNetwork = (
-        build_land(LandWidths(entry.widths, len(channels)))
+        build_land(LandWidths(entry.widths, len(channels)), own_statistics=entry.own_statistics)
         if entry.network == "land"
         else build_unet(UNetWidths(entry.widths, len(channels)))
     )
@@ -283,7 +289,7 @@ def _read_pass(folder: Path, entry: PassEntry, channels: Channels) -> Detector:
             found="others, or a damaged file",
             remedy="copy the model folder again",
         ) from error
-    return Detector(network.eval(), entry.look, channels)
+    return Detector(network.eval(), entry.look, channels, sigma_voxels=entry.sigma_voxels)
 
 
 def _checked_file(folder: Path, name: str, sha256: str) -> Path:

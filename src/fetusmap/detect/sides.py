@@ -12,9 +12,10 @@ from itertools import product
 
 import numpy as np
 
-from fetusmap.anatomy import PoseLibrary, Skeleton
+from fetusmap.anatomy import PoseLibrary
 from fetusmap.detect.channels import Channels
 from fetusmap.geometry import align_similarity
+from fetusmap.heatmap import Peaks
 from fetusmap.types import FloatArray, IntArray, Points3
 
 SUPPORT = 10
@@ -63,12 +64,11 @@ def name_sides(
         DegenerateAlignment: fewer than three landmarks with a position.
     """
     orders = _orders(channels, len(positions_mm))
-    atlases = library.positions_mm.astype(np.float64)
     if len(orders) > PROMISING:
-        few = atlases[:: max(1, len(atlases) // FEW_ATLASES)]
-        scores, _ = _fit(positions_mm, weights, few, orders, library.skeleton)
+        few = library.select(np.arange(0, len(library), max(1, len(library) // FEW_ATLASES)))
+        scores, _ = fit_orders(positions_mm, weights, few, orders)
         orders = orders[np.argsort(scores)[:PROMISING]]
-    scores, supports = _fit(positions_mm, weights, atlases, orders, library.skeleton)
+    scores, supports = fit_orders(positions_mm, weights, library, orders)
     return [
         # An order is its own inverse.
         SideHypothesis(positions_mm[order], weights[order], support[order], float(score))
@@ -78,17 +78,48 @@ def name_sides(
     ]
 
 
-def _fit(
-    positions_mm: Points3,
-    weights: FloatArray,
-    atlases: Points3,
-    orders: IntArray,
-    skeleton: Skeleton,
-) -> tuple[FloatArray, Points3]:
-    """(H,) mean distance of the best atlases, trunk lengths, and (H, N, 3) their mean, per order.
+def name_peaks(
+    peaks: Peaks, strengths: FloatArray, channels: Channels, library: PoseLibrary
+) -> list[SideHypothesis]:
+    """The best ways of naming the highest peaks of channels that do not tell the sides apart.
 
-    Naming the sides of the positions anew is naming those of the atlases anew.
+    Args:
+        peaks: as many of each channel as it shows landmarks, or more.
+        strengths: (C, P) how much each counts.
+        channels: that the peaks are of.
+        library: of the skeleton.
+
+    Raises:
+        DegenerateAlignment: see `name_sides`.
     """
+    positions = np.full((len(library.skeleton), 3), np.nan)
+    weights = np.zeros(len(library.skeleton))
+    for channel, rows in enumerate(channels.rows):
+        for peak, row in enumerate(rows):
+            positions[row] = peaks.positions_mm[channel, peak]
+            weights[row] = strengths[channel, peak]
+    return name_sides(positions, weights, channels, library)
+
+
+def fit_orders(
+    positions_mm: Points3, weights: FloatArray, library: PoseLibrary, orders: IntArray
+) -> tuple[FloatArray, Points3]:
+    """How well positions fit a library under other names.
+
+    Args:
+        positions_mm: (N, 3); NaN where there is none.
+        weights: (N,) of the landmarks in the alignment.
+        library: of the skeleton.
+        orders: (H, N) row of the landmark that each one is to be called; each its own inverse.
+
+    Returns:
+        (H,) mean distance of the best atlases, trunk lengths, and (H, N, 3) their mean.
+
+    Raises:
+        DegenerateAlignment: fewer than three landmarks with a position.
+    """
+    # Naming the sides of the positions anew is naming those of the atlases anew.
+    atlases, skeleton = library.positions_mm.astype(np.float64), library.skeleton
     sources = atlases[:, orders].transpose(1, 0, 2, 3)  # (H, A, N, 3)
     aligned = align_similarity(sources, positions_mm, weights)
     sacrum, _, neck = skeleton.indices(skeleton.trunk or ())

@@ -1,5 +1,5 @@
 """Heatmaps: landmarks written as Gaussians on a grid, and read back below the voxel."""
 
-from fetusmap.heatmap.gaussian import Heatmaps, Peaks, encode, find_peaks
+from fetusmap.heatmap.gaussian import FLOOR, REACH, Heatmaps, Peaks, encode, find_peaks
 
-__all__ = ["Heatmaps", "Peaks", "encode", "find_peaks"]
+__all__ = ["FLOOR", "REACH", "Heatmaps", "Peaks", "encode", "find_peaks"]

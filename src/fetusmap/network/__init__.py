@@ -2,7 +2,7 @@
 
 from fetusmap.network.checkpointing import POLICIES
 from fetusmap.network.heatmap_network import HeatmapNetwork
-from fetusmap.network.land import Land, LandWidths, build_land
+from fetusmap.network.land import HEIGHT, Land, LandWidths, build_land
 from fetusmap.network.memory import (
     FULL_SHAPE,
     Plan,
@@ -18,6 +18,7 @@ from fetusmap.network.unet import STRIDE, UNet, UNetWidths, build_unet
 
 __all__ = [
     "FULL_SHAPE",
+    "HEIGHT",
     "POLICIES",
     "STRIDE",
     "HeatmapNetwork",

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from math import pi
 
 import torch
 import torch.nn.functional as F
@@ -107,9 +108,13 @@ class UNet(HeatmapNetwork):
         """See `HeatmapNetwork`."""
         return self.widths.multiple
 
-    def heatmaps(self, output: torch.Tensor) -> torch.Tensor:
+    def maps(self, output: torch.Tensor) -> torch.Tensor:
         """Maps whose voxels sum to 1 in each channel."""
         return torch.softmax(output.flatten(1), dim=1).reshape(output.shape)
+
+    def height(self, sigma_voxels: float) -> float:
+        """See `HeatmapNetwork`; the top of a Gaussian whose voxels sum to 1."""
+        return float((2 * pi * sigma_voxels**2) ** -1.5)
 
 
 def build_unet(widths: UNetWidths) -> UNet:

@@ -34,7 +34,11 @@ class SampleBatch:
 
 
 def batch_of(
-    samples: Sequence[Sample], channels: Channels, sigma_voxels: float, stride: int = STRIDE
+    samples: Sequence[Sample],
+    channels: Channels,
+    sigma_voxels: float,
+    stride: int = STRIDE,
+    height: float = 1.0,
 ) -> SampleBatch:
     """Stack samples of one shape and write their landmarks as heatmaps.
 
@@ -43,6 +47,7 @@ def batch_of(
         channels: of the heatmaps.
         sigma_voxels: standard deviation of the Gaussians, heatmap voxels.
         stride: voxels of the samples per heatmap voxel, along each axis.
+        height: of the Gaussians.
     """
     grids = tuple(sample.grid.pool(stride) for sample in samples)
     volumes = np.stack([standardize(sample.ranks) for sample in samples])[:, None]
@@ -60,7 +65,7 @@ def batch_of(
     )
     return SampleBatch(
         torch.from_numpy(volumes).contiguous(memory_format=torch.channels_last_3d),
-        torch.from_numpy(targets),
+        torch.from_numpy(targets * np.float32(height)),
         grids,
         positions,
     )

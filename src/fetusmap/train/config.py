@@ -46,6 +46,8 @@ class TrainingConfig(Document):
         precision: "bf16-mixed" or "32-true", see lightning-fabric.
         spacing_mm: of the paper's network; 0.5 mm over its scale, so 1.25 for 0.4 and 1.0 for 0.5.
         checkpointing: policy of the paper's network, see `fetusmap.network`.
+        own_statistics: of the paper's network: normalise each volume by its own statistics. With
+            running ones, which a batch of one makes uncertain, errors were half as large again.
     """
 
     stage: StageName
@@ -77,6 +79,7 @@ class TrainingConfig(Document):
     precision: Literal["bf16-mixed", "32-true"] = "bf16-mixed"
     spacing_mm: Annotated[float, Field(gt=0.1, lt=10)] = 1.25
     checkpointing: Literal["none", "norms", "paper", "lean", "blocks"] = "none"
+    own_statistics: bool = True
 
     @model_validator(mode="after")
     def _check_stage(self) -> Self:

@@ -80,7 +80,9 @@ def train(
 
             with clock.waiting():
                 drawn = list(islice(samples, config.batch // fabric.world_size))
-            batch = batch_of(drawn, stage.channels, config.sigma_voxels, network.stride)
+            batch = batch_of(
+                drawn, stage.channels, config.sigma_voxels, network.stride, stage.height
+            )
             optimizer.zero_grad()
             # The output has no name: it need not live as long as the step.
             loss = stage.loss(

@@ -27,11 +27,18 @@ def voxel_cross_entropy(logits: torch.Tensor, target: torch.Tensor) -> torch.Ten
     return (each * seen).sum() / seen.sum().clamp(min=1)
 
 
-def scaled_squared_error(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+def scaled_squared_error(
+    output: torch.Tensor, target: torch.Tensor, *, height: float = 1.0
+) -> torch.Tensor:
     """The paper's L2 loss, summed over voxels and averaged over channels and cases.
 
     A mean over voxels instead would be some 1e-6 of it: nearly nothing on these sparse maps.
+
+    Args:
+        output: (B, C, I, J, K).
+        target: (B, C, I, J, K).
+        height: of the targets; the loss is that of targets of height 1.
     """
     # Not one call of mse_loss: behind its one number torch keeps a buffer as large as the maps.
     errors = F.mse_loss(output.float(), target, reduction="none")
-    return errors.sum(dim=(2, 3, 4)).mean()
+    return errors.sum(dim=(2, 3, 4)).mean() / height**2

@@ -144,7 +144,7 @@ def _train_detector(
         report=partial(report, config.stage),
     )
     stage = stage_of(config, load_skeleton())
-    return Detector(network, stage.look, stage.channels)
+    return Detector(network, stage.look, stage.channels, sigma_voxels=config.sigma_voxels)
 
 
 def _write_model(
@@ -227,7 +227,7 @@ def _made_by(
 
 def _recipe(config: TrainingConfig, folder: Path) -> JsonValue:
     """The fields that had a say, with the steps that were done."""
-    unused = set() if config.stage == "land" else {"spacing_mm", "checkpointing"}
+    unused = set() if config.stage == "land" else {"spacing_mm", "checkpointing", "own_statistics"}
     unused |= {"cases", "case_seed"} if config.dataset else {"split", "validation_split"}
     plain = config.model_dump(mode="json", exclude=unused)
     return {**plain, "steps": RunFolder(folder / config.stage, config).steps_done()}

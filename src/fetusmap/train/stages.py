@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import nn
@@ -16,7 +17,14 @@ from fetusmap.detect import (
     channel_per_landmark,
     channel_per_pair,
 )
-from fetusmap.network import HeatmapNetwork, LandWidths, UNetWidths, build_land, build_unet
+from fetusmap.network import (
+    HEIGHT,
+    HeatmapNetwork,
+    LandWidths,
+    UNetWidths,
+    build_land,
+    build_unet,
+)
 from fetusmap.train.augment import AnyDirection, DrawGrid, NearBody, RightAngles
 from fetusmap.train.config import TrainingConfig
 from fetusmap.train.losses import scaled_squared_error, voxel_cross_entropy
@@ -32,6 +40,7 @@ class Stage:
     Attributes:
         look: the grid of its input.
         channels: of its heatmaps.
+        height: of its targets.
         draw_grid: draws where a training sample looks.
         build: a network with fresh weights.
         loss: of its output and the heatmaps.
@@ -40,6 +49,7 @@ class Stage:
 
     look: WholeGrid | CanonicalGrid
     channels: Channels
+    height: float
     draw_grid: DrawGrid
     build: Callable[[], HeatmapNetwork]
     loss: Loss
@@ -71,6 +81,7 @@ def _unet(
     return Stage(
         look=look,
         channels=channels,
+        height=1.0,
         draw_grid=draw,
         build=lambda: build_unet(UNetWidths(config.widths, len(channels))),
         loss=voxel_cross_entropy,
@@ -85,9 +96,14 @@ def _land(config: TrainingConfig, skeleton: Skeleton) -> Stage:
     return Stage(
         look=look,
         channels=channels,
+        height=HEIGHT,
         draw_grid=RightAngles(look),
-        build=lambda: build_land(LandWidths(config.widths, len(channels)), config.checkpointing),
-        loss=scaled_squared_error,
+        build=lambda: build_land(
+            LandWidths(config.widths, len(channels)),
+            config.checkpointing,
+            own_statistics=config.own_statistics,
+        ),
+        loss=partial(scaled_squared_error, height=HEIGHT),
         optimizer=lambda p: torch.optim.AdamW(
             # One parameter at a time: torch's other way makes a copy of all of them.
             p,

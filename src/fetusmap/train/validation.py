@@ -36,7 +36,11 @@ def validate(
     losses, errors = [], []
     for number in range(config.validation_cases):
         batch = batch_of(
-            [source.sample(number)], stage.channels, config.sigma_voxels, network.stride
+            [source.sample(number)],
+            stage.channels,
+            config.sigma_voxels,
+            network.stride,
+            stage.height,
         )
         with torch.autocast(device.type, torch.bfloat16, config.precision == "bf16-mixed"):
             logits = network(batch.volumes.to(device)).float().cpu()

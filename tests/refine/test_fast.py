@@ -1,0 +1,193 @@
+"""The fast refinement of detections whose mistakes are known, because they were made on purpose."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from fetusmap.detect import Detection, fit_library, frame_of, stray_from
+from fetusmap.errors import BadInput
+from fetusmap.heatmap import Heatmaps, encode, find_peaks
+from fetusmap.refine import FastRefinement, refine_fast
+
+ALONE = [(row,) for row in range(16)]
+LIMBS = {"arm": ("elbow", "wrist"), "leg": ("knee", "ankle")}
+
+
+@pytest.fixture(scope="module")
+def pipeline(skeleton, library):
+    """All that is asked of one."""
+    return SimpleNamespace(skeleton=skeleton, library=library, last=SimpleNamespace(height=1.0))
+
+
+@pytest.fixture(scope="module")
+def detection_of(skeleton, library):
+    """A function that reads a detection from heatmaps, as a pass does."""
+
+    def read(maps, grid):
+        heatmaps = Heatmaps(torch.from_numpy(np.ascontiguousarray(maps)), grid)
+        peaks = find_peaks(heatmaps)
+        positions, masses = peaks.positions_mm[:, 0], peaks.masses[:, 0]
+        fit = fit_library(positions, masses, library)
+        trunk_mm = frame_of(skeleton, fit.support_mm).trunk_mm
+        stray = stray_from(positions, fit, trunk_mm)
+        return Detection(positions, masses, fit.residual, stray, None, heatmaps)
+
+    return read
+
+
+@pytest.fixture(scope="module", params=[7, 30, 111])
+def seen(request, library, placed, box):
+    """A pose of the library anywhere in the room, its grid and its heatmaps."""
+    pose = placed(library.positions_mm[request.param], seed=request.param)
+    grid = box(pose)
+    return pose, grid, encode(pose, grid, 2.0, ALONE)
+
+
+def off_mm(detection, pose):
+    return np.linalg.norm(detection.positions_mm - pose, axis=1)
+
+
+def assert_on_its_side(detection, pose, skeleton, rows):
+    """Far nearer to where it is than to where the other one of its pair is."""
+    rows = list(rows)
+    other = off_mm(detection, pose[skeleton.mirror_index])
+    pairs = [row for row in rows if skeleton.mirror_index[row] != row]
+    assert (off_mm(detection, pose)[pairs] < 0.6 * other[pairs]).all()
+    assert np.median(off_mm(detection, pose)[rows]) < 8
+
+
+def exchanged(maps, skeleton, names):
+    order = np.arange(16)
+    for name in names:
+        pair = skeleton.indices((f"left_{name}", f"right_{name}"))
+        order[pair] = pair[::-1]
+    return maps[order]
+
+
+def test_left_and_right_of_the_whole_body_are_put_right(
+    seen, pipeline, library, skeleton, detection_of
+):
+    pose, grid, maps = seen
+    before = detection_of(maps[skeleton.mirror_index], grid)
+    assert off_mm(before, pose).max() > 10
+    found = refine_fast(pipeline, before, library)
+    assert_on_its_side(found.detection, pose, skeleton, range(16))
+    assert found.changes[0] == "left and right exchanged"
+    assert found.kept == ""
+    assert found.before is before
+    assert found.detection.residual < before.residual
+    assert len(found.iterations) == FastRefinement().rounds
+
+
+@pytest.mark.parametrize("limb", LIMBS)
+def test_an_exchanged_limb_is_put_right(seen, pipeline, library, skeleton, detection_of, limb):
+    pose, grid, maps = seen
+    before = detection_of(exchanged(maps, skeleton, LIMBS[limb]), grid)
+    found = refine_fast(pipeline, before, library)
+    concerned = [row for row, name in enumerate(skeleton.landmarks) if name.endswith(LIMBS[limb])]
+    assert_on_its_side(found.detection, pose, skeleton, concerned)
+    others = np.delete(np.arange(16), concerned)
+    np.testing.assert_array_equal(found.detection.positions_mm[others], before.positions_mm[others])
+    assert found.detection.residual < before.residual
+    assert found.changes[0] == f"left and right {limb} exchanged"
+
+
+def test_what_was_put_right_lies_on_its_peak(seen, pipeline, library, skeleton, detection_of):
+    """The heatmaps are without fault but for their names."""
+    pose, grid, maps = seen
+    before = detection_of(exchanged(maps, skeleton, LIMBS["arm"]), grid)
+    assert off_mm(refine_fast(pipeline, before, library).detection, pose).max() < 2.0
+
+
+def test_where_nothing_is_doubtful_nothing_changes(seen, pipeline, library, detection_of):
+    _, grid, maps = seen
+    before = detection_of(maps, grid)
+    found = refine_fast(pipeline, before, library)
+    assert found.detection.positions_mm.tobytes() == before.positions_mm.tobytes()
+    assert found.detection.masses.tobytes() == before.masses.tobytes()
+    assert found.detection.stray.tobytes() == before.stray.tobytes()
+    assert found.detection.residual == before.residual
+    assert found.changes == ()
+
+
+def test_sure_landmarks_stay_exactly_where_they_were(
+    seen, pipeline, library, skeleton, detection_of
+):
+    """A head in the wrong place moves; the others are the same to the last bit."""
+    pose, grid, maps = seen
+    head, order = skeleton.index("head"), skeleton.mirror_index
+    false = grid.to_world(np.array(grid.shape) - 4.0)
+    maps = maps.copy()
+    maps[head] = 0.3 * maps[head] + 0.4 * encode(false[None], grid, 2.0, [(0,)])[0]
+    before = detection_of(maps, grid)
+    assert np.linalg.norm(before.positions_mm[head] - false) < 3
+    found = refine_fast(pipeline, before, library)
+    others = np.flatnonzero((np.arange(16) != head) & (order >= 0))
+    np.testing.assert_array_equal(found.detection.positions_mm[others], before.positions_mm[others])
+    np.testing.assert_array_equal(found.detection.masses[others], before.masses[others])
+    assert off_mm(found.detection, pose)[head] < 6
+    (change,) = found.changes
+    assert change.startswith("head moved by ")
+
+
+def test_the_detection_that_is_given_is_left_alone(seen, pipeline, library, skeleton, detection_of):
+    _, grid, maps = seen
+    before = detection_of(maps[skeleton.mirror_index], grid)
+    kept = [a.copy() for a in (before.positions_mm, before.masses, before.stray)]
+    heatmaps = before.heatmaps.array.clone()
+    refine_fast(pipeline, before, library)
+    for array, copy in zip((before.positions_mm, before.masses, before.stray), kept, strict=True):
+        np.testing.assert_array_equal(array, copy)
+    assert torch.equal(before.heatmaps.array, heatmaps)
+
+
+def test_what_fits_the_library_worse_is_not_taken(seen, pipeline, library, skeleton, detection_of):
+    """The same detection, but for a residual that nothing can be below."""
+    _, grid, maps = seen
+    before = replace(detection_of(maps[skeleton.mirror_index], grid), residual=-1.0)
+    moving = FastRefinement(likely=-2.0)
+    found = refine_fast(pipeline, before, library, moving)
+    assert found.detection is before
+    assert found.kept
+    assert found.changes == ()
+    assert len(found.iterations) == moving.rounds
+
+
+def test_a_small_library_is_refused(seen, pipeline, library, detection_of):
+    _, grid, maps = seen
+    with pytest.raises(BadInput, match="expected at least 20 atlases"):
+        refine_fast(pipeline, detection_of(maps, grid), library.select(np.arange(19)))
+
+
+def test_heights_are_measured_by_that_of_the_network(
+    seen, pipeline, library, skeleton, detection_of
+):
+    """Maps of a network that writes a twentieth of the height say the same."""
+    _, grid, maps = seen
+    low = SimpleNamespace(
+        skeleton=skeleton, library=pipeline.library, last=SimpleNamespace(height=0.05)
+    )
+    wrong = exchanged(maps, skeleton, LIMBS["arm"])
+    plain = refine_fast(pipeline, detection_of(wrong, grid), library)
+    again = refine_fast(low, detection_of(np.float32(0.05) * wrong, grid), library)
+    assert again.changes == plain.changes
+    np.testing.assert_allclose(
+        again.detection.positions_mm, plain.detection.positions_mm, atol=0.01
+    )
+
+
+def test_a_detection_of_too_few_landmarks_is_kept(seen, pipeline, library, detection_of):
+    """Two peaks and nothing else: nothing to go by."""
+    _, grid, maps = seen
+    before = detection_of(maps, grid)
+    positions, masses = before.positions_mm.copy(), before.masses.copy()
+    positions[2:], masses[2:] = np.nan, 0
+    few = before.heatmaps.array.clone()
+    few[2:] = 0
+    blind = replace(before, positions_mm=positions, masses=masses, heatmaps=Heatmaps(few, grid))
+    found = refine_fast(pipeline, blind, library)
+    assert found.iterations == ()
+    np.testing.assert_array_equal(found.detection.positions_mm, positions)
