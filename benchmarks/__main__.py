@@ -12,6 +12,7 @@ from benchmarks import (
     checkpointing,
     prediction,
     reading,
+    refinement,
     resampling,
     simulation,
     startup,
@@ -26,6 +27,7 @@ BENCHMARKS = {
     "simulation": simulation.run,
     "prediction": prediction.run,
     "accuracy": accuracy.run,
+    "refinement": refinement.run,
     "checkpointing": checkpointing.run,
 }
 

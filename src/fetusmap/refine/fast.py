@@ -38,6 +38,7 @@ class FastRefinement:
     """How the fast refinement is done; each number was chosen on validation cases.
 
     Attributes:
+        limbs: let the library exchange whole limbs first.
         hypotheses: ways of naming the sides of the peaks with which atlases are aligned.
         support: K, atlases in a support set.
         rounds: of looking for atlases and then for landmarks.
@@ -49,6 +50,7 @@ class FastRefinement:
         astray: distance from them from which on a landmark of a likely pose may move.
     """
 
+    limbs: bool = True
     hypotheses: int = 4
     support: int = 20
     rounds: int = 3
@@ -88,7 +90,9 @@ def refine_fast(
     """
     check_enough(library, settings.support)
     skeleton, height = pipeline.skeleton, pipeline.last.height
-    before, detection = detection, _with_limbs_right(detection, library)
+    before = detection
+    if settings.limbs:
+        detection = _with_limbs_right(detection, library)
     maps = LandmarkMaps.blind_to_sides(detection.heatmaps, skeleton, height, settings.own)
     hypotheses = _hypotheses(pipeline, detection, settings.hypotheses)
     iterations: list[Iteration] = []

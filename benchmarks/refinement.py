@@ -1,0 +1,178 @@
+"""What refinement does: the paper's and ours, on the paper's network and on the product's."""
+
+from __future__ import annotations
+
+import time
+from functools import cache, partial
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from benchmarks.accuracy import COHORTS, SEED, TEST_CASES
+from fetusmap.anatomy import PoseLibrary, load_skeleton
+from fetusmap.detect import at_rest, prepare
+from fetusmap.estimate import PoseEstimator
+from fetusmap.evaluate import auc_percent, bootstrap_interval, landmark_errors_mm
+from fetusmap.geometry import align_similarity
+from fetusmap.refine import FastRefinement, draw_atlases, refine_fast, refine_paper
+from fetusmap.simulate import simulate_case
+from fetusmap.simulate.case import draw_case
+from fetusmap.simulate.draws import Seeds
+from fetusmap.simulate.rendering import true_pose_of
+from fetusmap.volume import Volume
+from fetusmap.workers import available_processors, map_in_order
+
+TRAINING_CASES = range(100)
+"""Their poses are the paper's library."""
+
+WORSE_MM = 1.0
+
+ABLATION = {
+    "everything": FastRefinement(),
+    "without exchanging limbs": FastRefinement(limbs=False),
+    "without other names for the peaks": FastRefinement(hypotheses=0),
+    "without the partner's heatmap": FastRefinement(own=1.0),
+    "without the library's weight": FastRefinement(weight=0.0),
+    "one round": FastRefinement(rounds=1),
+    "sure landmarks move, too": FastRefinement(sure=np.inf),
+    "likely landmarks move, too": FastRefinement(likely=0.0),
+}
+"""On the model land; and with fewer atlases, see `LIBRARIES`."""
+
+LIBRARIES = (200, 2000)
+
+
+class Outcome(NamedTuple):
+    """Errors and seconds of one case by row of the table."""
+
+    errors_mm: dict[str, np.ndarray]
+    seconds: dict[str, float]
+    changes: dict[str, list[str]]
+
+
+def run() -> dict[str, object]:
+    """Refine every cohort and sum up."""
+    return {
+        "seed": SEED,
+        "cases": [TEST_CASES.start, TEST_CASES.stop - 1],
+        "cohorts": {name: summarize(refine_cohort(name)) for name in COHORTS},
+        "retrieval": time_retrieval(),
+    }
+
+
+def refine_cohort(name: str) -> list[Outcome]:
+    """Simulate a cohort and refine each case in every way, on all processor cores."""
+    one = partial(_refine, name)
+    return list(map_in_order(one, TEST_CASES, available_processors()))
+
+
+def summarize(outcomes: list[Outcome]) -> dict[str, object]:
+    """One entry per row; intervals by drawing subjects with replacement."""
+    rows: dict[str, object] = {}
+    for row in outcomes[0].errors_mm:
+        errors = np.array([outcome.errors_mm[row] for outcome in outcomes])
+        base = np.array([outcome.errors_mm[_base_of(row)] for outcome in outcomes])
+        change = np.nanmean(errors, axis=1) - np.nanmean(base, axis=1)
+        rows[row] = {
+            "mean_mm": _rounded(bootstrap_interval(errors, lambda e: float(np.nanmean(e)))),
+            "median_mm": _rounded(bootstrap_interval(errors, lambda e: float(np.nanmedian(e)))),
+            "auc_10_mm": _rounded(bootstrap_interval(errors, auc_percent)),
+            "change_mm": _rounded(bootstrap_interval(change[:, None], lambda e: float(e.mean()))),
+            "gain_auc": round(auc_percent(errors) - auc_percent(base), 2),
+            "percentile_95_mm": round(float(np.nanpercentile(errors, 95)), 2),
+            "cases_above_10_mm": int((np.nanmean(errors, axis=1) > 10).sum()),
+            "helped": int((change < -WORSE_MM / 10).sum()),
+            "hurt": int((change > WORSE_MM / 10).sum()),
+            "worse_by_1_mm": int((change > WORSE_MM).sum()),
+            "best_and_worst_mm": [round(float(change.min()), 2), round(float(change.max()), 2)],
+            "changed": sum(bool(outcome.changes.get(row)) for outcome in outcomes),
+            "seconds": round(float(np.median([o.seconds.get(row, 0) for o in outcomes])), 3),
+            "mean_mm_per_landmark": {
+                landmark: round(float(np.nanmean(errors[:, n])), 3)
+                for n, landmark in enumerate(load_skeleton().landmarks)
+            },
+        }
+    return rows
+
+
+def time_retrieval() -> dict[str, float]:
+    """Median seconds to align 100,000 atlases to a pose, score them, and take the best ten."""
+    atlases = np.concatenate([draw_atlases().positions_mm] * 5)
+    pose = atlases[7].astype(np.float64) + np.random.default_rng(0).normal(0, 1, (16, 3))
+    seconds = []
+    for _ in range(7):
+        start = time.perf_counter()
+        residuals = align_similarity(atlases, pose).residuals_mm.mean(axis=1)
+        np.argpartition(residuals, 9)[:10]
+        seconds.append(time.perf_counter() - start)
+    return {"atlases": len(atlases), "seconds": round(float(np.median(seconds)), 4)}
+
+
+def _base_of(row: str) -> str:
+    return f"{row.split(', ')[0]}, none"
+
+
+def _refine(cohort: str, number: int) -> Outcome:
+    made = simulate_case(COHORTS[cohort], SEED, number)
+    seen = made.pose.confidence > 0
+    truth = np.where(seen[:, None], made.pose.positions_mm, np.nan)
+    outcome = Outcome({}, {}, {})
+    for model in ("land", "default"):
+        _refine_model(model, made.volume, truth, outcome, with_ablation=cohort == "normal")
+    return outcome
+
+
+def _refine_model(
+    model: str, volume: Volume, truth: np.ndarray, outcome: Outcome, *, with_ablation: bool
+) -> None:
+    estimator = _estimator(model)
+    pipeline, atlases = estimator.pipeline, estimator.library
+    rest, world_from_rest = at_rest(prepare(volume))
+    start = time.perf_counter()
+    (found, *_) = pipeline.detect(rest)
+    outcome.seconds[f"{model}, none"] = time.perf_counter() - start
+    turn, shift = world_from_rest[:3, :3], world_from_rest[:3, 3]
+
+    def note(row: str, positions_mm: np.ndarray) -> None:
+        outcome.errors_mm[f"{model}, {row}"] = landmark_errors_mm(
+            positions_mm @ turn.T + shift, truth
+        )
+
+    note("none", found.positions_mm)
+    ways = {
+        "paper": lambda: refine_paper(pipeline, found, _training_poses(), rest),
+        "fast": lambda: refine_fast(pipeline, found, atlases),
+    }
+    if with_ablation and model == "land":
+        for what, settings in ABLATION.items():
+            ways[what] = partial(refine_fast, pipeline, found, atlases, settings)
+        for count in LIBRARIES:
+            few = atlases.select(np.arange(count))
+            ways[f"{count} atlases"] = partial(refine_fast, pipeline, found, few)
+    for row, refine in ways.items():
+        start = time.perf_counter()
+        refined = refine()
+        outcome.seconds[f"{model}, {row}"] = time.perf_counter() - start
+        outcome.changes[f"{model}, {row}"] = list(refined.changes)
+        note(row, refined.detection.positions_mm)
+        if row == "fast":
+            note("the support set alone", refined.iterations[0].support.mean_mm)
+
+
+def _rounded(interval: tuple[float, ...]) -> list[float]:
+    return [round(value, 3) for value in interval]
+
+
+@cache
+def _estimator(model: str) -> PoseEstimator:
+    torch.set_num_threads(1)
+    return PoseEstimator.from_pretrained(model)
+
+
+@cache
+def _training_poses() -> PoseLibrary:
+    poses = [
+        true_pose_of(draw_case(COHORTS["normal"], Seeds.of_case(SEED, n))) for n in TRAINING_CASES
+    ]
+    return PoseLibrary.from_poses(poses)
