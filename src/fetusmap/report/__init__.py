@@ -5,6 +5,7 @@ from fetusmap.report.library_figure import draw_library
 from fetusmap.report.pose_figure import draw_joint_angles, draw_pose
 from fetusmap.report.prediction_figure import draw_prediction
 from fetusmap.report.preview import draw_contact_sheet, preview_picture, save_picture
+from fetusmap.report.refinement_figure import draw_refinement
 from fetusmap.report.surface import draw_surface
 from fetusmap.report.views import View, body_views, draw_skeleton
 from fetusmap.report.volume_figure import draw_volume
@@ -18,6 +19,7 @@ __all__ = [
     "draw_library",
     "draw_pose",
     "draw_prediction",
+    "draw_refinement",
     "draw_skeleton",
     "draw_surface",
     "draw_volume",
