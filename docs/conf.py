@@ -10,6 +10,12 @@ sys.path.insert(0, str(DOCS))
 from accuracy_tables import accuracy_table, draw_reliability, landmark_table  # noqa: E402
 from figures import write_figures  # noqa: E402
 from network_tables import checkpointing_table, prediction_table  # noqa: E402
+from real_refinement import table as real_refinement_table  # noqa: E402
+from refinement_tables import (  # noqa: E402
+    ablation_table,
+    landmark_refinement_table,
+    refinement_table,
+)
 from simulation_figures import write_simulation_figures  # noqa: E402
 from simulation_tables import comparison_table, simulation_tables  # noqa: E402
 from tables import performance_table, real_poses_table  # noqa: E402
@@ -46,6 +52,11 @@ results = json.loads((DOCS.parent / "benchmarks" / "results.json").read_text())
 (generated / "accuracy.md").write_text(accuracy_table(results["accuracy"]))
 (generated / "landmarks.md").write_text(landmark_table(results["accuracy"]))
 draw_reliability(results["accuracy"], generated / "reliability.png")
+(generated / "refinement.md").write_text(refinement_table(results["refinement"]))
+(generated / "ablation.md").write_text(ablation_table(results["refinement"]))
+(generated / "refined-landmarks.md").write_text(landmark_refinement_table(results["refinement"]))
+repaired = json.loads((DOCS / "real-refinement.json").read_text())
+(generated / "real-refinement.md").write_text(real_refinement_table(repaired))
 poses = json.loads((DOCS / "real-poses.json").read_text())
 (generated / "real-poses.md").write_text(real_poses_table(poses))
 comparison = json.loads((DOCS / "real-comparison.json").read_text())
