@@ -37,8 +37,8 @@ def changes_between(skeleton: Skeleton, before_mm: Points3, after_mm: Points3) -
 def _exchanged(skeleton: Skeleton, before_mm: Points3, after_mm: Points3) -> BoolArray:
     """(N,) whether a landmark and its partner both came nearer to where the other one was.
 
-    Both must have moved by more than half of the distance between them: two wrists that touch are
-    not exchanged by a millimetre.
+    Both must have moved by what is worth telling: two wrists that touch are not exchanged by a
+    millimetre.
     """
     order = skeleton.mirror_index
     own = np.linalg.norm(after_mm - before_mm, axis=1)

@@ -25,7 +25,7 @@ from fetusmap.refine.landmark_maps import LandmarkMaps, Place, find_places
 from fetusmap.refine.limbs import find_exchange
 from fetusmap.refine.refinement import Iteration, Refinement
 from fetusmap.refine.retrieval import Hypothesis, check_enough, find_support_in_maps
-from fetusmap.types import FloatArray, IntArray
+from fetusmap.types import FloatArray, IntArray, Points3
 
 FAINT = 0.01
 """What a landmark counts at least in an alignment."""
@@ -75,15 +75,15 @@ def refine_fast(
     those on which the heatmaps are highest make the support set. Its spread, times the heatmaps,
     tells where each landmark is. From there the atlases are aligned once more.
 
+    A pose never becomes less likely: where the result fits the library worse, the detection is
+    kept. A landmark moves only where its heatmap is not sure of it, and in a likely pose only where
+    it lies astray.
+
     Args:
         pipeline: that found it.
         detection: what it found.
         library: atlases, the more the better.
         settings: the numbers.
-
-    A pose never becomes less likely: where the result fits the library worse, the detection is
-    kept. A landmark moves only where its heatmap is not sure of it, and in a likely pose only where
-    it lies astray.
 
     Raises:
         BadInput: fewer atlases than the support set has.
@@ -92,7 +92,7 @@ def refine_fast(
     skeleton, height = pipeline.skeleton, pipeline.last.height
     before = detection
     if settings.limbs:
-        detection = _with_limbs_right(detection, library)
+        detection = _with_limbs_right(pipeline, detection, library)
     maps = LandmarkMaps.blind_to_sides(detection.heatmaps, skeleton, height, settings.own)
     hypotheses = _hypotheses(pipeline, detection, settings.hypotheses)
     iterations: list[Iteration] = []
@@ -115,19 +115,18 @@ def refine_fast(
     return Refinement(refined, before, tuple(iterations), changes)
 
 
-def _with_limbs_right(detection: Detection, library: PoseLibrary) -> Detection:
+def _with_limbs_right(pipeline: Pipeline, detection: Detection, library: PoseLibrary) -> Detection:
     """The detection with limbs under other names, and their heatmaps with them."""
     positions = detection.positions_mm
     try:
         order = find_exchange(positions, detection.masses + FAINT, library)
     except DegenerateAlignment:
         return detection
-    return replace(
-        detection,
-        positions_mm=positions[order],
-        masses=detection.masses[order],
-        heatmaps=Heatmaps(detection.heatmaps.array[order.tolist()], detection.heatmaps.grid),
-    )
+    if np.array_equal(order, np.arange(len(order))):
+        return detection
+    maps = Heatmaps(detection.heatmaps.array[order.tolist()], detection.heatmaps.grid)
+    renamed = replace(detection, heatmaps=maps)
+    return _judged(pipeline, renamed, positions[order], detection.masses[order])
 
 
 def _hypotheses(pipeline: Pipeline, detection: Detection, count: int) -> list[Hypothesis]:
@@ -162,6 +161,13 @@ def _placed(
         partner = pipeline.skeleton.mirror_index[row]
         positions[row] = place.position_mm
         masses[row] = max(_mass_near(maps[channel], place.index) for channel in (row, partner))
+    return _judged(pipeline, detection, positions, masses)
+
+
+def _judged(
+    pipeline: Pipeline, detection: Detection, positions: Points3, masses: FloatArray
+) -> Detection:
+    """The detection with other positions, and what the pipeline's library thinks of them."""
     fit = fit_library(positions, masses, pipeline.library)
     body = frame_of(pipeline.skeleton, fit.support_mm)
     trunk_mm = body.trunk_mm if body is not None else np.nan
