@@ -99,10 +99,10 @@ def test_the_papers_network_learns_one_case_by_heart(run, paper, monkeypatch, tm
 
     monkeypatch.setattr("fetusmap.train.stages.RightAngles", straight)
     config = paper(
-        steps=100,
-        widths=(8, 16, 16),
+        steps=200,
+        widths=(16, 32, 32),
         sigma_voxels=1.5,
-        learning_rate=0.02,
+        learning_rate=0.01,
         cases=1,
         validation_seed=1,  # the same case
         validation_cases=1,
@@ -111,7 +111,7 @@ def test_the_papers_network_learns_one_case_by_heart(run, paper, monkeypatch, tm
     run(config)
     found = lines(tmp_path / "run")
     # It begins with next to nothing, whose error is that of the targets themselves.
-    assert found[-1]["loss"] < 0.15 * found[0]["loss"]
+    assert found[-1]["loss"] < 0.1 * found[0]["loss"]
     assert found[-1]["validation_median_mm"] < 3.0
     assert found[-1]["validation_within_10_mm"] == 1
 
