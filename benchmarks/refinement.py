@@ -15,7 +15,13 @@ from fetusmap.detect import at_rest, prepare
 from fetusmap.estimate import PoseEstimator
 from fetusmap.evaluate import auc_percent, bootstrap_interval, landmark_errors_mm
 from fetusmap.geometry import align_similarity
-from fetusmap.refine import FastRefinement, draw_atlases, refine_fast, refine_paper
+from fetusmap.refine import (
+    FastRefinement,
+    Refinement,
+    draw_atlases,
+    refine_fast,
+    refine_paper,
+)
 from fetusmap.simulate import simulate_case
 from fetusmap.simulate.case import draw_case
 from fetusmap.simulate.draws import Seeds
@@ -150,9 +156,11 @@ def _refine_model(
         for count in LIBRARIES:
             few = atlases.select(np.arange(count))
             ways[f"{count} atlases"] = partial(refine_fast, pipeline, found, few)
+    done: dict[str, Refinement] = {}
+    ways["paper, then fast"] = lambda: refine_fast(pipeline, done["paper"].detection, atlases)
     for row, refine in ways.items():
         start = time.perf_counter()
-        refined = refine()
+        done[row] = refined = refine()
         outcome.seconds[f"{model}, {row}"] = time.perf_counter() - start
         outcome.changes[f"{model}, {row}"] = list(refined.changes)
         note(row, refined.detection.positions_mm)

@@ -1,6 +1,7 @@
 """Networks that turn a volume into heatmaps."""
 
 from fetusmap.network.checkpointing import POLICIES
+from fetusmap.network.discriminator import Discriminator
 from fetusmap.network.heatmap_network import HeatmapNetwork
 from fetusmap.network.land import HEIGHT, Land, LandWidths, build_land
 from fetusmap.network.memory import (
@@ -14,6 +15,7 @@ from fetusmap.network.memory import (
     saved_activation_bytes,
     scale_shape,
 )
+from fetusmap.network.recurrent import RecurrentLand
 from fetusmap.network.unet import STRIDE, UNet, UNetWidths, build_unet
 
 __all__ = [
@@ -21,10 +23,12 @@ __all__ = [
     "HEIGHT",
     "POLICIES",
     "STRIDE",
+    "Discriminator",
     "HeatmapNetwork",
     "Land",
     "LandWidths",
     "Plan",
+    "RecurrentLand",
     "UNet",
     "UNetWidths",
     "build_land",

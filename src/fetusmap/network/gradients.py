@@ -66,7 +66,9 @@ class _Convolution(Function):
         x, weight = ctx.saved_tensors
         grad_x = grad_weight = None
         if ctx.needs_input_grad[1]:
-            grad_weight = _convolution_backward(grad, x, weight, [False, True, False])[1]
+            padded = (_lengthen(grad), _lengthen(x))
+            grad_weight = _convolution_backward(*padded, weight, [False, True, False])[1]
+            del padded
         x = x.new_empty(1).expand(x.shape)
         if ctx.needs_input_grad[0]:
             grad_x = _convolution_backward(grad, x, weight, [True, False, False])[0]
@@ -151,6 +153,17 @@ def _convolution_backward(
     grad: torch.Tensor, x: torch.Tensor, weight: torch.Tensor, wanted: list[bool]
 ) -> Any:
     return torch.ops.aten.convolution_backward(grad, x, weight, None, *_SAME, wanted)
+
+
+def _lengthen(x: torch.Tensor) -> torch.Tensor:
+    """With a third plane of zeros where the first axis has two.
+
+    In bfloat16 torch 2.13 on processors computes such weight gradients wrongly, up to infinity.
+    Zeros beyond the border are what the convolution saw anyway: the gradient is the same.
+    """
+    if x.dtype is not torch.bfloat16 or x.shape[2] != 2:
+        return x
+    return _channels_last(F.pad(x, (0, 0, 0, 0, 0, 1)))
 
 
 def _channels_last(x: torch.Tensor) -> torch.Tensor:

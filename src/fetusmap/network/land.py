@@ -229,7 +229,11 @@ class Land(HeatmapNetwork):
                 x = run("concat", rise.concatenation, skips.pop(), x)
                 for kind, step in zip(ASCENT, block.children(), strict=True):
                     x = run(kind, step, x)
-            return combine_channels(x, self.head.weight, self.head.bias)
+            return self.finish(x)
+
+    def finish(self, features: torch.Tensor) -> torch.Tensor:
+        """Heatmaps from what the last convolution made, (B, width, I, J, K)."""
+        return combine_channels(features, self.head.weight, self.head.bias)
 
     @property
     def levels(self) -> tuple[int, ...]:

@@ -65,7 +65,8 @@ def train(
     optimizer = stage.optimizer(network.parameters())
     model, optimizer = fabric.setup(network, optimizer)
     average = WeightAverage(network, config.average)  # a copy on the same device
-    state = {"network": network, "optimizer": optimizer, "average": average}
+    objective = stage.objective(fabric)
+    state = {"network": network, "optimizer": optimizer, "average": average, **objective.parts}
     done, steps = run.restore(state) or (0, config.steps)
     training, held_out = _sources(config, cache, skeleton, stage)
     samples = _samples_of_this_process(config, training, fabric, done, workers)
@@ -84,20 +85,21 @@ def train(
                 drawn, stage.channels, config.sigma_voxels, network.stride, stage.height
             )
             optimizer.zero_grad()
-            # The output has no name: it need not live as long as the step.
-            loss = stage.loss(
-                model(batch.volumes.to(fabric.device)), batch.targets.to(fabric.device)
+            loss = objective.loss(
+                model, batch.volumes.to(fabric.device), batch.targets.to(fabric.device)
             )
             fabric.backward(loss)
             norm = fabric.clip_gradients(model, optimizer, max_norm=config.clip or inf)
             optimizer.step()
             average.update(network)
+            aside = objective.after_step()
 
             metrics = {
                 "step": step + 1,
                 "loss": float(torch.as_tensor(fabric.all_reduce(loss.detach()))),
                 "gradient_norm": float(torch.as_tensor(norm)),
                 "learning_rate": config.learning_rate * rate,
+                **aside,
                 **clock.after(step),
             }
             last = step + 1 == clock.steps

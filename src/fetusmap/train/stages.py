@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
+from lightning_fabric import Fabric
 from torch import nn
 
 from fetusmap.anatomy import Skeleton
@@ -19,8 +20,10 @@ from fetusmap.detect import (
 )
 from fetusmap.network import (
     HEIGHT,
+    Discriminator,
     HeatmapNetwork,
     LandWidths,
+    RecurrentLand,
     UNetWidths,
     build_land,
     build_unet,
@@ -29,8 +32,10 @@ from fetusmap.train.augment import AnyDirection, DrawGrid, NearBody, RightAngles
 from fetusmap.train.config import TrainingConfig
 from fetusmap.train.losses import scaled_squared_error, voxel_cross_entropy
 from fetusmap.train.muon import Muon
+from fetusmap.train.objectives import Adversarial, Loss, Objective, Supervised
 
-Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+SLOWER = 5.0
+"""Times the learning rate of the discriminator is lower, so that it does not run ahead."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,7 @@ class Stage:
         build: a network with fresh weights.
         loss: of its output and the heatmaps.
         optimizer: of its parameters.
+        objective: of its steps, made anew for each run.
     """
 
     look: WholeGrid | CanonicalGrid
@@ -54,13 +60,19 @@ class Stage:
     build: Callable[[], HeatmapNetwork]
     loss: Loss
     optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
+    objective: Callable[[Fabric], Objective]
 
 
 def stage_of(config: TrainingConfig, skeleton: Skeleton) -> Stage:
     """The kind of network that a configuration asks for."""
-    return {"coarse": _coarse, "canonical": _canonical, "land": _land}[config.stage](
-        config, skeleton
-    )
+    kinds: dict[str, Callable[[TrainingConfig, Skeleton], Stage]] = {
+        "coarse": _coarse,
+        "canonical": _canonical,
+        "land": _land,
+        "gan": _gan,
+        "rnn": _rnn,
+    }
+    return kinds[config.stage](config, skeleton)
 
 
 def _coarse(config: TrainingConfig, skeleton: Skeleton) -> Stage:
@@ -86,6 +98,7 @@ def _unet(
         build=lambda: build_unet(UNetWidths(config.widths, len(channels))),
         loss=voxel_cross_entropy,
         optimizer=lambda p: Muon(p, config.learning_rate, config.weight_decay),
+        objective=lambda _: Supervised(voxel_cross_entropy),
     )
 
 
@@ -93,6 +106,7 @@ def _land(config: TrainingConfig, skeleton: Skeleton) -> Stage:
     """The paper's detector: the whole volume, a heatmap per landmark, squared errors, Adam."""
     look = WholeGrid(spacing_mm=config.spacing_mm)
     channels = channel_per_landmark(skeleton)
+    loss = partial(scaled_squared_error, height=HEIGHT)
     return Stage(
         look=look,
         channels=channels,
@@ -103,7 +117,7 @@ def _land(config: TrainingConfig, skeleton: Skeleton) -> Stage:
             config.checkpointing,
             own_statistics=config.own_statistics,
         ),
-        loss=partial(scaled_squared_error, height=HEIGHT),
+        loss=loss,
         optimizer=lambda p: torch.optim.AdamW(
             # One parameter at a time: torch's other way makes a copy of all of them.
             p,
@@ -111,4 +125,38 @@ def _land(config: TrainingConfig, skeleton: Skeleton) -> Stage:
             betas=(0.5, 0.999),
             foreach=False,
         ),
+        objective=lambda _: Supervised(loss),
     )
+
+
+def _gan(config: TrainingConfig, skeleton: Skeleton) -> Stage:
+    """The paper's detector, trained against a discriminator as well; used without it."""
+    land = _land(config, skeleton)
+
+    def objective(fabric: Fabric) -> Adversarial:
+        return Adversarial(
+            land.loss,
+            Discriminator(len(land.channels)),
+            fabric,
+            weight=config.adversarial_weight,
+            height=HEIGHT,
+            learning_rate=config.learning_rate / SLOWER,
+        )
+
+    return replace(land, objective=objective)
+
+
+def _rnn(config: TrainingConfig, skeleton: Skeleton) -> Stage:
+    """The paper's detector with a recurrent layer before its head."""
+    land = _land(config, skeleton)
+
+    def build() -> HeatmapNetwork:
+        network = RecurrentLand(
+            LandWidths(config.widths, len(land.channels)),
+            config.checkpointing,
+            own_statistics=config.own_statistics,
+            turns=config.recurrent_turns,
+        )
+        return network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload,no-any-return]
+
+    return replace(land, build=build)
