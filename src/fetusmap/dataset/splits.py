@@ -10,14 +10,15 @@ from fetusmap.errors import BadInput
 
 
 def split_by_subject(
-    subject_of: Mapping[str, str], fractions: Mapping[str, float], seed: int
+    subject_of: Mapping[str, str], fractions: Mapping[str, float], seed: int | None
 ) -> dict[str, tuple[str, ...]]:
-    """Deal the subjects out at random, all cases of one subject to the same split.
+    """Deal the subjects out, all cases of one subject to the same split.
 
     Args:
         subject_of: case name to subject.
         fractions: split name to its part of the subjects; the parts sum to 1.
-        seed: the same seed gives the same splits, whatever the order of the cases.
+        seed: the same seed gives the same splits, whatever the order of the cases; None deals
+            the subjects out in their own order, the first ones to the first split.
 
     Returns:
         Split name to its case names, sorted.
@@ -27,11 +28,12 @@ def split_by_subject(
     """
     check_fractions(fractions)
     subjects = sorted(set(subject_of.values()))
-    shuffled = [subjects[n] for n in np.random.default_rng(seed).permutation(len(subjects))]
+    if seed is not None:
+        subjects = [subjects[n] for n in np.random.default_rng(seed).permutation(len(subjects))]
     edges = np.round(np.cumsum(list(fractions.values())) * len(subjects)).astype(int)
     splits = {}
     for name, start, stop in zip(fractions, [0, *edges[:-1]], edges, strict=True):
-        chosen = set(shuffled[start:stop])
+        chosen = set(subjects[start:stop])
         splits[name] = tuple(sorted(c for c, subject in subject_of.items() if subject in chosen))
         if not splits[name]:
             raise BadInput(

@@ -49,6 +49,7 @@ def simulate_dataset(
     seed: int,
     workers: int = 0,
     splits: Mapping[str, float] | None = None,
+    shuffle: bool = True,
     after_case: AfterCase | None = None,
 ) -> Iterator[Case]:
     """Write a dataset of simulated cases; yields each when it is finished, in order.
@@ -63,6 +64,7 @@ def simulate_dataset(
         seed: of the series; case n of a dataset is case n of the stream of that seed.
         workers: processes; 0 works in this one. Their number changes no byte.
         splits: part of the fetuses in each named split.
+        shuffle: deal the fetuses out at random; otherwise the first ones go to the first split.
         after_case: called where a case was written, in its process; must be importable by name.
 
     Raises:
@@ -75,14 +77,14 @@ def simulate_dataset(
     Seeds.of_case(seed, 0)
     check_workers(workers)
     subjects = {name: _subject_of(name) for name in map(case_name_of, range(count))}
-    dealt = split_by_subject(subjects, dict(splits), seed) if splits else {}
+    dealt = split_by_subject(subjects, dict(splits), seed if shuffle else None) if splits else {}
     folder = Path(folder)
     begin = partial(
         DatasetWriter,
         folder,
         name=folder.resolve().name,
         licence=LICENCE,
-        made_by=dataset_origin(settings, count, seed, splits),
+        made_by=dataset_origin(settings, count, seed, splits, shuffle=shuffle),
         resume=True,
     )
     return _write(begin, dealt, partial(_make, settings, seed, after_case), count, workers)
@@ -104,7 +106,12 @@ def _write(
 
 
 def dataset_origin(
-    settings: SimulationSettings, count: int, seed: int, splits: Mapping[str, float] | None = None
+    settings: SimulationSettings,
+    count: int,
+    seed: int,
+    splits: Mapping[str, float] | None = None,
+    *,
+    shuffle: bool = True,
 ) -> dict[str, JsonValue]:
     """What a simulated dataset's `made_by` says: enough to make it again."""
     return {
@@ -118,6 +125,7 @@ def dataset_origin(
         "difficulty": asdict(settings.difficulty),
         "poses_like": None if settings.like is None else _described(settings.like),
         "splits": dict(splits or {}),
+        **({} if shuffle else {"splits_in_order": True}),
     }
 
 

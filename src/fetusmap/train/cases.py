@@ -125,7 +125,7 @@ def case_pool(config: TrainingConfig, cache: Path, skeleton: Skeleton | None = N
             found="none",
             remedy="annotate some, or name another split with --set split=NAME",
         )
-    return _dataset_pool(annotated, cache)
+    return pool_of_dataset(annotated, cache)
 
 
 def held_out_pool(config: TrainingConfig, cache: Path, seed: int, count: int) -> CasePool:
@@ -144,7 +144,7 @@ def held_out_pool(config: TrainingConfig, cache: Path, seed: int, count: int) ->
         if config.validation_split in dataset.splits:
             annotated = annotated_cases(dataset, config.validation_split)
             if annotated:
-                return _dataset_pool(annotated, cache)
+                return pool_of_dataset(annotated, cache)
     return simulated_pool(seed, count, cache)
 
 
@@ -166,7 +166,8 @@ def _dataset(folder: str, skeleton: Skeleton) -> Dataset:
     return dataset
 
 
-def _dataset_pool(annotated: tuple[Case, ...], cache: Path) -> CasePool:
+def pool_of_dataset(annotated: tuple[Case, ...], cache: Path) -> CasePool:
+    """Annotated cases of a dataset, kept in a folder of the cache that is theirs alone."""
     # Another dataset in the same place must not be served from the old one's folder.
     told = [(c.name, sha256_of(c.volume_path), sha256_of(c.landmarks_path)) for c in annotated]
     key = hashlib.sha256(repr((__version__, told)).encode()).hexdigest()[:16]

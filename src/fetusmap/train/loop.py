@@ -20,7 +20,7 @@ from fetusmap.network import HeatmapNetwork
 from fetusmap.train.augment import Sample
 from fetusmap.train.average import WeightAverage
 from fetusmap.train.batches import batch_of
-from fetusmap.train.cases import case_pool, held_out_pool
+from fetusmap.train.cases import CasePool, case_pool, held_out_pool
 from fetusmap.train.config import TrainingConfig
 from fetusmap.train.run_folder import RunFolder
 from fetusmap.train.samples import SampleSource, stream_samples
@@ -37,6 +37,7 @@ def train(
     run: RunFolder,
     cache: Path,
     *,
+    pool: CasePool | None = None,
     fabric: Fabric | None = None,
     workers: int = 2,
     report: Callable[[dict[str, float]], None] = lambda _: None,
@@ -50,6 +51,7 @@ def train(
         config: of the run.
         run: folder of the configuration, checkpoints and metrics.
         cache: folder that keeps the simulated cases, for any number of runs.
+        pool: the cases to train on; None for those that the configuration names.
         fabric: device, precision and processes; None for this machine's processor.
         workers: processes that make samples.
         report: called with the metrics of every step.
@@ -68,7 +70,7 @@ def train(
     objective = stage.objective(fabric)
     state = {"network": network, "optimizer": optimizer, "average": average, **objective.parts}
     done, steps = run.restore(state) or (0, config.steps)
-    training, held_out = _sources(config, cache, skeleton, stage)
+    training, held_out = _sources(config, cache, skeleton, stage, pool)
     samples = _samples_of_this_process(config, training, fabric, done, workers)
     clock = Clock(config, done, steps)
     with closing(samples):
@@ -186,10 +188,10 @@ class Clock:
 
 
 def _sources(
-    config: TrainingConfig, cache: Path, skeleton: Skeleton, stage: Stage
+    config: TrainingConfig, cache: Path, skeleton: Skeleton, stage: Stage, pool: CasePool | None
 ) -> tuple[SampleSource, SampleSource]:
     """Samples to train on, and held-out ones of other cases."""
-    pool = case_pool(config, cache, skeleton)
+    pool = pool or case_pool(config, cache, skeleton)
     training = SampleSource(
         pool.make,
         pool.folder,
@@ -199,7 +201,9 @@ def _sources(
         config.seed,
         config.intensities,
     )
-    others = held_out_pool(config, cache, config.validation_seed, config.validation_cases)
+    others = pool
+    if config.validation_cases:
+        others = held_out_pool(config, cache, config.validation_seed, config.validation_cases)
     held_out = replace(
         training,
         make_case=others.make,

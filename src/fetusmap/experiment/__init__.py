@@ -1,0 +1,1 @@
+"""The paper's experiment: cohort, six networks, eight rows, ours, and the peers."""

@@ -1,0 +1,39 @@
+"""The simulated cohort of an experiment, as an ordinary dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from fetusmap.anatomy import PoseLibrary
+from fetusmap.dataset import Case, load_dataset
+from fetusmap.experiment.profile import COHORT, TEST_SPLIT, TRAINING_SPLIT, Profile
+from fetusmap.simulate import SimulationSettings, simulate_dataset
+
+
+def make_cohort(folder: Path, profile: Profile, workers: int) -> Iterator[Case]:
+    """Simulate what is missing of the cohort; yields each case, in order.
+
+    The first cases are trained on, the others tested on. Each is a fetus of its own.
+    """
+    part = profile.training_cases / profile.cases
+    return simulate_dataset(
+        folder / COHORT,
+        SimulationSettings(preset=profile.preset),
+        count=profile.cases,
+        seed=profile.seed,
+        workers=workers,
+        splits={TRAINING_SPLIT: part, TEST_SPLIT: 1 - part},
+        shuffle=False,
+    )
+
+
+def load_test_cases(folder: Path) -> tuple[Case, ...]:
+    """Those that no network of the experiment was trained on."""
+    return load_dataset(folder / COHORT).split(TEST_SPLIT)
+
+
+def training_poses(folder: Path) -> PoseLibrary:
+    """The paper's pose library: the annotations of the training cases."""
+    cases = load_dataset(folder / COHORT).split(TRAINING_SPLIT)
+    return PoseLibrary.from_poses([case.load_pose() for case in cases])
