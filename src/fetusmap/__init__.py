@@ -36,7 +36,7 @@ if TYPE_CHECKING:
         save_pose,
         save_volume,
     )
-    from fetusmap.report import draw_pose, draw_prediction, draw_volume
+    from fetusmap.report import draw_pose, draw_prediction, draw_refinement, draw_volume
     from fetusmap.volume import Volume, resample
 
 _HOME = {
@@ -58,7 +58,9 @@ _HOME = {
         ),
         "fetusmap.io",
     ),
-    **dict.fromkeys(("draw_pose", "draw_prediction", "draw_volume"), "fetusmap.report"),
+    **dict.fromkeys(
+        ("draw_pose", "draw_prediction", "draw_refinement", "draw_volume"), "fetusmap.report"
+    ),
     **dict.fromkeys(("Volume", "resample"), "fetusmap.volume"),
 }  # fmt: skip
 
@@ -81,6 +83,7 @@ __all__ = [
     "crown_rump_length",
     "draw_pose",
     "draw_prediction",
+    "draw_refinement",
     "draw_volume",
     "gestational_age",
     "joint_angles_deg",

@@ -28,7 +28,15 @@ from fetusmap.detect import (
 )
 from fetusmap.errors import BadInput
 from fetusmap.io import load_library
-from fetusmap.refine import Refinement, load_atlases, refine_fast, refine_paper
+from fetusmap.refine import (
+    FastRefinement,
+    PaperRefinement,
+    Refinement,
+    check_enough,
+    load_atlases,
+    refine_fast,
+    refine_paper,
+)
 from fetusmap.volume import Volume
 
 Refine = Literal["none", "paper", "fast"]
@@ -150,6 +158,20 @@ class PoseEstimator:
         """Hash of the positions in the library."""
         return hashlib.sha256(self.library.positions_mm.tobytes()).hexdigest()
 
+    def check(self, refine: Refine) -> None:
+        """Make sure that there is such a refinement, and a library that is large enough for it.
+
+        Raises:
+            BadInput: one of them is missing.
+        """
+        if refine not in REFINE:
+            raise BadInput(
+                "refine", expected=", ".join(REFINE), found=repr(refine), remedy="choose one"
+            )
+        if refine != "none":
+            settings = FastRefinement() if refine == "fast" else PaperRefinement()
+            check_enough(self.library, settings.support)
+
     def __call__(
         self, volume: Volume, *, refine: Refine = "none", flip_average: bool = True
     ) -> Prediction:
@@ -162,10 +184,7 @@ class PoseEstimator:
                 `refine_fast`.
             flip_average: look at the mirror image as well, sides exchanged, and average.
         """
-        if refine not in REFINE:
-            raise BadInput(
-                "refine", expected=", ".join(REFINE), found=repr(refine), remedy="choose one"
-            )
+        self.check(refine)
         if min(volume.grid.extent_mm) < LEAST_MM:
             raise BadInput(
                 volume.name or "volume",

@@ -175,8 +175,8 @@ def predict_cases(
             found=(error.strerror or type(error).__name__).lower(),
             remedy="choose another",
         ) from error
-    # A model or library that does not load stops everything.
-    _estimator(settings.model, settings.device, settings.library)
+    # A model or library that does not load, or is too small, stops everything.
+    _estimator(settings.model, settings.device, settings.library).check(settings.refine)
     results: list[CaseResult] = []
     for result in map_in_order(partial(predict_case, output, settings), volumes, workers):
         results.append(result)

@@ -22,6 +22,7 @@ from fetusmap.detect.detection import (
     Detection,
     fit_library,
     highest_peaks,
+    look,
     look_mirrored,
     mean_of,
     stray_from,
@@ -165,10 +166,9 @@ class Cascade:
         """In the same body frame; see `Pipeline.look_again`."""
         assert detection.frame is not None  # noqa: S101
         grid = self.last_grid(prepared, detection)
-        heatmaps = detector.detect(prepared, grid, half=half)
-        if flip_average:
-            mirrored = look_mirrored(detector, self.skeleton, prepared, grid, half=half)
-            heatmaps = mean_of(heatmaps, mirrored)
+        heatmaps = look(
+            detector, self.skeleton, prepared, grid, flip_average=flip_average, half=half
+        )
         return self._detection(heatmaps, detection.frame)
 
     def _detection(self, heatmaps: Heatmaps, frame: BodyFrame) -> Detection:

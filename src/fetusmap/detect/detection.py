@@ -132,6 +132,22 @@ def look_mirrored(
     return Heatmaps(array, grid.pool(detector.network.stride))
 
 
+def look(
+    detector: Detector,
+    skeleton: Skeleton,
+    prepared: Volume,
+    grid: Grid,
+    *,
+    flip_average: bool,
+    half: bool | None,
+) -> Heatmaps:
+    """Heatmaps of a detector with a channel per landmark; with the mirror image's, if wanted."""
+    heatmaps = detector.detect(prepared, grid, half=half)
+    if not flip_average:
+        return heatmaps
+    return mean_of(heatmaps, look_mirrored(detector, skeleton, prepared, grid, half=half))
+
+
 def mean_of(first: Heatmaps, second: Heatmaps) -> Heatmaps:
     """The mean of heatmaps on one grid."""
     return Heatmaps((first.array + second.array) / 2, first.grid)

@@ -9,8 +9,7 @@ from fetusmap.detect.detection import (
     Detection,
     fit_library,
     highest_peaks,
-    look_mirrored,
-    mean_of,
+    look,
     stray_from,
 )
 from fetusmap.detect.detector import Detector
@@ -93,10 +92,9 @@ class SinglePass:
         half: bool | None,
     ) -> Detection:
         """Raises DegenerateAlignment where there is no body."""
-        heatmaps = detector.detect(prepared, grid, half=half)
-        if flip_average:
-            mirrored = look_mirrored(detector, self.skeleton, prepared, grid, half=half)
-            heatmaps = mean_of(heatmaps, mirrored)
+        heatmaps = look(
+            detector, self.skeleton, prepared, grid, flip_average=flip_average, half=half
+        )
         positions, masses = highest_peaks(heatmaps)
         fit = fit_library(positions, masses, self.library)
         body = frame_of(self.skeleton, fit.support_mm)

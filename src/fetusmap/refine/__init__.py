@@ -5,7 +5,7 @@ from fetusmap.refine.fast import FastRefinement, refine_fast
 from fetusmap.refine.landmark_maps import LandmarkMaps
 from fetusmap.refine.paper import PaperRefinement, refine_paper, tune
 from fetusmap.refine.refinement import Iteration, Refinement
-from fetusmap.refine.retrieval import SupportSet, find_support, find_support_in_maps
+from fetusmap.refine.retrieval import SupportSet, check_enough, find_support, find_support_in_maps
 
 __all__ = [
     "FastRefinement",
@@ -14,6 +14,7 @@ __all__ = [
     "PaperRefinement",
     "Refinement",
     "SupportSet",
+    "check_enough",
     "draw_atlases",
     "find_support",
     "find_support_in_maps",

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from fetusmap.anatomy import Pose, Skeleton
-from fetusmap.refine import Iteration, Refinement
 from fetusmap.report.theme import MUTED, TEXT, new_figure
 from fetusmap.report.views import View, body_views, draw_skeleton
 from fetusmap.types import Points3
+
+if TYPE_CHECKING:  # they bring torch in, and a drawing needs none
+    from fetusmap.refine import Iteration, Refinement
 
 ATLASES = 10
 """Of the support set, the best ones are drawn."""
