@@ -2,20 +2,38 @@
 
 from fetusmap.evaluate.metrics import (
     AUC_CAP_MM,
-    Interval,
     auc_percent,
-    bootstrap_interval,
+    exchanged_pairs,
     landmark_errors_mm,
+    mean_error_mm,
+    median_error_mm,
+    pck_curve_percent,
     pck_percent,
     sides_are_right,
+    swap_rate_percent,
 )
+from fetusmap.evaluate.pairs import Pairs, find_poses, pair_with_truth
+from fetusmap.evaluate.statistics import Comparison, Interval, bootstrap_interval, compare
+from fetusmap.evaluate.summary import Summary, summarize
 
 __all__ = [
     "AUC_CAP_MM",
+    "Comparison",
     "Interval",
+    "Pairs",
+    "Summary",
     "auc_percent",
     "bootstrap_interval",
+    "compare",
+    "exchanged_pairs",
+    "find_poses",
     "landmark_errors_mm",
+    "mean_error_mm",
+    "median_error_mm",
+    "pair_with_truth",
+    "pck_curve_percent",
     "pck_percent",
     "sides_are_right",
+    "summarize",
+    "swap_rate_percent",
 ]

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
-
 import numpy as np
 
 from fetusmap.anatomy import Skeleton
@@ -12,14 +9,6 @@ from fetusmap.types import ArrayLike, FloatArray, Points3
 
 AUC_CAP_MM = 10.0
 """Upper end of the curve: 1 - mean/10 mm reproduces the areas of the paper's own tables."""
-
-
-class Interval(NamedTuple):
-    """A value with the ends of its 95 % confidence interval."""
-
-    value: float
-    low: float
-    high: float
 
 
 def landmark_errors_mm(
@@ -44,13 +33,12 @@ def auc_percent(errors_mm: ArrayLike, cap_mm: float = AUC_CAP_MM) -> float:
     Exactly the mean of max(0, 1 - error / cap): no grid of thresholds.
     """
     errors = np.asarray(errors_mm, dtype=np.float64)
-    return float(100 * np.nanmean(np.maximum(0.0, 1 - errors / cap_mm)))
+    return _mean_or_nan(100 * np.maximum(0.0, 1 - errors / cap_mm))
 
 
 def pck_percent(errors_mm: ArrayLike, threshold_mm: float) -> float:
     """Percentage of correct keypoints: those that are off by at most `threshold_mm`."""
-    errors = np.asarray(errors_mm, dtype=np.float64)
-    return float(100 * np.mean(errors[np.isfinite(errors) | np.isinf(errors)] <= threshold_mm))
+    return float(pck_curve_percent(errors_mm, [threshold_mm])[0])
 
 
 def sides_are_right(skeleton: Skeleton, found_mm: Points3, true_mm: Points3) -> bool:
@@ -71,25 +59,58 @@ def sides_are_right(skeleton: Skeleton, found_mm: Points3, true_mm: Points3) -> 
     return bool(np.isfinite(own).any() and np.nansum(own) <= np.nansum(other))
 
 
-def bootstrap_interval(
-    errors_mm: FloatArray,
-    statistic: Callable[[FloatArray], float],
-    *,
-    rounds: int = 2000,
-    seed: int = 0,
-) -> Interval:
-    """A statistic of a cohort with its 95 % interval, by drawing subjects with replacement.
+def exchanged_pairs(skeleton: Skeleton, found_mm: Points3, true_mm: Points3) -> FloatArray:
+    """(..., P) 1 for each mirror pair that fits the truth better with left and right exchanged.
+
+    NaN where one of the two was not found or is not annotated.
 
     Args:
-        errors_mm: (subjects, N).
-        statistic: of such an array.
-        rounds: of drawing.
-        seed: of drawing.
+        skeleton: names the mirror pairs.
+        found_mm: (..., N, 3) landmarks.
+        true_mm: (..., N, 3) where they are.
     """
-    rng = np.random.default_rng(seed)
-    draws = [
-        statistic(errors_mm[rng.integers(len(errors_mm), size=len(errors_mm))])
-        for _ in range(rounds)
-    ]
-    low, high = np.percentile(draws, [2.5, 97.5])
-    return Interval(statistic(errors_mm), float(low), float(high))
+    found, true = np.asarray(found_mm), np.asarray(true_mm)
+    left, right = (
+        list(skeleton.indices(side)) for side in zip(*skeleton.mirror_pairs, strict=True)
+    )
+
+    def apart(one: list[int], other: list[int]) -> FloatArray:
+        return np.asarray(np.linalg.norm(found[..., one, :] - true[..., other, :], axis=-1))
+
+    straight = apart(left, left) + apart(right, right)
+    crossed = apart(left, right) + apart(right, left)
+    known = np.isfinite(straight) & np.isfinite(crossed)
+    return np.where(known, crossed < straight, np.nan)
+
+
+def swap_rate_percent(skeleton: Skeleton, found_mm: Points3, true_mm: Points3) -> float:
+    """Percentage of mirror pairs whose left and right are exchanged, see `exchanged_pairs`."""
+    return _mean_or_nan(100 * exchanged_pairs(skeleton, found_mm, true_mm))
+
+
+def mean_error_mm(errors_mm: ArrayLike) -> float:
+    """Mean over what was found; what was missed, an infinite error, is counted elsewhere."""
+    errors = np.asarray(errors_mm, dtype=np.float64)
+    return _mean_or_nan(np.where(np.isfinite(errors), errors, np.nan))
+
+
+def median_error_mm(errors_mm: ArrayLike) -> float:
+    """Median over all annotated landmarks; what was missed is farther off than any other."""
+    errors = np.asarray(errors_mm, dtype=np.float64)
+    known = errors[~np.isnan(errors)]
+    return float(np.median(known)) if known.size else float("nan")
+
+
+def pck_curve_percent(errors_mm: ArrayLike, thresholds_mm: ArrayLike) -> FloatArray:
+    """(T,) percentage of correct keypoints at each threshold."""
+    errors = np.asarray(errors_mm, dtype=np.float64)
+    known = np.sort(errors[~np.isnan(errors)])
+    if not known.size:
+        return np.full(np.shape(thresholds_mm), np.nan)
+    below = np.searchsorted(known, np.asarray(thresholds_mm, dtype=np.float64), side="right")
+    return np.asarray(100 * below / known.size)
+
+
+def _mean_or_nan(values: FloatArray) -> float:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if known.size else float("nan")

@@ -1,0 +1,128 @@
+"""How far a number may be trusted: intervals and comparisons by drawing subjects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from scipy import stats
+
+from fetusmap.errors import BadInput
+from fetusmap.evaluate.metrics import mean_error_mm
+from fetusmap.types import FloatArray, IntArray
+
+ROUNDS = 2000
+
+Statistic = Callable[[FloatArray], float]
+
+
+class Interval(NamedTuple):
+    """A value with the ends of its 95 % confidence interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+class Comparison(NamedTuple):
+    """One method against another on the same cases.
+
+    Attributes:
+        difference: of a statistic, first minus second, with its interval.
+        p_value: of Wilcoxon's signed-rank test on the mean errors of the subjects, two-sided; 1
+            where they do not differ at all.
+    """
+
+    difference: Interval
+    p_value: float
+
+
+def bootstrap_interval(
+    errors_mm: FloatArray,
+    statistic: Statistic,
+    *,
+    subjects: Sequence[str] | None = None,
+    rounds: int = ROUNDS,
+    seed: int = 0,
+) -> Interval:
+    """A statistic of a cohort with its 95 % interval, by drawing subjects with replacement.
+
+    Args:
+        errors_mm: (cases, ...).
+        statistic: of such an array.
+        subjects: of each case; every case is a subject of its own if not given.
+        rounds: of drawing.
+        seed: of drawing.
+    """
+    values = [statistic(errors_mm[rows]) for rows in _draws(len(errors_mm), subjects, rounds, seed)]
+    low, high = _middle(values)
+    return Interval(statistic(errors_mm), low, high)
+
+
+def compare(
+    first_mm: FloatArray,
+    second_mm: FloatArray,
+    statistic: Statistic,
+    *,
+    subjects: Sequence[str] | None = None,
+    rounds: int = ROUNDS,
+    seed: int = 0,
+) -> Comparison:
+    """Compare two methods on the same cases, by drawing the same subjects for both.
+
+    Args:
+        first_mm: (cases, N) errors of the first.
+        second_mm: (cases, N) errors of the second.
+        statistic: of such an array.
+        subjects: of each case; every case is a subject of its own if not given.
+        rounds: of drawing.
+        seed: of drawing.
+
+    Raises:
+        BadInput: errors of different cases or landmarks.
+    """
+    if first_mm.shape != second_mm.shape:
+        raise BadInput(
+            "paired comparison",
+            expected="errors of the same cases and landmarks",
+            found=f"arrays of {first_mm.shape} and {second_mm.shape}",
+            remedy="give both for the same cohort",
+        )
+    drawn = _draws(len(first_mm), subjects, rounds, seed)
+    low, high = _middle([statistic(first_mm[rows]) - statistic(second_mm[rows]) for rows in drawn])
+    difference = Interval(statistic(first_mm) - statistic(second_mm), low, high)
+    groups = _rows_of_subjects(len(first_mm), subjects)
+    means = [[mean_error_mm(errors[rows]) for rows in groups] for errors in (first_mm, second_mm)]
+    return Comparison(difference, _signed_rank(np.subtract(*means)))
+
+
+def _signed_rank(differences: FloatArray) -> float:
+    differences = differences[np.isfinite(differences)]
+    if not differences.any():
+        return 1.0
+    return float(stats.wilcoxon(differences).pvalue)
+
+
+def _draws(cases: int, subjects: Sequence[str] | None, rounds: int, seed: int) -> list[IntArray]:
+    """The rows of each round."""
+    groups = _rows_of_subjects(cases, subjects)
+    rng = np.random.default_rng(seed)
+    chosen = (rng.integers(len(groups), size=len(groups)) for _ in range(rounds))
+    return [np.concatenate([groups[n] for n in rows]) for rows in chosen]
+
+
+def _rows_of_subjects(cases: int, subjects: Sequence[str] | None) -> list[IntArray]:
+    if subjects is None:
+        return [np.array([row]) for row in range(cases)]
+    names = np.asarray(subjects)
+    return [np.flatnonzero(names == name) for name in dict.fromkeys(subjects)]
+
+
+def _middle(values: Sequence[float]) -> tuple[float, float]:
+    """Ends of the middle 95 %; NaN where nothing could be measured."""
+    known = np.asarray(values)[~np.isnan(values)]
+    if not known.size:
+        return float("nan"), float("nan")
+    low, high = np.percentile(known, [2.5, 97.5])
+    return float(low), float(high)
