@@ -93,8 +93,11 @@ def compare(
     low, high = _middle([statistic(first_mm[rows]) - statistic(second_mm[rows]) for rows in drawn])
     difference = Interval(statistic(first_mm) - statistic(second_mm), low, high)
     groups = _rows_of_subjects(len(first_mm), subjects)
-    means = [[mean_error_mm(errors[rows]) for rows in groups] for errors in (first_mm, second_mm)]
-    return Comparison(difference, _signed_rank(np.subtract(*means)))
+    first, second = (
+        np.array([mean_error_mm(errors[rows]) for rows in groups])
+        for errors in (first_mm, second_mm)
+    )
+    return Comparison(difference, _signed_rank(first - second))
 
 
 def _signed_rank(differences: FloatArray) -> float:
