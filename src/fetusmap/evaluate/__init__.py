@@ -13,7 +13,13 @@ from fetusmap.evaluate.metrics import (
     swap_rate_percent,
 )
 from fetusmap.evaluate.pairs import Pairs, find_poses, pair_with_truth
-from fetusmap.evaluate.statistics import Comparison, Interval, bootstrap_interval, compare
+from fetusmap.evaluate.statistics import (
+    Comparison,
+    Interval,
+    bootstrap_interval,
+    compare,
+    pck_interval,
+)
 from fetusmap.evaluate.summary import Summary, summarize
 
 __all__ = [
@@ -32,6 +38,7 @@ __all__ = [
     "median_error_mm",
     "pair_with_truth",
     "pck_curve_percent",
+    "pck_interval",
     "pck_percent",
     "sides_are_right",
     "summarize",

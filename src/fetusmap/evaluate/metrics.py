@@ -71,7 +71,7 @@ def exchanged_pairs(skeleton: Skeleton, found_mm: Points3, true_mm: Points3) -> 
     """
     found, true = np.asarray(found_mm), np.asarray(true_mm)
     pairs = skeleton.mirror_pairs
-    left, right = (list(skeleton.indices([pair[side] for pair in pairs])) for side in (0, 1))
+    left, right = (list(skeleton.indices(tuple(pair[side] for pair in pairs))) for side in (0, 1))
 
     def apart(one: list[int], other: list[int]) -> FloatArray:
         return np.asarray(np.linalg.norm(found[..., one, :] - true[..., other, :], axis=-1))

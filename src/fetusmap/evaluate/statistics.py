@@ -9,7 +9,7 @@ import numpy as np
 from scipy import stats
 
 from fetusmap.errors import BadInput
-from fetusmap.evaluate.metrics import mean_error_mm
+from fetusmap.evaluate.metrics import mean_error_mm, pck_curve_percent
 from fetusmap.types import FloatArray, IntArray
 
 ROUNDS = 2000
@@ -58,6 +58,32 @@ def bootstrap_interval(
     values = [statistic(errors_mm[rows]) for rows in _draws(len(errors_mm), subjects, rounds, seed)]
     low, high = _middle(values)
     return Interval(statistic(errors_mm), low, high)
+
+
+def pck_interval(
+    errors_mm: FloatArray,
+    thresholds_mm: FloatArray,
+    *,
+    subjects: Sequence[str] | None = None,
+    rounds: int = 400,
+    seed: int = 0,
+) -> tuple[FloatArray, FloatArray]:
+    """The 95 % band of a curve of correct keypoints, by drawing subjects with replacement.
+
+    Args:
+        errors_mm: (cases, ...).
+        thresholds_mm: (T,).
+        subjects: of each case; every case is a subject of its own if not given.
+        rounds: of drawing.
+        seed: of drawing.
+
+    Returns:
+        Two (T,) of percentages, for each threshold by itself.
+    """
+    drawn = _draws(len(errors_mm), subjects, rounds, seed)
+    curves = [pck_curve_percent(errors_mm[rows], thresholds_mm) for rows in drawn]
+    low, high = np.nanpercentile(curves, [2.5, 97.5], axis=0)
+    return np.asarray(low), np.asarray(high)
 
 
 def compare(

@@ -12,15 +12,16 @@ from fetusmap.anatomy import load_skeleton
 from fetusmap.dataset import load_dataset
 from fetusmap.detect import Detector
 from fetusmap.experiment.profile import COHORT, TRAINING_SPLIT, Network, Profile
-from fetusmap.experiment.resources import measured
+from fetusmap.experiment.resources import Cost, measured
 from fetusmap.io.files import write_bytes, write_text
 from fetusmap.train import CasePool, RunFolder, fabric_for, pool_of_dataset, stage_of, train
 
+NETWORKS_FOLDER = "networks"
 WEIGHTS_FILE = "network.safetensors"
 COSTS_FILE = "costs.json"
 
 
-def train_network(folder: Path, profile: Profile, network: Network, device: str = "cpu") -> Path:
+def train_network(folder: Path, profile: Profile, network: Network, device: str = "cpu") -> Cost:
     """Train a network, or go on with one, and write its weights.
 
     On a processor it takes one thread, so that networks are trained side by side and the losses
@@ -33,12 +34,12 @@ def train_network(folder: Path, profile: Profile, network: Network, device: str 
         device: "cpu" or "cuda".
 
     Returns:
-        The file of the weights.
+        What all of its training has cost.
     """
     torch.set_num_threads(1)
     config = profile.training_config(network)
-    run = RunFolder(folder / "networks" / network.name, config)
-    with measured(device) as cost:
+    run = RunFolder(folder / NETWORKS_FOLDER / network.name, config)
+    with measured(device) as now:
         trained = train(
             config,
             run,
@@ -49,11 +50,16 @@ def train_network(folder: Path, profile: Profile, network: Network, device: str 
         )
     costs = run.folder / COSTS_FILE
     if not costs.exists():  # whoever only writes the weights again has trained nothing
-        costs_of_steps = {"seconds": seconds_of(run), "peak_bytes": cost.peak_bytes}
+        costs_of_steps = {"seconds": seconds_of(run), "peak_bytes": now.peak_bytes}
         write_text(costs, json.dumps(costs_of_steps) + "\n")
-    path = run.folder / WEIGHTS_FILE
+    path = weights_path(folder, network)
     write_bytes(path, save({n: t.cpu().contiguous() for n, t in trained.state_dict().items()}))
-    return path
+    return Cost(**json.loads(costs.read_text()))
+
+
+def weights_path(folder: Path, network: Network) -> Path:
+    """Where the weights of a trained network are."""
+    return folder / NETWORKS_FOLDER / network.name / WEIGHTS_FILE
 
 
 def seconds_of(run: RunFolder) -> float:
@@ -77,6 +83,6 @@ def load_network(folder: Path, profile: Profile, network: Network, device: str) 
     config = profile.training_config(network)
     stage = stage_of(config, load_skeleton())
     built = stage.build()
-    built.load_state_dict(load_file(folder / "networks" / network.name / WEIGHTS_FILE))
+    built.load_state_dict(load_file(weights_path(folder, network)))
     built.requires_grad_(requires_grad=False).eval().to(device)
     return Detector(built, stage.look, stage.channels, sigma_voxels=config.sigma_voxels)

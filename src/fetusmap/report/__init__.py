@@ -1,7 +1,9 @@
 """Figures of volumes and poses."""
 
+from fetusmap.report.case_figure import ComparedCase, draw_cases
 from fetusmap.report.figure_file import FIGURE_SUFFIXES, save_figure
 from fetusmap.report.library_figure import draw_library
+from fetusmap.report.pck_figure import draw_pck
 from fetusmap.report.pose_figure import draw_joint_angles, draw_pose
 from fetusmap.report.prediction_figure import draw_prediction
 from fetusmap.report.preview import draw_contact_sheet, preview_picture, save_picture
@@ -12,11 +14,14 @@ from fetusmap.report.volume_figure import draw_volume
 
 __all__ = [
     "FIGURE_SUFFIXES",
+    "ComparedCase",
     "View",
     "body_views",
+    "draw_cases",
     "draw_contact_sheet",
     "draw_joint_angles",
     "draw_library",
+    "draw_pck",
     "draw_pose",
     "draw_prediction",
     "draw_refinement",

@@ -1,0 +1,164 @@
+"""`fetusmap evaluate`: how far predictions are from annotations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from fetusmap.cli.console import out, print_table, warn
+from fetusmap.dataset import Case, load_dataset
+from fetusmap.errors import BadInput
+from fetusmap.evaluate import (
+    Interval,
+    Pairs,
+    auc_percent,
+    compare,
+    find_poses,
+    mean_error_mm,
+    pair_with_truth,
+    summarize,
+)
+from fetusmap.io.tables import write_rows
+from fetusmap.report import draw_pck, save_figure
+
+METRICS = {
+    "mean_mm": "mean, mm",
+    "median_mm": "median, mm",
+    "auc_percent": "AUC, %",
+    "within_10_mm_percent": "within 10 mm, %",
+    "swap_percent": "pairs exchanged, %",
+}
+NAMED = 5
+
+app = typer.Typer(add_completion=False, rich_markup_mode="rich")
+
+
+@app.command(
+    epilog="Examples:\n\n  fetusmap evaluate results --truth DATASET\n\n  fetusmap evaluate before "
+    "after --truth DATASET --split test -o comparison"
+)
+def evaluate(
+    predictions: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="PREDICTIONS...",
+            help="Folders that predict wrote, or folders of pose files named after their cases.",
+        ),
+    ],
+    truth: Annotated[Path, typer.Option(metavar="DATASET", help="With the annotations.")],
+    split: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Of the dataset; all cases unless told.")
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Tables and curves go into this folder."),
+    ] = None,
+) -> int:
+    """Compare predicted poses with annotations: errors, curves, sides, with 95 % intervals.
+
+    Intervals come from drawing subjects with replacement. With several folders each is compared
+    with the first, case by case. A case without a prediction counts as missed.
+    """
+    cases = _cases(truth, split)
+    methods = {name: _pairs(folder, cases) for name, folder in _named(predictions).items()}
+    rows = [_row(name, pairs) for name, pairs in methods.items()]
+    columns = ("", *METRICS.values(), "bodies exchanged", "missed")
+    print_table(f"{len(next(iter(methods.values())).cases)} cases of {truth}", columns, rows)
+    if len(methods) > 1:
+        title = f"Minus {next(iter(methods))}, case by case"
+        print_table(title, ("", "mean, mm", "AUC, %", "p (Wilcoxon)"), _differences(methods))
+    if output is not None:
+        _write(output, methods, columns, rows)
+        out.print(f"\nsee {output}")
+    return 0
+
+
+def _cases(truth: Path, split: str | None) -> tuple[Case, ...]:
+    dataset = load_dataset(truth)
+    return dataset.cases if split is None else dataset.split(split)
+
+
+def _named(folders: list[Path]) -> dict[str, Path]:
+    """By their own names, with their parents' where two are called alike."""
+    names = [folder.resolve().name for folder in folders]
+    if len(set(names)) < len(names):
+        names = [f"{folder.resolve().parent.name}/{folder.resolve().name}" for folder in folders]
+    if len(set(names)) < len(names):
+        raise BadInput(
+            "PREDICTIONS",
+            expected="folders that differ in their names",
+            found="two that are called alike",
+            remedy="rename one, or give each once",
+        )
+    return dict(zip(names, folders, strict=True))
+
+
+def _pairs(folder: Path, cases: tuple[Case, ...]) -> Pairs:
+    found = find_poses(folder)
+    pairs = pair_with_truth(found, cases)
+    missing = pairs.without_prediction
+    if len(missing) == len(pairs.cases):
+        raise BadInput(
+            folder,
+            expected=f"predictions of the dataset's cases, such as {pairs.cases[0]}",
+            found=f"others, such as {next(iter(found))}",
+            remedy="give the dataset that was predicted, or another --split",
+        )
+    if missing:
+        named = ", ".join(missing[:NAMED]) + ", ..." * (len(missing) > NAMED)
+        count = f"{len(missing)} case{'s' * (len(missing) > 1)}"
+        warn(f"{folder}: {count} without a prediction, counted as missed: {named}")
+    return pairs
+
+
+def _row(name: str, pairs: Pairs) -> tuple[str, ...]:
+    summary = summarize(pairs)
+    cells = [_with_ends(getattr(summary, metric)) for metric in METRICS]
+    return (name, *cells, f"{summary.wrong_sides}", f"{summary.missed}")
+
+
+def _differences(methods: Mapping[str, Pairs]) -> list[tuple[str, ...]]:
+    (_, first), *others = methods.items()
+    rows = []
+    for name, pairs in others:
+        mean, auc = (
+            compare(pairs.errors_mm, first.errors_mm, statistic, subjects=first.subjects)
+            for statistic in (mean_error_mm, auc_percent)
+        )
+        both = (_with_ends(one.difference, signed=True) for one in (mean, auc))
+        rows.append((name, *both, f"{mean.p_value:.2g}"))
+    return rows
+
+
+def _write(
+    folder: Path,
+    methods: Mapping[str, Pairs],
+    columns: tuple[str, ...],
+    rows: list[tuple[str, ...]],
+) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    names = ("method", *columns[1:])
+    write_rows(folder / "summary.csv", names, [dict(zip(names, row, strict=True)) for row in rows])
+    first = next(iter(methods.values()))
+    landmarks = first.skeleton.landmarks
+    lines = [
+        {"method": name, "case": case}
+        | {
+            landmark: None if np.isnan(error) else round(float(error), 3)
+            for landmark, error in zip(landmarks, errors, strict=True)
+        }
+        for name, pairs in methods.items()
+        for case, errors in zip(pairs.cases, pairs.errors_mm, strict=True)
+    ]
+    write_rows(folder / "errors.csv", ("method", "case", *landmarks), lines)
+    curves = {"all landmarks": {name: pairs.errors_mm for name, pairs in methods.items()}}
+    save_figure(draw_pck(curves, subjects=first.subjects), folder / "pck.png")
+
+
+def _with_ends(interval: Interval, *, signed: bool = False) -> str:
+    value, low, high = (f"{number:+.2f}" if signed else f"{number:.2f}" for number in interval)
+    return f"{value} ({low} to {high})"

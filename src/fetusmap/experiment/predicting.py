@@ -1,0 +1,134 @@
+"""Predictions of the test cases, row by row and case by case."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+
+import numpy as np
+
+from fetusmap.anatomy import Pose, PoseLibrary, load_skeleton
+from fetusmap.dataset import Case
+from fetusmap.detect import Detection, SinglePass, at_rest, one_thread, prepare
+from fetusmap.estimate import PoseEstimator
+from fetusmap.experiment.cohort import load_test_cases, training_poses
+from fetusmap.experiment.profile import Network, Profile
+from fetusmap.experiment.resources import measured
+from fetusmap.experiment.rows import Row
+from fetusmap.experiment.training import load_network
+from fetusmap.io import save_pose
+from fetusmap.io.files import write_text
+from fetusmap.refine import load_atlases, refine_fast, refine_paper
+from fetusmap.volume import Volume
+from fetusmap.workers import map_in_order, one_blas_thread
+
+PREDICTIONS = "predictions"
+COSTS = "costs"
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What a worker needs to predict a case."""
+
+    folder: Path
+    profile: Profile
+    row: Row
+    device: str
+
+
+def predict_row(
+    folder: Path, profile: Profile, row: Row, *, workers: int, device: str = "cpu"
+) -> Iterator[str]:
+    """Predict the test cases of a row that are missing; yields each one's name, in order.
+
+    The number of workers changes nothing but the time.
+    """
+    job = _Job(folder, profile, row, device)
+    missing = [c for c in load_test_cases(folder) if not pose_path(folder, row, c.name).exists()]
+    yield from map_in_order(partial(_predict, job), missing, workers if device == "cpu" else 1)
+
+
+def pose_path(folder: Path, row: Row, case: str) -> Path:
+    """Where the pose of a case is."""
+    return folder / PREDICTIONS / row.name / f"{case}.json"
+
+
+def cost_path(folder: Path, row: Row, case: str) -> Path:
+    """What it cost is kept apart: it differs from run to run, the poses do not."""
+    return folder / COSTS / row.name / f"{case}.json"
+
+
+def _predict(job: _Job, case: Case) -> str:
+    volume = case.load_volume()
+    _ready(job)  # loading a network is not part of a case
+    with one_thread(), one_blas_thread(), measured(job.device) as cost:
+        pose = _pose_of(job, volume)
+    told = {"seconds": round(cost.seconds, 4), "peak_bytes": cost.peak_bytes}
+    paths = [path(job.folder, job.row, case.name) for path in (cost_path, pose_path)]
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(paths[0], json.dumps(told) + "\n")
+    save_pose(pose, paths[1])
+    return case.name
+
+
+def _ready(job: _Job) -> None:
+    if job.row.network is None:
+        _ = _product(job.device).library
+    else:
+        _pipeline(job.folder, job.profile, job.row.network, job.device)
+
+
+def _pose_of(job: _Job, volume: Volume) -> Pose:
+    row = job.row
+    if row.network is None:
+        estimator = _product(job.device)
+        return estimator(volume, refine=row.refine, flip_average=row.flip_average).pose
+    pipeline = _pipeline(job.folder, job.profile, row.network, job.device)
+    rest, world_from_rest = at_rest(prepare(volume))
+    half = job.profile.precision == "bf16-mixed"
+    found = pipeline.detect(rest, flip_average=row.flip_average, half=half)
+    skeleton = pipeline.skeleton
+    provenance = {"network": row.network.name, "refine": row.refine}
+    if not found:
+        nowhere = np.full((len(skeleton), 3), np.nan)
+        return Pose(skeleton, nowhere, np.zeros(len(skeleton)), {}, provenance)
+    best = _refined(job, pipeline, found[0], rest, half=half).moved(world_from_rest)
+    return Pose(skeleton, best.positions_mm, best.masses, {}, provenance)
+
+
+def _refined(
+    job: _Job, pipeline: SinglePass, found: Detection, rest: Volume, *, half: bool
+) -> Detection:
+    if job.row.refine == "paper":
+        library = _training_poses(job.folder)
+        return refine_paper(
+            pipeline, found, library, rest, flip_average=job.row.flip_average, half=half
+        ).detection
+    if job.row.refine == "fast":
+        return refine_fast(pipeline, found, _atlases()).detection
+    return found
+
+
+@cache
+def _pipeline(folder: Path, profile: Profile, network: Network, device: str) -> SinglePass:
+    library = _training_poses(folder)
+    return SinglePass(library.skeleton, load_network(folder, profile, network, device), library)
+
+
+@cache
+def _training_poses(folder: Path) -> PoseLibrary:
+    return training_poses(folder)
+
+
+@cache
+def _atlases() -> PoseLibrary:
+    return load_atlases(load_skeleton())
+
+
+@cache
+def _product(device: str) -> PoseEstimator:
+    return PoseEstimator.from_pretrained("default", device)

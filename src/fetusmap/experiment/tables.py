@@ -1,0 +1,145 @@
+"""The tables of an experiment: the paper's two, all metrics in short, claims, costs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from fetusmap.anatomy import Skeleton
+from fetusmap.evaluate import Interval, Summary
+from fetusmap.experiment.published import Metric, published
+from fetusmap.experiment.results import Results, Tested, Verdict
+from fetusmap.experiment.table import Cell, Table
+
+CAPTIONS: dict[Metric, str] = {
+    "mean_mm": "Table 1. Euclidean distance in mm, mean over the test cases; lower is better.",
+    "auc_percent": "Table 2. Area under the PCK curve to 10 mm in %; higher is better.",
+}
+HOLDS: dict[Verdict, str] = {
+    "reproduced": "holds",
+    "not reproduced": "does not hold",
+    "undecided": "undecided",
+}
+
+
+def paper_order(skeleton: Skeleton) -> list[int]:
+    """Rows of the landmarks L1 to L16."""
+    ranked = sorted(skeleton.paper_index, key=lambda name: skeleton.paper_index[name])
+    return [skeleton.index(name) for name in ranked]
+
+
+def landmark_table(results: Results, metric: Metric) -> Table:
+    """Table 1 or 2 of the paper: its eight rows, its own numbers below each, ours, peers."""
+    skeleton = next(iter(results.pairs.values())).skeleton
+    order = paper_order(skeleton)
+    values = {row.name: _values(results.summaries[row.name], metric, order) for row in results.rows}
+    best = _best_of(list(values.values()), metric)
+    lines: list[tuple[Cell, ...]] = []
+    for row in results.rows:
+        interval: Interval = getattr(results.summaries[row.name], metric)
+        cells = [
+            Cell(_number(value), strong=value == top)
+            for value, top in zip(values[row.name], best, strict=True)
+        ]
+        mean = Cell(_with_ends(interval), strong=cells[-1].strong)
+        lines.append((Cell(row.name), *cells[:-1], mean))
+        if row.name in published(metric):
+            told = published(metric)[row.name]
+            lines.append(tuple(Cell(text, faint=True) for text in ("paper", *map(_number, told))))
+    columns = ("", *(f"L{n}" for n in range(1, len(order) + 1)), "mean (95 %)")
+    return Table(CAPTIONS[metric], columns, tuple(lines))
+
+
+def overview_table(results: Results) -> Table:
+    """All metrics, one row per method."""
+    lines = []
+    for row in results.rows:
+        told = results.summaries[row.name]
+        cells = (
+            row.name,
+            *map(_with_ends, (told.mean_mm, told.median_mm, told.auc_percent)),
+            *map(_with_ends, (told.within_10_mm_percent, told.swap_percent)),
+            f"{told.wrong_sides}",
+            f"{told.missed}",
+        )
+        lines.append(tuple(map(Cell, cells)))
+    columns = (
+        "", "mean, mm", "median, mm", "AUC, %", "within 10 mm, %", "pairs exchanged, %",
+        "bodies exchanged", "missed",
+    )  # fmt: skip
+    return Table("All metrics, with 95 % intervals by subject.", columns, tuple(lines))
+
+
+def claims_table(tested: Sequence[Tested], *, of_paper: bool) -> Table:
+    """Each claim with its paired differences, what the paper has, and the verdict."""
+    lines = []
+    for one in tested:
+        if (one.published_mm is not None) != of_paper:
+            continue
+        verdicts = [one.verdict_mm, one.verdict_auc]
+        words = verdicts if of_paper else [HOLDS[each] for each in verdicts]
+        told = [_signed(one.published_mm), _signed(one.published_auc)] if of_paper else []
+        cells = [
+            one.claim.words,
+            f"{one.claim.better} minus {one.claim.worse}",
+            *([told[0]] if of_paper else []),
+            _signed_with_ends(one.mean_mm.difference),
+            words[0],
+            *([told[1]] if of_paper else []),
+            _signed_with_ends(one.auc_percent.difference),
+            words[1],
+            _p_value(one.mean_mm.p_value),
+        ]
+        lines.append(tuple(map(Cell, cells)))
+    columns = [
+        "", "rows", *(["paper, mm"] if of_paper else []), "here, mm", "",
+        *(["paper, AUC"] if of_paper else []), "here, AUC", "", "p (Wilcoxon)",
+    ]  # fmt: skip
+    whose = "The paper's claims" if of_paper else "Ours"
+    title = f"{whose}: paired differences on the same test cases, with 95 % intervals."
+    return Table(title, tuple(columns), tuple(lines))
+
+
+def _values(summary: Summary, metric: Metric, order: list[int]) -> list[float]:
+    each = {"mean_mm": summary.landmark_mean_mm, "auc_percent": summary.landmark_auc_percent}
+    interval: Interval = getattr(summary, metric)
+    return [*(each[metric][row] for row in order), interval.value]
+
+
+def _best_of(rows: list[list[float]], metric: Metric) -> list[float]:
+    pick = np.nanmin if metric == "mean_mm" else np.nanmax
+    return [float(pick(column)) for column in np.array(rows).T]
+
+
+def _number(value: float) -> str:
+    if not np.isfinite(value):
+        return "-"
+    return f"{value:.2f}" if abs(value) < 10 else f"{value:.1f}"
+
+
+def _with_ends(interval: Interval) -> str:
+    value, low, high = map(_number, interval)
+    return f"{value} ({low} to {high})"
+
+
+def _signed(value: float | None) -> str:
+    return "-" if value is None else f"{value:+.2f}"
+
+
+def _signed_with_ends(interval: Interval) -> str:
+    value, low, high = map(_signed, interval)
+    return f"{value} ({low} to {high})"
+
+
+def _p_value(value: float) -> str:
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+Kind = Literal["md", "csv", "tex"]
+
+
+def written(table: Table) -> dict[Kind, str]:
+    """A table in each of its forms."""
+    return {"md": table.markdown(), "csv": table.csv(), "tex": table.latex()}

@@ -1,0 +1,79 @@
+"""Truth and several methods on the same cases, side by side, with errors and lengths."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from fetusmap.anatomy import Pose
+from fetusmap.evaluate import landmark_errors_mm, mean_error_mm
+from fetusmap.report.theme import MUTED, TEXT, new_figure
+from fetusmap.report.views import View, body_views, draw_skeleton
+
+WRONG = "#ff5d5d"
+LARGE_MM = 5.0
+"""Errors above this are drawn and written."""
+
+
+@dataclass(frozen=True, eq=False)
+class ComparedCase:
+    """A case of the figure.
+
+    Attributes:
+        name: of the case.
+        truth: where the landmarks are.
+        found: method to its pose.
+    """
+
+    name: str
+    truth: Pose
+    found: Mapping[str, Pose]
+
+
+def draw_cases(cases: Sequence[ComparedCase], title: str = "") -> Figure:
+    """Draw cases in rows: the annotation first, then each method, all from the fetus's front.
+
+    Every panel of a row has the same view and scale. Lengths of segments are written in mm; a
+    landmark that is more than 5 mm off has a red line to where it should be, with its distance.
+
+    Args:
+        cases: with the same methods.
+        title: above everything.
+    """
+    methods = list(cases[0].found)
+    figure = new_figure(3.1 * (1 + len(methods)), 3.6 * len(cases) + 0.4)
+    panels = figure.subplots(len(cases), 1 + len(methods), squeeze=False)
+    for row, case in zip(panels, cases, strict=True):
+        view = body_views(case.truth)[0]
+        draw_skeleton(row[0], case.truth, view, names=False, lengths=True)
+        row[0].set_title(f"{case.name}, annotation", color=TEXT, fontsize=9)
+        limits = row[0].get_xlim(), row[0].get_ylim()
+        for axes, (method, pose) in zip(row[1:], case.found.items(), strict=True):
+            _draw_found(axes, method, pose, case.truth, view)
+            axes.set_xlim(*limits[0])
+            axes.set_ylim(*limits[1])
+    if title:
+        figure.suptitle(title, color=TEXT, fontsize=12)
+    return figure
+
+
+def _draw_found(axes: Axes, method: str, pose: Pose, truth: Pose, view: View) -> None:
+    draw_skeleton(axes, pose, view, names=False, lengths=True, scale_bar=False)
+    errors = landmark_errors_mm(pose.positions_mm, truth.positions_mm)
+    found, true = view.project(pose.positions_mm), view.project(truth.positions_mm)
+    for error, ends in zip(errors, np.stack([found, true], axis=1), strict=True):
+        if not LARGE_MM < error < np.inf:
+            continue
+        axes.plot(ends[:, 0], ends[:, 1], color=WRONG, linewidth=1.0, zorder=6, clip_on=True)
+        axes.text(
+            ends[0, 0], ends[0, 1], f" {error:.0f}", color=WRONG, fontsize=7, zorder=9,
+            clip_on=True,
+        )  # fmt: skip
+    missed = int(np.isinf(errors).sum())
+    told = f"{method}   {mean_error_mm(errors):.1f} mm" if missed < len(errors) else method
+    axes.set_title(told + (f", {missed} missed" if missed else ""), color=TEXT, fontsize=9)
+    axes.tick_params(colors=MUTED)

@@ -1,0 +1,83 @@
+"""PCK curves: how many landmarks are found within a distance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from fetusmap.evaluate import AUC_CAP_MM, auc_percent, pck_curve_percent, pck_interval
+from fetusmap.report.theme import MUTED, PANEL, TEXT, new_figure
+from fetusmap.types import FloatArray
+
+CURVE_COLORS = (
+    "#4cc9f0", "#ffd166", "#f72585", "#80ed99", "#ff9f1c", "#b388ff", "#e8ecf1", "#fb6f92",
+    "#9bf6ff", "#c9a227",
+)  # fmt: skip
+STEPS = 201
+
+
+def draw_pck(
+    panels: Mapping[str, Mapping[str, FloatArray]],
+    *,
+    subjects: Sequence[str] | None = None,
+    cap_mm: float = AUC_CAP_MM,
+    title: str = "",
+) -> Figure:
+    """Draw curves of correct keypoints with their 95 % bands.
+
+    Args:
+        panels: title to method to (cases, N) errors, mm; every panel has the same methods.
+        subjects: of each case, which the bands are drawn by; each case is one if not given.
+        cap_mm: upper end; the area in the legend is below the curve up to here.
+        title: above everything.
+    """
+    columns = min(2, len(panels))
+    lines = -(-len(panels) // columns)
+    figure = new_figure(5.6 * columns, 4.1 * lines)
+    axes = figure.subplots(lines, columns, squeeze=False).ravel()
+    for spare in axes[len(panels) :]:
+        spare.set_axis_off()
+    for panel, (name, methods) in zip(axes, panels.items(), strict=False):
+        _draw_curves(panel, methods, subjects, cap_mm)
+        panel.set_title(name, color=TEXT, fontsize=10)
+    if title:
+        figure.suptitle(title, color=TEXT, fontsize=12)
+    return figure
+
+
+def _draw_curves(
+    axes: Axes, methods: Mapping[str, FloatArray], subjects: Sequence[str] | None, cap_mm: float
+) -> None:
+    thresholds = np.linspace(0, cap_mm, STEPS)
+    for number, (name, errors) in enumerate(methods.items()):
+        color = CURVE_COLORS[number % len(CURVE_COLORS)]
+        low, high = pck_interval(errors, thresholds, subjects=subjects)
+        axes.fill_between(thresholds, low, high, color=color, alpha=0.13, linewidth=0)
+        label = f"{name}  {auc_percent(errors):.1f}"
+        style = "-" if number < len(CURVE_COLORS) else "--"
+        axes.plot(
+            thresholds, pck_curve_percent(errors, thresholds), style, color=color, linewidth=1.6,
+            label=label,
+        )  # fmt: skip
+    axes.set_xlim(0, cap_mm)
+    axes.set_ylim(0, 100)
+    axes.set_xlabel("distance, mm", color=MUTED, fontsize=8)
+    axes.set_ylabel("landmarks within, %", color=MUTED, fontsize=8)
+    axes.set_facecolor(PANEL)
+    axes.tick_params(colors=MUTED, labelsize=8)
+    axes.grid(color=MUTED, alpha=0.15, linewidth=0.6)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    legend = axes.legend(
+        loc="lower right" if _is_high(methods, cap_mm) else "upper left", fontsize=7.5,
+        frameon=False, labelcolor=TEXT, title="AUC, %",
+    )  # fmt: skip
+    legend.get_title().set(color=MUTED, fontsize=7.5)
+
+
+def _is_high(methods: Mapping[str, FloatArray], cap_mm: float) -> bool:
+    """Whether the lower right is the emptier corner."""
+    return float(np.nanmax([auc_percent(e, cap_mm) for e in methods.values()])) > 55
