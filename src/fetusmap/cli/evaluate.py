@@ -58,9 +58,9 @@ def evaluate(
         typer.Option("--output", "-o", help="Tables and curves go into this folder."),
     ] = None,
 ) -> int:
-    """Compare predicted poses with annotations: errors, curves, sides, with 95 % intervals.
+    """Measure how far predicted poses are from annotations: errors, curves, sides, intervals.
 
-    Intervals come from drawing subjects with replacement. With several folders each is compared
+    The intervals of 95 % come from drawing subjects with replacement. With several folders each is compared
     with the first, case by case. A case without a prediction counts as missed.
     """
     cases = _cases(truth, split)

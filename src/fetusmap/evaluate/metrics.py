@@ -52,11 +52,9 @@ def sides_are_right(skeleton: Skeleton, found_mm: Points3, true_mm: Points3) -> 
         found_mm: (N, 3) landmarks.
         true_mm: (N, 3) where they are.
     """
-    order = skeleton.mirror_index
-    paired = order != np.arange(len(order))
-    own = np.linalg.norm(found_mm - true_mm, axis=1)[paired]
-    other = np.linalg.norm(found_mm - true_mm[order], axis=1)[paired]
-    return bool(np.isfinite(own).any() and np.nansum(own) <= np.nansum(other))
+    straight, crossed = _both_ways(skeleton, found_mm, true_mm)
+    known = np.isfinite(straight) & np.isfinite(crossed)
+    return bool(known.any() and straight[known].sum() <= crossed[known].sum())
 
 
 def exchanged_pairs(skeleton: Skeleton, found_mm: Points3, true_mm: Points3) -> FloatArray:
@@ -69,6 +67,15 @@ def exchanged_pairs(skeleton: Skeleton, found_mm: Points3, true_mm: Points3) -> 
         found_mm: (..., N, 3) landmarks.
         true_mm: (..., N, 3) where they are.
     """
+    straight, crossed = _both_ways(skeleton, found_mm, true_mm)
+    known = np.isfinite(straight) & np.isfinite(crossed)
+    return np.where(known, crossed < straight, np.nan)
+
+
+def _both_ways(
+    skeleton: Skeleton, found_mm: Points3, true_mm: Points3
+) -> tuple[FloatArray, FloatArray]:
+    """(..., P) distances of each mirror pair from the truth, as it is and exchanged."""
     found, true = np.asarray(found_mm), np.asarray(true_mm)
     pairs = skeleton.mirror_pairs
     left, right = (list(skeleton.indices(tuple(pair[side] for pair in pairs))) for side in (0, 1))
@@ -76,10 +83,7 @@ def exchanged_pairs(skeleton: Skeleton, found_mm: Points3, true_mm: Points3) -> 
     def apart(one: list[int], other: list[int]) -> FloatArray:
         return np.asarray(np.linalg.norm(found[..., one, :] - true[..., other, :], axis=-1))
 
-    straight = apart(left, left) + apart(right, right)
-    crossed = apart(left, right) + apart(right, left)
-    known = np.isfinite(straight) & np.isfinite(crossed)
-    return np.where(known, crossed < straight, np.nan)
+    return apart(left, left) + apart(right, right), apart(left, right) + apart(right, left)
 
 
 def swap_rate_percent(skeleton: Skeleton, found_mm: Points3, true_mm: Points3) -> float:

@@ -16,6 +16,7 @@ from fetusmap.io import load_pose
 from fetusmap.types import FloatArray, Points3
 
 POSE_FILE = "pose.json"
+MARKUPS_SUFFIX = ".mrk.json"
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +99,9 @@ def find_poses(folder: Path, skeleton: Skeleton | None = None) -> dict[str, Pose
         BadInput: no pose there, or a pose file that is none.
     """
     paths = {path.parent.name: path for path in sorted(folder.glob(f"*/{POSE_FILE}"))}
-    paths = paths or {path.stem: path for path in sorted(folder.glob("*.json"))}
+    if not paths:
+        files = (p for p in sorted(folder.glob("*.json")) if not p.name.endswith(MARKUPS_SUFFIX))
+        paths = {path.stem: path for path in files}
     if not paths:
         raise BadInput(
             folder,

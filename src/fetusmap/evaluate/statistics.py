@@ -10,7 +10,7 @@ from scipy import stats
 
 from fetusmap.errors import BadInput
 from fetusmap.evaluate.metrics import mean_error_mm, pck_curve_percent
-from fetusmap.types import FloatArray, IntArray
+from fetusmap.types import ArrayLike, FloatArray, IntArray
 
 ROUNDS = 2000
 
@@ -82,8 +82,9 @@ def pck_interval(
     """
     drawn = _draws(len(errors_mm), subjects, rounds, seed)
     curves = [pck_curve_percent(errors_mm[rows], thresholds_mm) for rows in drawn]
-    low, high = np.nanpercentile(curves, [2.5, 97.5], axis=0)
-    return np.asarray(low), np.asarray(high)
+    ends = [_middle(column) for column in np.transpose(curves)]
+    low, high = np.array(ends).reshape(-1, 2).T
+    return low, high
 
 
 def compare(
@@ -148,10 +149,18 @@ def _rows_of_subjects(cases: int, subjects: Sequence[str] | None) -> list[IntArr
     return [np.flatnonzero(names == name) for name in dict.fromkeys(subjects)]
 
 
-def _middle(values: Sequence[float]) -> tuple[float, float]:
+def _middle(values: ArrayLike) -> tuple[float, float]:
     """Ends of the middle 95 %; NaN where nothing could be measured."""
-    known = np.asarray(values)[~np.isnan(values)]
+    drawn = np.asarray(values, dtype=np.float64)
+    known = drawn[~np.isnan(drawn)]
     if not known.size:
         return float("nan"), float("nan")
-    low, high = np.percentile(known, [2.5, 97.5])
-    return float(low), float(high)
+    low, high = (_quantile(np.sort(known), part) for part in (0.025, 0.975))
+    return low, high
+
+
+def _quantile(ordered: FloatArray, part: float) -> float:
+    """Between neighbours as `np.quantile` does it, but of two infinities the infinity."""
+    place = part * (len(ordered) - 1)
+    low, high = ordered[int(np.floor(place))], ordered[int(np.ceil(place))]
+    return float(low if low == high else low + (high - low) * (place % 1))

@@ -56,7 +56,11 @@ def summarize(pairs: Pairs) -> Summary:
     errors = pairs.errors_mm
     interval = partial(bootstrap_interval, subjects=pairs.subjects)
     swaps = exchanged_pairs(pairs.skeleton, pairs.found_mm, pairs.true_mm)
-    both = zip(pairs.found_mm, pairs.true_mm, strict=True)
+    both = (
+        (found, true)
+        for found, true, pair in zip(pairs.found_mm, pairs.true_mm, swaps, strict=True)
+        if np.isfinite(pair).any()
+    )
     means = [mean_error_mm(case) for case in errors]
     return Summary(
         cases=len(errors),

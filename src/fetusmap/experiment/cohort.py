@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fetusmap.anatomy import PoseLibrary
-from fetusmap.dataset import Case, load_dataset
+from fetusmap.dataset import Case, is_dataset, load_dataset
 from fetusmap.experiment.profile import COHORT, TEST_SPLIT, TRAINING_SPLIT, Profile
 from fetusmap.simulate import SimulationSettings, simulate_dataset
 
@@ -16,8 +16,11 @@ def make_cohort(folder: Path, profile: Profile, workers: int) -> Iterator[Case]:
 
     The first cases are trained on, the others tested on. Each is a fetus of its own.
     """
+    if is_dataset(folder / COHORT):
+        yield from load_dataset(folder / COHORT).cases
+        return
     part = profile.training_cases / profile.cases
-    return simulate_dataset(
+    yield from simulate_dataset(
         folder / COHORT,
         SimulationSettings(preset=profile.preset),
         count=profile.cases,

@@ -23,6 +23,7 @@ from fetusmap.io.files import write_text
 from fetusmap.train import METRICS_FILE
 from fetusmap.workers import map_in_order
 
+COHORT_PARTS = ("dataset.json", "cases.csv", "splits.json", "landmarks", "volumes")
 PROFILE_FILE = "experiment.json"
 
 
@@ -80,7 +81,7 @@ class Experiment:
     def _train(self, tasks: Sequence[Task], after: Callable[[Task], None]) -> None:
         open_tasks = [task for task in tasks if self.tasks.state(task) != "done"]
         for task in open_tasks:
-            self.tasks.check_needs(task)
+            self.tasks.begin(task)
         work = partial(train_network, self.folder, self.profile, device=self._device)
         networks = [_network_of(task) for task in open_tasks]
         side_by_side = self._workers if self._device == "cpu" else 1
@@ -95,7 +96,7 @@ class Experiment:
             needs=tuple,
             given=tuple,
             work=lambda: list(make_cohort(folder, self.profile, self._workers)),
-            outputs=lambda: [folder / COHORT / name for name in ("cases.csv", "landmarks")],
+            outputs=lambda: [folder / COHORT / name for name in COHORT_PARTS],
             progress=self._cohort_progress,
         )
         for network in NETWORKS:
@@ -106,6 +107,7 @@ class Experiment:
                 work=partial(train_network, folder, self.profile, network, device=self._device),
                 outputs=partial(_listed, weights_path(folder, network)),
                 progress=partial(self._training_progress, network),
+                workspace=folder / NETWORKS_FOLDER / network.name,
             )
         for row in sorted((*PAPER_ROWS, *OUR_ROWS), key=lambda row: row.stage):
             yield Task(
@@ -115,6 +117,7 @@ class Experiment:
                 work=partial(self._predict, row),
                 outputs=partial(_listed, folder / PREDICTIONS / row.name),
                 progress=partial(self._prediction_progress, row),
+                workspace=folder / PREDICTIONS / row.name,
             )
         yield Task(
             "evaluate",

@@ -2,13 +2,16 @@
 
 A task is done when its manifest stands and says that it was made from what its needs have made.
 Everything else follows: a run that was killed goes on with the first task that is not done, and
-what rests on something that was made anew is made anew.
+what rests on something that was made anew is made anew. What a broken-off task has left is gone on
+with only if it was begun from the same inputs.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import platform
+import shutil
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -57,6 +60,8 @@ class Task:
         given: folders that it reads and no task makes.
         work: does what is not done of it.
         outputs: files or folders that it makes.
+        workspace: folder that is its own, also of what is not finished; None where it writes only
+            what is.
         progress: (done, of all), and a word about it.
     """
 
@@ -66,6 +71,7 @@ class Task:
     work: Callable[[], object]
     outputs: Callable[[], Iterable[Path]]
     progress: Callable[[], tuple[int, int, str]]
+    workspace: Path | None = None
 
     @property
     def stage(self) -> str:
@@ -139,6 +145,22 @@ class TaskList:
                     remedy=f"run it with --only {name}, or leave --only out",
                 )
 
+    def begin(self, task: Task) -> None:
+        """Note what a task is begun from; what it had made from something else goes.
+
+        Raises:
+            BadInput: something it needs is not done.
+        """
+        self.check_needs(task)
+        manifest, inputs = self.manifest(task.name), self._inputs(task)
+        earlier = self._begun_from(task) if manifest is None else manifest.inputs
+        if earlier != inputs and task.workspace is not None:
+            shutil.rmtree(task.workspace, ignore_errors=True)
+        path = self._path(task.name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_text(_begun(path), json.dumps(inputs) + "\n")
+        path.unlink(missing_ok=True)
+
     def finish(self, task: Task, seconds: float, peak_bytes: int) -> None:
         """Write the manifest of a task whose work is done."""
         manifest = TaskManifest(
@@ -157,8 +179,8 @@ class TaskList:
             peak_bytes=peak_bytes,
         )
         path = self._path(task.name)
-        path.parent.mkdir(parents=True, exist_ok=True)
         write_text(path, manifest.model_dump_json(indent=1) + "\n")
+        _begun(path).unlink(missing_ok=True)
 
     def run(self, task: Task) -> None:
         """Do a task in this process, and write its manifest.
@@ -166,11 +188,17 @@ class TaskList:
         Raises:
             BadInput: something it needs is not done.
         """
-        self.check_needs(task)
-        self._path(task.name).unlink(missing_ok=True)
+        self.begin(task)
         with measured(self._device) as cost:
             task.work()
         self.finish(task, cost.seconds, cost.peak_bytes)
+
+    def _begun_from(self, task: Task) -> dict[str, str] | None:
+        path = _begun(self._path(task.name))
+        try:
+            return dict(read_json(path))
+        except (FetusmapError, TypeError, ValueError):
+            return None
 
     def _path(self, name: str) -> Path:
         return self.folder / MANIFESTS / f"{name}.json"
@@ -179,6 +207,10 @@ class TaskList:
         made = {name: self.manifest(name) for name in task.needs()}
         given = {path.name: hash_of([path]) for path in task.given()}
         return given | {name: m.output_sha256 for name, m in made.items() if m is not None}
+
+
+def _begun(manifest: Path) -> Path:
+    return manifest.with_suffix(".begun")
 
 
 def hash_of(paths: Iterable[Path]) -> str:

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 WIDTHS = (16, 32, 64, 64)
-"""Each level halves the axes: a score sees 61 voxels across, which is most of a fetus."""
+"""Each level halves the axes: a score sees 78 voxels across, which is most of a fetus."""
 
 SLOPE = 0.2
 

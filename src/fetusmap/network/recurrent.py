@@ -28,8 +28,7 @@ class Recurrence(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """The last state for (B, C, I, J, K), of the same shape."""
         inward = self.inward(x)
-        # A copy: normalisation ends with a ReLU in place, and the sum is needed in each turn.
-        state: torch.Tensor = self.normalisation(inward.clone())
+        state: torch.Tensor = self.normalisation(inward)
         for _ in range(self.turns - 1):
             state = self.normalisation(inward + self.across(state))
         return state
