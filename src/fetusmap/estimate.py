@@ -29,13 +29,14 @@ from fetusmap.detect import (
 from fetusmap.errors import BadInput
 from fetusmap.io import load_library
 from fetusmap.refine import (
+    NO_MEMORY,
     FastRefinement,
     PaperRefinement,
     Refinement,
-    check_enough,
     load_atlases,
     refine_fast,
     refine_paper,
+    usable_atlases,
 )
 from fetusmap.volume import Volume
 
@@ -170,7 +171,7 @@ class PoseEstimator:
             )
         if refine != "none":
             settings = FastRefinement() if refine == "fast" else PaperRefinement()
-            check_enough(self.library, settings.support)
+            usable_atlases(self.library, settings.support)
 
     def __call__(
         self, volume: Volume, *, refine: Refine = "none", flip_average: bool = True
@@ -195,6 +196,7 @@ class PoseEstimator:
         prepared = prepare(volume, self.card.working_spacing_mm)
         rest, world_from_rest = at_rest(prepared)
         found, half, ladder = self._detect_within_memory(rest, flip_average=flip_average)
+        judged = found[0] if found else None
         refinement = None
         if refine != "none" and found:
             refinement = self._refine(refine, found[0], rest, flip_average=flip_average, half=half)
@@ -214,9 +216,9 @@ class PoseEstimator:
         }
         if refinement is not None:
             provenance["library_sha256"] = self.library_sha256
-            provenance["changes"] = list(refinement.changes)
+            provenance["changes"] = [*refinement.changes]
             provenance["kept"] = refinement.kept
-        pose = self._pose_of(detections, prepared, provenance)
+        pose = self._pose_of(detections, judged, prepared, provenance)
         return Prediction(pose, tuple(detections), refinement)
 
     def _refine(
@@ -224,9 +226,20 @@ class PoseEstimator:
     ) -> Refinement:
         if refine == "fast":
             return refine_fast(self.pipeline, found, self.library)
-        return refine_paper(
-            self.pipeline, found, self.library, rest, flip_average=flip_average, half=half
-        )
+        try:
+            return refine_paper(
+                self.pipeline,
+                found,
+                self.library,
+                rest,
+                PaperRefinement(guarded=True),
+                flip_average=flip_average,
+                half=half,
+            )
+        except (MemoryError, RuntimeError) as error:
+            if not _is_out_of_memory(error):
+                raise
+            return Refinement(found, found, (), kept=NO_MEMORY)
 
     def _detect_within_memory(
         self, prepared: Volume, *, flip_average: bool
@@ -254,15 +267,24 @@ class PoseEstimator:
         )
 
     def _pose_of(
-        self, detections: list[Detection], prepared: Volume, provenance: dict[str, JsonValue]
+        self,
+        detections: list[Detection],
+        judged: Detection | None,
+        prepared: Volume,
+        provenance: dict[str, JsonValue],
     ) -> Pose:
+        """The pose of the best detection.
+
+        How sure it is was learnt on unrefined detections, and is told of the unrefined one: a pose
+        that a library has had a hand in always looks like the library.
+        """
         skeleton = self.pipeline.skeleton
-        if not detections:
+        if judged is None:
             nowhere = np.full((len(skeleton), 3), np.nan)
             quality: dict[str, JsonValue] = {"score": 0.0, "reasons": [NO_FETUS]}
             return Pose(skeleton, nowhere, np.zeros(len(skeleton)), quality, provenance)
         best = detections[0]
-        evidence = weigh(best, self.pipeline.library)
+        evidence = weigh(judged, self.pipeline.library)
         calibration = self.card.calibration
         found = np.asarray(np.isfinite(best.positions_mm).all(axis=1))
         inside = np.asarray(prepared.grid.contains(best.positions_mm))

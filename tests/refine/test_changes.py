@@ -27,6 +27,9 @@ def exchanging(*names):
         (("knee", "ankle"), ("left and right leg exchanged",)),
         (("wrist",), ("left and right wrist exchanged",)),
         (("ankle",), ("left and right ankle exchanged",)),
+        (("shoulder", "elbow", "wrist"), ("left and right arm exchanged",)),
+        (("hip", "knee", "ankle"), ("left and right leg exchanged",)),
+        (("elbow",), ("left and right elbow exchanged",)),
         (("wrist", "knee", "ankle"), (
             "left and right wrist exchanged", "left and right leg exchanged",
         )),
@@ -42,7 +45,10 @@ def test_what_moved_far_is_told_with_its_distance():
     after = POSE.copy()
     after[SKELETON.index("head")] += [0, 7.4, 0]
     after[SKELETON.index("left_knee")] += [0, 0, 4.9]
-    assert changes_between(SKELETON, POSE, after) == ("head moved by 7 mm",)
+    assert changes_between(SKELETON, POSE, after) == (
+        "head moved by 7 mm",
+        "2 landmarks moved, by 6.2 mm on average",  # (7.4 + 4.9) / 2
+    )
 
 
 def test_an_exchanged_landmark_that_moved_too_is_told_twice():
@@ -51,6 +57,7 @@ def test_an_exchanged_landmark_that_moved_too_is_told_twice():
     assert changes_between(SKELETON, POSE, after) == (
         "left and right wrist exchanged",
         "left_wrist moved by 6 mm",
+        "1 landmark moved, by 6.2 mm on average",
     )
 
 
@@ -58,6 +65,18 @@ def test_what_was_not_there_before_is_found():
     before = POSE.copy()
     before[SKELETON.index("spine")] = np.nan
     assert changes_between(SKELETON, before, POSE) == ("spine found",)
+
+
+def test_what_is_not_there_any_more_is_lost():
+    after = POSE.copy()
+    after[SKELETON.index("spine")] = np.nan
+    assert changes_between(SKELETON, POSE, after) == ("spine lost",)
+
+
+def test_small_moves_are_told_together():
+    after = POSE + np.array([0, 0.3, 0])
+    assert changes_between(SKELETON, POSE, after) == ("16 landmarks moved, by 0.3 mm on average",)
+    assert changes_between(SKELETON, POSE, POSE + np.array([0, 0.04, 0])) == ()
 
 
 def test_what_was_never_there_is_not_found():
@@ -72,4 +91,4 @@ def test_wrists_that_touch_are_not_exchanged_by_a_millimetre():
     before[right] = before[left] + [0.5, 0, 0]
     after = before.copy()
     after[[left, right]] = after[[right, left]]
-    assert changes_between(SKELETON, before, after) == ()
+    assert changes_between(SKELETON, before, after) == ("2 landmarks moved, by 0.5 mm on average",)

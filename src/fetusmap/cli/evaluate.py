@@ -60,8 +60,8 @@ def evaluate(
 ) -> int:
     """Measure how far predicted poses are from annotations: errors, curves, sides, intervals.
 
-    The intervals of 95 % come from drawing subjects with replacement. With several folders each is compared
-    with the first, case by case. A case without a prediction counts as missed.
+    The intervals of 95 % come from drawing subjects with replacement. With several folders each is
+    compared with the first, case by case. A case without a prediction counts as missed.
     """
     cases = _cases(truth, split)
     methods = {name: _pairs(folder, cases) for name, folder in _named(predictions).items()}

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from fetusmap.errors import BadInput
 from fetusmap.geometry import Grid
 from fetusmap.types import Affine, VoxelArray
 from fetusmap.volume import Volume, resample
@@ -36,9 +37,19 @@ def prepare(volume: Volume, spacing_mm: float = WORKING_SPACING_MM) -> Volume:
 
     Returns:
         A volume of uint8; 0 is "nothing there", as scanners write it outside their field.
+
+    Raises:
+        BadInput: voxels that are no numbers.
     """
     # Both grids as boxes at rest, whose spacings alone count, to five digits: so a scan gives the
     # very same bytes whether its affine was stored in single or in double precision.
+    if volume.array.dtype.kind == "f" and not np.isfinite(volume.array).all():
+        raise BadInput(
+            volume.name or "volume",
+            expected="finite voxels",
+            found=f"{int((~np.isfinite(volume.array)).sum())} that are not",
+            remedy="replace them, for example with np.nan_to_num",
+        )
     digits = [float(f"{step:.5g}") for step in volume.grid.spacing_mm]
     source = Grid.from_spacing(volume.grid.shape, digits)
     target = source.respace(spacing_mm)

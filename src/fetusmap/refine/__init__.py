@@ -4,17 +4,22 @@ from fetusmap.refine.atlases import draw_atlases, load_atlases
 from fetusmap.refine.fast import FastRefinement, refine_fast
 from fetusmap.refine.landmark_maps import LandmarkMaps
 from fetusmap.refine.paper import PaperRefinement, refine_paper, tune
-from fetusmap.refine.refinement import Iteration, Refinement
-from fetusmap.refine.retrieval import SupportSet, check_enough, find_support, find_support_in_maps
+from fetusmap.refine.refinement import NO_MEMORY, Iteration, Refinement
+from fetusmap.refine.retrieval import (
+    SupportSet,
+    find_support,
+    find_support_in_maps,
+    usable_atlases,
+)
 
 __all__ = [
+    "NO_MEMORY",
     "FastRefinement",
     "Iteration",
     "LandmarkMaps",
     "PaperRefinement",
     "Refinement",
     "SupportSet",
-    "check_enough",
     "draw_atlases",
     "find_support",
     "find_support_in_maps",
@@ -22,4 +27,5 @@ __all__ = [
     "refine_fast",
     "refine_paper",
     "tune",
+    "usable_atlases",
 ]

@@ -23,14 +23,18 @@ from fetusmap.heatmap import FLOOR, REACH, Heatmaps, find_peaks
 from fetusmap.refine.changes import changes_between
 from fetusmap.refine.landmark_maps import LandmarkMaps, Place, find_places
 from fetusmap.refine.limbs import find_exchange
-from fetusmap.refine.refinement import Iteration, Refinement
-from fetusmap.refine.retrieval import Hypothesis, check_enough, find_support_in_maps
+from fetusmap.refine.refinement import (
+    FITS_WORSE,
+    TOO_FEW,
+    Iteration,
+    Refinement,
+    fits_worse,
+)
+from fetusmap.refine.retrieval import Hypothesis, find_support_in_maps, usable_atlases
 from fetusmap.types import FloatArray, IntArray, Points3
 
 FAINT = 0.01
 """What a landmark counts at least in an alignment."""
-
-KEPT = "the refined pose would have fitted the pose library worse"
 
 
 @dataclass(frozen=True)
@@ -75,9 +79,9 @@ def refine_fast(
     those on which the heatmaps are highest make the support set. Its spread, times the heatmaps,
     tells where each landmark is. From there the atlases are aligned once more.
 
-    A pose never becomes less likely: where the result fits the library worse, the detection is
-    kept. A landmark moves only where its heatmap is not sure of it, and in a likely pose only where
-    it lies astray.
+    A pose never becomes less likely: where the result fits the pipeline's own library worse, the
+    detection is kept. That library also names the peaks and tells a likely pose. A landmark moves
+    only where its heatmap is not sure of it, and in a likely pose only where it lies astray.
 
     Args:
         pipeline: that found it.
@@ -86,9 +90,9 @@ def refine_fast(
         settings: the numbers.
 
     Raises:
-        BadInput: fewer atlases than the support set has.
+        BadInput: fewer usable atlases than the support set has.
     """
-    check_enough(library, settings.support)
+    library = usable_atlases(library, settings.support)
     skeleton, height = pipeline.skeleton, pipeline.last.height
     before = detection
     if settings.limbs:
@@ -109,8 +113,10 @@ def refine_fast(
         weights = [0.0 if place is None else np.sqrt(place.height) + FAINT for place in places]
         hypotheses = [(refined.positions_mm, np.array(weights))]
         iterations.append(Iteration(refined.positions_mm, detection.heatmaps, support, np.nan))
-    if refined.residual > before.residual:
-        return Refinement(before, before, tuple(iterations), kept=KEPT)
+    if not iterations:
+        return Refinement(before, before, (), kept=TOO_FEW)
+    if fits_worse(pipeline, refined, before):
+        return Refinement(before, before, tuple(iterations), kept=FITS_WORSE)
     changes = changes_between(skeleton, before.positions_mm, refined.positions_mm)
     return Refinement(refined, before, tuple(iterations), changes)
 

@@ -20,12 +20,16 @@ from fetusmap.errors import DegenerateAlignment
 from fetusmap.geometry import Grid
 from fetusmap.heatmap import Heatmaps, encode, find_peaks
 from fetusmap.refine.changes import changes_between
-from fetusmap.refine.refinement import Iteration, Refinement
-from fetusmap.refine.retrieval import SupportSet, check_enough, find_support
+from fetusmap.refine.refinement import (
+    FITS_WORSE,
+    TOO_FEW,
+    Iteration,
+    Refinement,
+    fits_worse,
+)
+from fetusmap.refine.retrieval import SupportSet, find_support, usable_atlases
 from fetusmap.types import FloatArray
 from fetusmap.volume import Volume
-
-KEPT = "too few landmarks to align an atlas with"
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,8 @@ class PaperRefinement:
         learning_rate: of Adam.
         betas: of Adam; the paper names the first one for training only.
         support: K, how many atlases make the label proxy.
+        guarded: keep the unrefined pose where the refined one fits the pipeline's library worse;
+            the paper takes the refined one whatever it is.
         registration: landmarks that find the rigid transform; None for those that the skeleton
             names, which are the paper's for fetus-16.
     """
@@ -46,6 +52,7 @@ class PaperRefinement:
     betas: tuple[float, float] = (0.9, 0.999)
     support: int = 10
     registration: tuple[str, ...] | None = None
+    guarded: bool = False
 
 
 def refine_paper(
@@ -75,18 +82,21 @@ def refine_paper(
         half: compute in bfloat16; None where that is fast.
 
     Raises:
-        BadInput: fewer atlases than the support set has.
+        BadInput: fewer usable atlases than the support set has.
     """
-    check_enough(library, settings.support)
+    library = usable_atlases(library, settings.support)
     tuned = replace(pipeline.last, network=copy.deepcopy(pipeline.last.network))
     grid = pipeline.last_grid(prepared, detection)
+    iterations: list[Iteration] = []
     try:
-        iterations = tune(tuned, library, prepared, grid, settings, half=half)
+        iterations += tune(tuned, library, prepared, grid, settings, half=half)
         refined = pipeline.look_again(
             tuned, prepared, detection, flip_average=flip_average, half=half
         )
     except DegenerateAlignment:
-        return Refinement(detection, detection, (), kept=KEPT)
+        return Refinement(detection, detection, tuple(iterations), kept=TOO_FEW)
+    if settings.guarded and fits_worse(pipeline, refined, detection):
+        return Refinement(detection, detection, tuple(iterations), kept=FITS_WORSE)
     changes = changes_between(pipeline.skeleton, detection.positions_mm, refined.positions_mm)
     return Refinement(refined, detection, tuple(iterations), changes)
 
@@ -118,7 +128,7 @@ def tune(
     """
     network = detector.network.eval().requires_grad_(requires_grad=True)
     skeleton = library.skeleton
-    weights = registration_weights(skeleton, settings.registration or skeleton.registration_subset)
+    weights = registration_weights(skeleton, _registration_of(settings, skeleton))
     volume = detector.input_of(prepared, grid)
     half = has_fast_bfloat16(volume.device) if half is None else half
     optimizer = torch.optim.Adam(
@@ -138,9 +148,14 @@ def tune(
             loss = proxy_loss(maps, proxy.to(maps.device))
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
-            iterations.append(Iteration(positions, found, support, float(loss.detach())))
+            wanted = Heatmaps(proxy, found.grid)
+            iterations.append(Iteration(positions, found, support, float(loss.detach()), wanted))
     network.requires_grad_(requires_grad=False)
     return iterations
+
+
+def _registration_of(settings: PaperRefinement, skeleton: Skeleton) -> tuple[str, ...]:
+    return skeleton.registration_subset if settings.registration is None else settings.registration
 
 
 def registration_weights(skeleton: Skeleton, names: Sequence[str]) -> FloatArray:

@@ -13,6 +13,9 @@ from fetusmap.geometry import Alignment, align_rigid, align_similarity
 from fetusmap.refine.landmark_maps import LandmarkMaps
 from fetusmap.types import FloatArray, IntArray, Points3
 
+FLATTEST = 1e-3
+"""Of an atlas: distance of a landmark from the line through two others, by their distance."""
+
 Hypothesis = tuple[Points3, FloatArray]
 """(N, 3) positions and (N,) their weights: one idea of the pose, to align atlases with."""
 
@@ -110,17 +113,48 @@ def find_support_in_maps(
     return SupportSet(atlases[best], positions_mm[best], scores[best])
 
 
-def check_enough(library: PoseLibrary, count: int) -> None:
-    """Make sure that a library can fill a support set.
+def usable_atlases(library: PoseLibrary, count: int) -> PoseLibrary:
+    """The atlases that have every landmark, not all on a line.
+
+    An atlas that lacks landmarks is judged by fewer: with 30 of 300 atlases cut down to four
+    midline landmarks these made up 97 % of the support sets. One that determines no rotation would
+    stop the alignment of all others.
+
+    Args:
+        library: the atlases.
+        count: how many there must be.
 
     Raises:
-        BadInput: it cannot.
+        BadInput: there are fewer.
+    """
+    arms = library.positions_mm[:, 1:] - library.positions_mm[:, :1]
+    complete = np.isfinite(arms).all(axis=(1, 2))
+    longest = np.linalg.norm(arms, axis=2).max(axis=1, initial=0.0, where=complete[:, None])
+    first = arms[np.arange(len(arms)), np.argmax(np.linalg.norm(arms, axis=2), axis=1)]
+    across = np.linalg.norm(np.cross(first[:, None], arms), axis=2).max(axis=1, initial=0.0)
+    usable = complete & (across > FLATTEST * longest**2) & (longest > 0)
+    chosen = library if usable.all() else library.select(np.flatnonzero(usable))
+    check_enough(chosen, count, of=len(library))
+    return chosen
+
+
+def check_enough(library: PoseLibrary, count: int, of: int | None = None) -> None:
+    """Make sure that a library can fill a support set.
+
+    Args:
+        library: the atlases that can be used.
+        count: how many there must be.
+        of: how many there are in all.
+
+    Raises:
+        BadInput: there are fewer.
     """
     if len(library) < count:
+        whole = f" with all landmarks, of {of}" if of not in (None, len(library)) else ""
         raise BadInput(
             "pose library",
             expected=f"at least {count} atlases, as many as the support set has",
-            found=f"{len(library)}",
+            found=f"{len(library)}{whole}",
             remedy="add poses to the library, or take a smaller support set",
         )
 
