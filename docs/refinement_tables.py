@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 MODELS = {"land": "`land`, the paper's network", "default": "`default`, the cascade"}
-WAYS = ("none", "paper", "fast")
+WAYS = ("none", "paper", "paper, guarded", "paper, then fast", "fast")
+PLAIN = ("none", "paper", "fast")
 ALONE = "the support set alone"
 
 
@@ -13,8 +14,9 @@ def refinement_table(refinement: dict[str, Any]) -> str:
     """Markdown: each model on each cohort, refined in each way."""
     lines = [
         "| cohort | model | refine | mean, mm | median, mm | AUC to 10 mm, % | against none | "
-        "AUC gained | helped / hurt by 0.1 mm | worse by 1 mm | largest gain and loss, mm | s |",
-        "|---|---|---|---|---|---|---|---|---|---|---|---|",
+        "AUC gained | helped / hurt by 0.1 mm | worse by 1 mm | largest gain and loss, mm | "
+        "kept unrefined | s on top |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for cohort, rows in refinement["cohorts"].items():
         for model, name in MODELS.items():
@@ -37,7 +39,7 @@ def ablation_table(refinement: dict[str, Any]) -> str:
     ]
     for name, row in rows.items():
         model, way = name.split(", ", 1)
-        if model == "land" and way not in ("paper", "fast"):
+        if model == "land" and way not in WAYS[1:]:
             lines.append(
                 f"| {'not refined' if way == 'none' else way} | {_interval(row['mean_mm'])} | "
                 f"{_interval(row['median_mm'])} | {_interval(row['auc_10_mm'], 1)} | "
@@ -50,7 +52,7 @@ def ablation_table(refinement: dict[str, Any]) -> str:
 def landmark_refinement_table(refinement: dict[str, Any]) -> str:
     """Markdown: mean error of each landmark on the normal cohort, in every way."""
     rows = refinement["cohorts"]["normal"]
-    columns = [f"{model}, {way}" for model in MODELS for way in WAYS]
+    columns = [f"{model}, {way}" for model in MODELS for way in PLAIN]
     lines = ["| landmark | " + " | ".join(columns) + " |", "|---|" + "---|" * len(columns)]
     for landmark in rows["land, none"]["mean_mm_per_landmark"]:
         cells = [f"{rows[c]['mean_mm_per_landmark'][landmark]:.2f}" for c in columns]
@@ -64,8 +66,12 @@ def _row(start: str, row: dict[str, Any], base: float) -> str:
         f"| {start} | {_interval(row['mean_mm'])} | {_interval(row['median_mm'])} | "
         f"{_interval(row['auc_10_mm'], 1)} | {100 * (row['mean_mm'][0] / base - 1):+.0f} % | "
         f"{row['gain_auc']:+.1f} | {row['helped']} / {row['hurt']} | {row['worse_by_1_mm']} | "
-        f"{best:+.1f} / {worst:+.1f} | {row['seconds']:.2f} |"
+        f"{best:+.1f} / {worst:+.1f} | {row['kept']} | {_seconds(row)} |"
     )
+
+
+def _seconds(row: dict[str, Any]) -> str:
+    return f"{row['seconds']:.2f}" if row["seconds"] else ""
 
 
 def _interval(values: list[float], digits: int = 2) -> str:
