@@ -71,7 +71,10 @@ def _row(start: str, row: dict[str, Any], base: float) -> str:
 
 
 def _seconds(row: dict[str, Any]) -> str:
-    return f"{row['seconds']:.2f}" if row["seconds"] else ""
+    if not row["seconds"]:
+        return ""
+    whole = row["best_and_worst_mm"] == [0.0, 0.0] and not row["changed"]
+    return f"{row['seconds']:.2f}" + " in all" * whole
 
 
 def _interval(values: list[float], digits: int = 2) -> str:

@@ -295,18 +295,24 @@ def joined(sentences: object) -> str:
     return "; ".join(str(s) for s in sentences) if isinstance(sentences, list) else ""
 
 
+def changes_of(pose: Pose) -> str:
+    """What a refinement changed, or why it was not taken, in one line."""
+    kept = pose.provenance.get("kept")
+    return f"kept as found: {kept}" if kept else joined(pose.provenance.get("changes"))
+
+
 def _summary_row(result: CaseResult) -> Mapping[str, object]:
     row: dict[str, object] = {"case": result.case, "file": str(result.path)}
     if result.pose is None:
         return {**row, "status": "failed", "reasons": result.error}
     quality = result.pose.quality
-    reasons, changes = quality.get("reasons"), result.pose.provenance.get("changes")
+    reasons = quality.get("reasons")
     return {
         **row,
         "status": "done",
         "quality": quality.get("score"),
         "reasons": joined(reasons),
-        "changes": joined(changes),
+        "changes": changes_of(result.pose),
         "crown_rump_length_mm": round(crown_rump_length(result.pose).length_mm, 1),
         "trunk_length_mm": round(trunk_length_mm(result.pose), 1),
         "seconds": None if result.seconds is None else round(result.seconds, 2),

@@ -16,6 +16,7 @@ from fetusmap.predictions import (
     SUMMARY_FILE,
     CaseResult,
     PredictionSettings,
+    changes_of,
     find_volumes,
     joined,
     predict_cases,
@@ -43,7 +44,8 @@ def predict(
         str,
         typer.Option(
             metavar="none|fast|paper",
-            help="Correct what was found by a library of poses; paper tunes the network to it.",
+            help="Correct what was found by a library of poses: fast is ours; paper tunes the "
+            "network to it, and often makes a good pose worse.",
         ),
     ] = "none",
     library: Annotated[
@@ -122,13 +124,13 @@ def _print_results(results: list[CaseResult]) -> None:
             rows.append((result.case, "failed", "", ""))
             continue
         quality = result.pose.quality
-        told = (quality.get("reasons"), result.pose.provenance.get("changes"))
+        told = (joined(quality.get("reasons")), changes_of(result.pose))
         rows.append(
             (
                 result.case,
                 f"{quality['score']:.2f}",
                 "earlier" if result.seconds is None else f"{result.seconds:.1f} s",
-                "; ".join(filter(None, map(joined, told))),
+                "; ".join(filter(None, told)),
             )
         )
     print_table("Predictions", ("case", "quality", "time", "remarks"), rows)
