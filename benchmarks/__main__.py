@@ -10,6 +10,7 @@ from benchmarks import (
     accuracy,
     alignment,
     checkpointing,
+    experiment,
     prediction,
     reading,
     refinement,
@@ -29,6 +30,7 @@ BENCHMARKS = {
     "accuracy": accuracy.run,
     "refinement": refinement.run,
     "checkpointing": checkpointing.run,
+    "experiment": experiment.run,
 }
 
 

@@ -97,3 +97,22 @@ def test_a_score_sees_78_voxels_across():
     scores[0, 0, scores.shape[2] // 2].sum().backward()
     seen = volume.grad[0, 0].abs().sum(dim=(1, 2)).nonzero()
     assert int(seen.max() - seen.min()) + 1 == 78
+
+
+@pytest.mark.parametrize("size", [11, 14, 17, 18, 21])
+def test_gradients_in_bfloat16_are_those_of_float32(size):
+    """Of kernels; the biases before a normalisation have none. Small volumes had infinite ones."""
+    torch.manual_seed(size)
+    discriminator = Discriminator(2, (4, 4, 4, 4))
+    volume, maps = torch.randn(1, 1, size, size + 3, size), torch.rand(1, 2, size, size + 3, size)
+    gradients = []
+    for half in (False, True):
+        discriminator.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, half):
+            scores = discriminator(volume, maps)
+        (scores.float() - 1).square().mean().backward()
+        kernels = [p.grad.clone() for p in discriminator.parameters() if p.dim() == 5]
+        gradients.append(torch.cat([kernel.flatten() for kernel in kernels]))
+    exact, rough = gradients
+    assert torch.isfinite(rough).all()
+    assert F.cosine_similarity(rough, exact, dim=0) > 0.8

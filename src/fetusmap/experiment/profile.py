@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from fetusmap.documents import Document
 from fetusmap.network import HEIGHT
+from fetusmap.refine import PaperRefinement
 from fetusmap.train import PAPER, TrainingConfig
 
 Family = Literal["Land", "RNN", "GAN"]
@@ -29,7 +30,8 @@ class Profile(Document):
         name: of the profile.
         seed: of the cohort and of the networks.
         cases: simulated fetuses in all.
-        training_cases: how many of them, the first ones, are trained on.
+        training_cases: how many of them, the first ones, are trained on; their poses are the
+            paper's library, of which ten make a support set.
         preset: of the simulated volumes.
         r4_scale: of the input of R4.
         gcp_scale: of the input of GCP, which is checkpointed as the paper does it.
@@ -42,8 +44,8 @@ class Profile(Document):
 
     name: str
     seed: int = 2019
-    cases: Annotated[int, Field(ge=3)] = 152
-    training_cases: Annotated[int, Field(ge=2)] = 100
+    cases: Annotated[int, Field(gt=PaperRefinement().support)] = 152
+    training_cases: Annotated[int, Field(ge=PaperRefinement().support)] = 100
     preset: Literal["full", "mid", "half"] = "full"
     r4_scale: Annotated[float, Field(gt=0)] = 0.4
     gcp_scale: Annotated[float, Field(gt=0)] = 0.5
@@ -52,6 +54,12 @@ class Profile(Document):
     decay_part: Annotated[float, Field(ge=0, le=1)] = 0.0
     sigma_voxels: Annotated[float, Field(gt=0)] = PAPER["sigma_voxels"]
     precision: Literal["bf16-mixed", "32-true"] = "32-true"
+
+    @model_validator(mode="after")
+    def _check_split(self) -> Self:
+        if self.training_cases >= self.cases:
+            raise ValueError("no case is left to test on")
+        return self
 
     def training_config(self, network: Network) -> TrainingConfig:
         """How a network is trained."""

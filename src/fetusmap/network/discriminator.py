@@ -12,6 +12,10 @@ WIDTHS = (16, 32, 64, 64)
 
 SLOPE = 0.2
 
+SMALLEST = 18
+"""Voxels along an axis from which on bfloat16 is allowed: of fewer two planes are left at the
+last levels, for which torch 2.13 on processors computes wrong weight gradients."""
+
 
 class Discriminator(nn.Module):
     """A score for each region of a volume and its heatmaps, near 1 where they look annotated.
@@ -37,5 +41,9 @@ class Discriminator(nn.Module):
             volume: (B, 1, I, J, K).
             heatmaps: (B, C, I, J, K), 1 at a landmark.
         """
-        scores: torch.Tensor = self.layers(torch.cat([volume, heatmaps], 1))
-        return scores
+        pair = torch.cat([volume, heatmaps], 1)
+        if min(volume.shape[2:]) >= SMALLEST:
+            scores: torch.Tensor = self.layers(pair)
+            return scores
+        with torch.autocast(volume.device.type, enabled=False):
+            return self.layers(pair.to(self.layers[-1].weight.dtype))  # type: ignore[no-any-return]

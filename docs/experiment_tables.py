@@ -1,0 +1,59 @@
+"""What the pages say of the experiment, from its result files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "experiment" / "cpu" / "results.json"
+README = HERE.parent / "README.md"
+BEGIN, END = "<!-- experiment: begin -->", "<!-- experiment: end -->"
+GROUPS = {"paper": "as in the paper", "ours": "ours", "peer": "peer"}
+
+
+def headline_table(results: dict[str, Any], published: dict[str, float]) -> str:
+    """Markdown: every row's mean error, area and exchanged pairs, the paper's error beside."""
+    lines = [
+        "| row | whose | mean, mm | AUC to 10 mm, % | pairs exchanged, % | in the paper, mm |",
+        "|---|---|--:|--:|--:|--:|",
+    ]
+    for name, row in results["rows"].items():
+        told = f"{published[name]:.2f}" if name in published else ""
+        cells = [_interval(row[key]) for key in ("mean_mm", "auc_percent", "swap_percent")]
+        lines.append(f"| {name} | {GROUPS[row['group']]} | {' | '.join(cells)} | {told} |")
+    return "\n".join(lines) + "\n"
+
+
+def readme_part() -> str:
+    """What stands between the marks of the README."""
+    from fetusmap.experiment import published
+
+    means = {name: values[-1] for name, values in published("mean_mm").items()}
+    results = json.loads(RESULTS.read_text())
+    profile = results["profile"]
+    unfinished = results["unfinished"]
+    rest = f" Unfinished rows: {', '.join(unfinished)}." if unfinished else ""
+    return (
+        f"{BEGIN}\n{headline_table(results, means)}\n"
+        f"*{profile['cases'] - profile['training_cases']} simulated test fetuses, seed "
+        f"{profile['seed']}, profile `{profile['name']}`; brackets are 95 % intervals by subject. "
+        f"The paper's column is of recorded volumes: compare orders, not millimetres.{rest}*\n{END}"
+    )
+
+
+def _interval(values: list[float]) -> str:
+    value, low, high = (f"{x:.1f}" for x in values)
+    return f"{value} ({low} to {high})"
+
+
+def main() -> None:
+    """Write the README's part anew."""
+    text = README.read_text()
+    start, stop = text.index(BEGIN), text.index(END) + len(END)
+    README.write_text(text[:start] + readme_part() + text[stop:])
+
+
+if __name__ == "__main__":
+    main()

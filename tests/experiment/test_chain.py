@@ -1,0 +1,137 @@
+"""The whole chain, broken off and gone on with."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from fetusmap.experiment import Experiment
+from fetusmap.experiment.tasks import hash_of
+
+SAME = ("results.json", "report.md", "errors.csv", "table1.csv", "table2.tex", "claims.md")
+
+
+def results_of(folder: Path) -> dict[str, bytes]:
+    return {name: (folder / "results" / name).read_bytes() for name in SAME}
+
+
+def states(work: Experiment) -> set[str]:
+    return {work.tasks.state(task) for task in work.tasks}
+
+
+def test_every_task_is_done_and_has_a_manifest(finished):
+    assert states(finished) == {"done"}
+    manifests = [finished.tasks.manifest(task.name) for task in finished.tasks]
+    assert all(m.seed == 4 and m.profile == "tiny" and m.device == "cpu" for m in manifests)
+    assert len({m.code_sha256 for m in manifests}) == 1
+    trained = finished.tasks.manifest("train/GAN-GCP")
+    assert trained.inputs == {"cohort": finished.tasks.manifest("cohort").output_sha256}
+    weights = finished.folder / "networks" / "GAN-GCP" / "network.safetensors"
+    assert trained.output_sha256 == hash_of([weights])
+    assert trained.seconds > 0
+    assert trained.peak_bytes > 1e8
+
+
+def test_the_tables_have_all_rows(finished):
+    told = json.loads((finished.folder / "results" / "results.json").read_text())
+    assert list(told["rows"]) == [
+        "Land-R4", "Land-GCP", "RNN-R4", "RNN-GCP", "GAN-R4", "GAN-GCP", "SSL-R4", "SSL-GCP",
+        "Fast-R4", "Fast-GCP", "Product", "Product-fast",
+    ]  # fmt: skip
+    assert told["unfinished"] == []
+    assert told["rows"]["Product"]["mean_mm"][0] < 3 < told["rows"]["Land-R4"]["mean_mm"][0]
+    for name in ("figure-1c.png", "figure-5.png", "figure-6.png", "costs.csv", "our-claims.tex"):
+        assert (finished.folder / "results" / name).stat().st_size > 300
+
+
+def test_a_second_run_does_nothing(finished):
+    before = {p: p.stat().st_mtime_ns for p in finished.folder.rglob("*") if p.is_file()}
+    done = []
+    finished.run(after=done.append)
+    assert done == []
+    assert before == {p: p.stat().st_mtime_ns for p in finished.folder.rglob("*") if p.is_file()}
+
+
+def test_any_number_of_workers_gives_the_same_tables(finished, tiny, tmp_path):
+    """Two networks side by side, and two test cases."""
+    work = Experiment(tmp_path / "run", tiny, workers=2)
+    work.run(["cohort", "train/Land-R4", "train/RNN-R4", "predict/Land-R4"])
+    for name in ("cohort", "train/Land-R4", "train/RNN-R4", "predict/Land-R4"):
+        both = [one.tasks.manifest(name).output_sha256 for one in (work, finished)]
+        assert both[0] == both[1], name
+
+
+def test_a_task_that_was_begun_from_something_else_starts_anew(finished, tiny, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(finished.folder, folder)
+    work = Experiment(folder, tiny, workers=1)
+    task = work.tasks.tasks["predict/RNN-R4"]
+    poses = sorted((folder / "predictions" / "RNN-R4").glob("*.json"))
+    (folder / "manifests" / "predict" / "RNN-R4.json").unlink()
+    begun = folder / "manifests" / "predict" / "RNN-R4.begun"
+    begun.write_text(json.dumps(finished.tasks.manifest(task.name).inputs))
+    poses[0].unlink()
+    work.tasks.begin(task)
+    assert [p for p in poses if p.exists()] == poses[1:]  # goes on with what it has
+    begun.write_text(json.dumps({"cohort": "another", "train/RNN-R4": "another"}))
+    work.tasks.begin(task)
+    assert not any(p.exists() for p in poses)
+
+
+def killed_when(work: Experiment, there: Path) -> bool:
+    """Run in a process of its own, and kill that when a file is there; whether it was in time."""
+    code = (
+        "import sys\nfrom pathlib import Path\n"
+        "from fetusmap.experiment import Experiment, Profile\n"
+        "profile = Profile.model_validate_json(sys.argv[2])\n"
+        "Experiment(Path(sys.argv[1]), profile, workers=1).run()\n"
+    )
+    words = [sys.executable, "-c", code, str(work.folder), work.profile.model_dump_json()]
+    process = subprocess.Popen(words, start_new_session=True)
+    while not there.exists() and process.poll() is None:
+        time.sleep(0.02)
+    in_time = process.poll() is None
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    return in_time
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_kill_9_at_any_stage_gives_the_same_bytes(finished, tiny, tmp_path):
+    folder = tmp_path / "run"
+    work = Experiment(folder, tiny, workers=1)
+    moments = (
+        folder / "cohort" / "landmarks" / "sim-000003.json",
+        folder / "networks" / "Land-GCP" / "metrics.jsonl",
+        folder / "predictions" / "GAN-GCP" / "sim-000010.json",
+        folder / "predictions" / "SSL-R4" / "sim-000010.json",
+        folder / "results" / "table1.md",
+    )
+    assert [killed_when(work, moment) for moment in moments] == [True] * len(moments)
+    assert "begun" in states(work) or "not begun" in states(work)
+    work.run()
+    assert states(work) == {"done"}
+    assert results_of(folder) == results_of(finished.folder)
+
+
+def test_what_rests_on_a_changed_network_is_made_anew(finished, tiny, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(finished.folder, folder)
+    work = Experiment(folder, tiny, workers=1)
+    (folder / "manifests" / "train" / "Land-R4.json").unlink()
+    shutil.rmtree(folder / "networks" / "Land-R4")
+    changed = {t.name for t in work.tasks if work.tasks.state(t) != "done"}
+    assert {"train/Land-R4", "predict/Land-R4", "refine/SSL-R4", "refine/Fast-R4"} <= changed
+    assert "predict/Land-GCP" not in changed
+    done = []
+    work.run(after=lambda task: done.append(task.name))
+    assert done[0] == "train/Land-R4"
+    assert results_of(folder) == results_of(finished.folder)  # the same seed, the same bytes
