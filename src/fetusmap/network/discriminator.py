@@ -46,4 +46,4 @@ class Discriminator(nn.Module):
             scores: torch.Tensor = self.layers(pair)
             return scores
         with torch.autocast(volume.device.type, enabled=False):
-            return self.layers(pair.to(self.layers[-1].weight.dtype))  # type: ignore[no-any-return]
+            return self.layers(pair.to(next(self.parameters()).dtype))  # type: ignore[no-any-return]
