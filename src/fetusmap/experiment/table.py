@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 _SPECIAL = {"%": r"\%", "&": r"\&", "_": r"\_", "#": r"\#"}
@@ -41,7 +41,12 @@ class Table:
 
     def markdown(self) -> str:
         """With the title as a paragraph."""
-        lines = [f"**{self.title}**", "", _line(self.columns), _line(self._alignment())]
+        lines = [
+            f"**{self.title}**",
+            "",
+            _line(map(_plain, self.columns)),
+            _line(self._alignment()),
+        ]
         lines += [_line([_marked_down(cell) for cell in row]) for row in self.rows]
         return "\n".join(lines) + "\n"
 
@@ -78,15 +83,19 @@ class Table:
         return ["---", *["--:"] * (len(self.columns) - 1)]
 
 
-def _line(cells: Sequence[str]) -> str:
+def _line(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
 def _marked_down(cell: Cell) -> str:
-    text = cell.text.replace("|", r"\|")
+    text = _plain(cell.text)
     if not text:
         return ""
     return f"**{text}**" if cell.strong else f"*{text}*" if cell.faint else text
+
+
+def _plain(text: str) -> str:
+    return text.replace("|", r"\|")
 
 
 def _typeset(cell: Cell) -> str:

@@ -1,0 +1,50 @@
+"""What an experiment is made of."""
+
+import pytest
+from pydantic import ValidationError
+
+from fetusmap.experiment import NETWORKS, PROFILES, Profile
+from fetusmap.train import PAPER
+
+
+def test_the_paper_profile_is_the_papers_recipe():
+    paper = PROFILES["paper"]
+    assert (paper.cases, paper.training_cases, paper.r4_scale, paper.gcp_scale) == (
+        152,
+        100,
+        0.4,
+        0.5,
+    )
+    for network in NETWORKS:
+        config = paper.training_config(network)
+        assert {name: getattr(config, name) for name in PAPER} == PAPER
+        assert config.spacing_mm == {"R4": 1.25, "GCP": 1.0}[network.size]
+        assert config.checkpointing == {"R4": "none", "GCP": "paper"}[network.size]
+        assert (config.dataset, config.split, config.validation_cases) == ("cohort", "train", 0)
+        assert config.stage == network.family.lower()
+
+
+def test_six_networks_each_once():
+    assert len({network.name for network in NETWORKS}) == 6
+
+
+def test_what_differs_is_told():
+    always = PROFILES["paper"].differences
+    assert len(always) == 3
+    assert always[0].startswith("152 simulated fetuses in place of 152 recorded ones")
+    cpu = PROFILES["cpu"].differences
+    assert cpu[:3] == always
+    assert "input at scale 0.16 (R4) and 0.2 (GCP) in place of 0.4 and 0.5" in cpu
+    assert "6400 training steps in place of 16000 (20 epochs of 800)" in cpu
+    assert "bfloat16 in place of float32" in cpu
+    mini = PROFILES["mini"].differences
+    assert "24 training and 8 test cases in place of 100 and 52" in mini
+    assert "volumes of the preset half in place of voxels of 0.5 mm" in mini
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"training_cases": 9}, {"training_cases": 152}, {"cases": 5}, {"r4_scale": 0}]
+)
+def test_what_cannot_be_is_refused(wrong):
+    with pytest.raises(ValidationError):
+        Profile(name="wrong", **wrong)

@@ -1,0 +1,137 @@
+"""Tables, verdicts and what they say, from errors that are known."""
+
+import csv
+import io
+
+import numpy as np
+import pytest
+
+from fetusmap.anatomy import load_skeleton, reference_pose
+from fetusmap.evaluate import Pairs, summarize
+from fetusmap.experiment.results import CLAIMS, Claim, Results, verdict, weigh_claims
+from fetusmap.experiment.rows import PAPER_ROWS, Row
+from fetusmap.experiment.table import Cell, Table
+from fetusmap.experiment.tables import (
+    claims_table,
+    landmark_table,
+    overview_table,
+    paper_order,
+)
+
+SKELETON = load_skeleton()
+ROWS = {row.name: row for row in PAPER_ROWS}
+
+
+def pairs_off_by(errors_mm):
+    """(cases, N) errors along one axis."""
+    errors = np.asarray(errors_mm, dtype=float)
+    true = np.repeat(reference_pose(70.0).positions_mm[None], len(errors), axis=0)
+    found = true + errors[..., None] * np.array([0, 0, 1.0])
+    names = tuple(f"case-{n}" for n in range(len(errors)))
+    return Pairs(SKELETON, names, names, found, true)
+
+
+@pytest.fixture(scope="module")
+def results():
+    """Land-R4 errs by its landmark's paper number in mm, Land-GCP by a millimetre less."""
+    numbers = np.array([SKELETON.paper_index[name] for name in SKELETON.landmarks], dtype=float)
+    pairs = {
+        "Land-R4": pairs_off_by(np.tile(numbers, (4, 1))),
+        "Land-GCP": pairs_off_by(np.tile(numbers - 1, (4, 1))),
+        "other": pairs_off_by(np.full((4, 16), 2.0)),
+    }
+    rows = (ROWS["Land-R4"], ROWS["Land-GCP"], Row("other", "peer", about="another"))
+    summaries = {name: summarize(pair) for name, pair in pairs.items()}
+    return Results(rows, pairs, summaries, weigh_claims(pairs, CLAIMS), ("SSL-R4",))
+
+
+def test_columns_are_in_the_papers_order(results):
+    table = landmark_table(results, "mean_mm")
+    assert table.columns[:3] == ("", "L1", "L2")
+    first = [cell.text for cell in table.rows[0]]
+    assert first[:-1] == ["Land-R4", *(f"{n:.2f}" for n in range(1, 10)),
+                          *(f"{n:.1f}" for n in range(10, 17))]  # fmt: skip
+    assert first[-1] == "8.50 (8.50 to 8.50)"
+    assert [SKELETON.landmarks[row] for row in paper_order(SKELETON)][:4] == [
+        "head", "left_shoulder", "neck", "right_shoulder",
+    ]  # fmt: skip
+
+
+def test_the_papers_numbers_stand_below_its_rows_only(results):
+    names = [row[0].text for row in landmark_table(results, "auc_percent").rows]
+    assert names == ["Land-R4", "paper", "Land-GCP", "paper", "other"]
+    told = landmark_table(results, "auc_percent").rows[1]
+    assert [cell.text for cell in told[1:3]] == ["81.4", "56.5"]
+    assert all(cell.faint and not cell.strong for cell in told)
+
+
+def test_the_best_of_each_column_is_strong(results):
+    rows = {
+        row[0].text: row
+        for row in landmark_table(results, "mean_mm").rows
+        if row[0].text != "paper"
+    }
+    assert rows["Land-GCP"][1].strong  # 0 mm for L1
+    assert rows["Land-GCP"][2].strong  # 1 mm
+    assert rows["Land-GCP"][3].strong  # 2 mm, as good as the other
+    assert rows["other"][3].strong
+    assert rows["other"][16].strong
+    assert rows["other"][-1].strong
+    assert not any(cell.strong for cell in rows["Land-R4"])
+
+
+def test_a_claim_is_weighed_by_its_interval(results):
+    (one,) = results.tested
+    assert (one.claim.better, one.claim.worse) == ("Land-GCP", "Land-R4")
+    assert one.mean_mm.difference == pytest.approx((-1, -1, -1))
+    assert one.verdict_mm == "reproduced"
+    # L1 to L10 gain 10 points each, the others are beyond 10 mm, but for L11 at 10
+    assert one.auc_percent.difference.value == pytest.approx(100 / 16)
+    assert one.verdict_auc == "reproduced"
+    assert (one.published_mm, one.published_auc) == (-1.24, 6.9)
+    (line,) = claims_table(results.tested, of_paper=True).rows
+    words = [cell.text for cell in line]
+    assert words[1:5] == [
+        "Land-GCP minus Land-R4", "-1.24", "-1.00 (-1.00 to -1.00)", "reproduced",
+    ]  # fmt: skip
+    assert claims_table(results.tested, of_paper=False).rows == ()
+
+
+@pytest.mark.parametrize(
+    ("interval", "said"),
+    [((0.1, 2), "reproduced"), ((-2, -0.1), "not reproduced"), ((-0.1, 2), "undecided"),
+     ((0, 2), "undecided"), ((-2, 0), "undecided"), ((np.nan, np.nan), "undecided")],
+)  # fmt: skip
+def test_verdicts(interval, said):
+    assert verdict(*interval) == said
+
+
+def test_a_worse_row_is_not_reproduced():
+    rng = np.random.default_rng(0)
+    good, bad = (pairs_off_by(rng.uniform(low, low + 1, (20, 16))) for low in (1, 4))
+    (one,) = weigh_claims({"a": bad, "b": good}, [Claim("a is better", "a", "b")])
+    assert (one.verdict_mm, one.verdict_auc) == ("not reproduced", "not reproduced")
+    assert one.mean_mm.p_value < 0.001
+    assert one.published_mm is None
+
+
+def test_the_overview_counts(results):
+    rows = {row[0].text: [cell.text for cell in row[1:]] for row in overview_table(results).rows}
+    assert rows["other"][0] == "2.00 (2.00 to 2.00)"
+    assert rows["other"][2] == "80.0 (80.0 to 80.0)"
+    assert rows["Land-R4"][3] == "62.5 (62.5 to 62.5)"  # L1 to L10 of 16
+    assert rows["other"][-2:] == ["0", "0"]
+
+
+def test_a_table_in_its_three_forms():
+    table = Table("100 % of a_b", ("", "x|y"), ((Cell("r & s"), Cell("1.5", strong=True)),
+                                               (Cell("t"), Cell("2", faint=True))))  # fmt: skip
+    assert table.markdown() == (
+        "**100 % of a_b**\n\n|  | x\\|y |\n| --- | --: |\n| r & s | **1.5** |\n| t | *2* |\n"
+    )
+    assert list(csv.reader(io.StringIO(table.csv()))) == [["", "x|y"], ["r & s", "1.5"], ["t", "2"]]
+    latex = table.latex()
+    assert r"\caption{100 \% of a\_b}" in latex
+    assert r"r \& s & \textbf{1.5} \\" in latex
+    assert r"t & \textit{2} \\" in latex
+    assert latex.count("{") == latex.count("}")
