@@ -53,7 +53,7 @@ def test_columns_are_in_the_papers_order(results):
                           *(f"{n:.1f}" for n in range(10, 17))]  # fmt: skip
     assert first[-1] == "8.50 (8.50 to 8.50)"
     assert [SKELETON.landmarks[row] for row in paper_order(SKELETON)][:4] == [
-        "head", "left_shoulder", "neck", "right_shoulder",
+        "head", "right_shoulder", "neck", "left_shoulder",
     ]  # fmt: skip
 
 
