@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
 from pathlib import Path
 from typing import Any
+
+from fetusmap.experiment import published
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "experiment" / "cpu" / "results.json"
@@ -28,8 +32,6 @@ def headline_table(results: dict[str, Any], published: dict[str, float]) -> str:
 
 def readme_part() -> str:
     """What stands between the marks of the README."""
-    from fetusmap.experiment import published
-
     means = {name: values[-1] for name, values in published("mean_mm").items()}
     results = json.loads(RESULTS.read_text())
     profile = results["profile"]
@@ -48,8 +50,21 @@ def _interval(values: list[float]) -> str:
     return f"{value} ({low} to {high})"
 
 
+def take_over(run: Path) -> None:
+    """Copy the results and manifests of a finished experiment beside this page."""
+    profile = json.loads((run / "results" / "results.json").read_text())["profile"]["name"]
+    place = HERE / "experiment" / profile
+    shutil.rmtree(place, ignore_errors=True)
+    shutil.copytree(run / "results", place)
+    shutil.copytree(
+        run / "manifests", place / "manifests", ignore=shutil.ignore_patterns("*.begun")
+    )
+
+
 def main() -> None:
-    """Write the README's part anew."""
+    """Take over a run, if one is given, and write the README's part anew."""
+    if len(sys.argv) > 1:
+        take_over(Path(sys.argv[1]))
     text = README.read_text()
     start, stop = text.index(BEGIN), text.index(END) + len(END)
     README.write_text(text[:start] + readme_part() + text[stop:])

@@ -66,8 +66,11 @@ def evaluate(
     cases = _cases(truth, split)
     methods = {name: _pairs(folder, cases) for name, folder in _named(predictions).items()}
     rows = [_row(name, pairs) for name, pairs in methods.items()]
-    columns = ("", *METRICS.values(), "bodies exchanged", "missed")
-    print_table(f"{len(next(iter(methods.values())).cases)} cases of {truth}", columns, rows)
+    columns = ("method", *METRICS.values(), "bodies exchanged", "missed")
+    # Methods side by side: a terminal has more lines than room for intervals in one.
+    turned = list(zip(columns, *rows, strict=True))
+    count = len(next(iter(methods.values())).cases)
+    print_table(f"{count} cases of {truth}", ("", *turned[0][1:]), turned[1:])
     if len(methods) > 1:
         title = f"Minus {next(iter(methods))}, case by case"
         print_table(title, ("", "mean, mm", "AUC, %", "p (Wilcoxon)"), _differences(methods))
@@ -141,11 +144,11 @@ def _write(
     rows: list[tuple[str, ...]],
 ) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    names = ("method", *columns[1:])
-    write_rows(folder / "summary.csv", names, [dict(zip(names, row, strict=True)) for row in rows])
+    lines = [dict(zip(columns, row, strict=True)) for row in rows]
+    write_rows(folder / "summary.csv", columns, lines)
     first = next(iter(methods.values()))
     landmarks = first.skeleton.landmarks
-    lines = [
+    each = [
         {"method": name, "case": case}
         | {
             landmark: None if np.isnan(error) else round(float(error), 3)
@@ -154,7 +157,7 @@ def _write(
         for name, pairs in methods.items()
         for case, errors in zip(pairs.cases, pairs.errors_mm, strict=True)
     ]
-    write_rows(folder / "errors.csv", ("method", "case", *landmarks), lines)
+    write_rows(folder / "errors.csv", ("method", "case", *landmarks), each)
     curves = {"all landmarks": {name: pairs.errors_mm for name, pairs in methods.items()}}
     save_figure(draw_pck(curves, subjects=first.subjects), folder / "pck.png")
 

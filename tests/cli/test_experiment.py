@@ -1,0 +1,33 @@
+"""`fetusmap experiment`: what can be said and refused without doing it."""
+
+import json
+
+
+def test_all_tasks_are_listed_and_nothing_is_done(fetusmap, tmp_path):
+    outcome = fetusmap("experiment", str(tmp_path / "run"), "--list")
+    assert outcome.code == 0
+    lines = [line.split() for line in outcome.out.splitlines()[2:]]
+    assert lines[0][0] == "cohort"
+    assert [line[0] for line in lines].count("train/RNN-GCP") == 1
+    assert {"refine/SSL-GCP", "refine/Fast-R4", "predict/Product", "evaluate", "draw"} <= {
+        line[0] for line in lines
+    }
+    assert all(line[1:3] == ["not", "begun"] for line in lines)
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["experiment.json"]
+    assert json.loads((tmp_path / "run" / "experiment.json").read_text())["name"] == "cpu"
+
+
+def test_bad_usage_is_one_line(fetusmap, tmp_path):
+    run = str(tmp_path / "run")
+    fetusmap("experiment", run, "--list")
+    for words, said in (
+        (("--profile", "huge"), "expected paper or cpu or mini, found 'huge'"),
+        (("--only", "train/Land"), "expected a stage (cohort, train, predict, refine, evaluate"),
+        (("--only", "evaluate"), "expected the predictions of one row at least, found none"),
+        (("--only", "train/Land-R4"), "expected the task cohort to be done before"),
+        (("--profile", "mini"), "found one of the profile cpu, with another name, cases"),
+    ):
+        outcome = fetusmap("experiment", run, *words)
+        assert outcome.code == 2, words
+        (line,) = outcome.err.splitlines()
+        assert said in line
