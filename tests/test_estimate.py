@@ -27,6 +27,7 @@ from fetusmap.detect import (
     channel_per_landmark,
     channel_per_pair,
     load_model,
+    prepare,
     save_model,
 )
 from fetusmap.errors import BadInput
@@ -369,6 +370,17 @@ def test_a_volume_without_room_for_a_fetus_is_refused_in_one_line(shape):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(("bad", "count"), [(np.nan, 1), (np.inf, 1), (-np.inf, 3)])
+@pytest.mark.parametrize("take", [prepare, lambda volume: estimator()(volume)])
+def test_voxels_that_are_no_numbers_are_refused_in_one_line(painted, take, bad, count):
+    array = painted.array.astype(np.float32)
+    array[:count, 0, 0] = bad
+    with pytest.raises(BadInput) as error:
+        take(Volume(array, painted.grid, "holed"))
+    assert str(error.value).startswith(f"holed: expected finite voxels, found {count} that are not")
+    assert "\n" not in str(error.value)
+
+
 def test_a_refinement_that_does_not_exist_is_refused(painted):
     with pytest.raises(BadInput, match="refine: expected none, paper, fast, found 'slow'"):
         estimator()(painted, refine="slow")
@@ -685,6 +697,88 @@ def test_a_refined_pose_says_how_it_was_refined(painted, prediction, refine):
 def test_without_refinement_nothing_is_said_of_it(prediction):
     assert prediction.refinement is None
     assert not {"library_sha256", "changes", "kept"} & set(prediction.pose.provenance)
+
+
+def with_own_library(one: PoseEstimator) -> PoseEstimator:
+    """Refine with the pipeline's own library, of fetuses like the painted one."""
+    return PoseEstimator(one.pipeline, one.card, one.model_sha256, one.pipeline.library)
+
+
+def while_learning(error: Exception) -> Callable[[torch.Tensor], None]:
+    """Break off where gradients are wanted."""
+
+    def check(volume: torch.Tensor) -> None:
+        if torch.is_grad_enabled():
+            raise error
+
+    return check
+
+
+@pytest.mark.parametrize("error", [NO_MEMORY[0], NO_MEMORY[3]])
+def test_without_memory_to_refine_the_unrefined_pose_is_kept(painted, prediction, error):
+    one = with_own_library(estimator(canonical=BallReader(16, while_learning(error))))
+    found = one(painted, refine="paper")
+    assert found.pose.provenance["kept"] == "not enough memory to refine"
+    assert found.pose.provenance["changes"] == []
+    assert found.pose.provenance["refine"] == "paper"
+    assert found.pose.equals(prediction.pose)
+    assert found.pose.quality == prediction.pose.quality
+    assert found.refinement.detection.positions_mm.tobytes() == (
+        found.refinement.before.positions_mm.tobytes()
+    )
+    assert found.refinement.iterations == ()
+
+
+def test_other_errors_while_refining_are_not_taken_for_a_lack_of_memory(painted):
+    error = RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+    one = with_own_library(estimator(canonical=BallReader(16, while_learning(error))))
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+        one(painted, refine="paper")
+
+
+def test_how_sure_a_refined_pose_is_the_unrefined_one_tells():
+    """The library puts the sides right; that they were exchanged speaks against the case still."""
+
+    class Mistaken(BallReader):
+        def forward(self, volume: torch.Tensor) -> torch.Tensor:
+            return super().forward(volume.flip(2)).flip(2)
+
+    one = with_own_library(plain_estimator(Mistaken(16)))
+    volume = paint(ALONG_THE_BODY, WHERE)
+    plain, found = one(volume), one(volume, refine="fast")
+    assert off_mm(plain.pose.positions_mm).max() > 10
+    assert off_mm(found.pose.positions_mm).max() < 1.2
+    assert found.detections[0].residual < 0.5 * plain.detections[0].residual
+    np.testing.assert_array_equal(found.pose.confidence, plain.pose.confidence)
+    assert found.pose.quality == plain.pose.quality
+    assert found.pose.quality["sides"] < 0.05
+
+
+@pytest.mark.parametrize("refine", ["fast", "paper"])
+def test_confidence_of_a_refined_pose_is_that_of_what_was_detected(land_folder, refine):
+    """Of landmarks that lie in the volume before and after."""
+    one = PoseEstimator.from_pretrained(land_folder, library=draw_poses(40, seed=2))
+    array = np.random.default_rng(0).integers(0, 256, (28, 26, 24), np.uint8)
+    volume = Volume(array, Grid.from_spacing(array.shape, 2.0))
+    plain, found = one(volume), one(volume, refine=refine)
+    inside = [volume.grid.contains(case.pose.positions_mm) for case in (plain, found)]
+    both = inside[0] & inside[1]
+    assert both.sum() >= 10
+    apart = np.linalg.norm(found.pose.positions_mm - plain.pose.positions_mm, axis=1)
+    assert apart[both].max() > 5
+    assert (found.detections[0].masses[both] != plain.detections[0].masses[both]).any()
+    np.testing.assert_array_equal(found.pose.confidence[both], plain.pose.confidence[both])
+    for name in ("score", "fetus", "sides"):
+        assert found.pose.quality[name] == plain.pose.quality[name]
+
+
+def test_what_a_refinement_leaves_outside_the_volume_is_not_trusted(painted):
+    head = SKELETON.index("head")
+    one = with_own_library(estimator(canonical=BallReader(16, drift=(head, 20.0))))
+    found = one(painted, refine="fast").pose
+    assert not OBLIQUE.contains(found.positions_mm[head])
+    assert np.flatnonzero(found.confidence == 0).tolist() == [head]
+    assert found.quality["reasons"] == ["head lies outside the volume"]
 
 
 def test_where_there_is_no_body_nothing_is_refined(painted):

@@ -202,14 +202,19 @@ def test_changes_are_in_the_summary(scan, small, tmp_path):
     assert done["refine"] == "fast"
 
 
-def test_neither_processes_nor_order_change_what_is_refined(scan, made, small, tmp_path):
-    flipped = scan.parent / "flipped.nii.gz"
-    array = made.volume.array[::-1, :, ::-1].copy()
-    save_volume(type(made.volume)(array, made.volume.grid), flipped)
-    volumes = [VolumeFile("a", scan), VolumeFile("b", flipped)]
-    list(predict_cases(volumes, tmp_path / "one", refined(small)))
-    list(predict_cases(volumes[::-1], tmp_path / "back", refined(small)))
-    list(predict_cases(volumes, tmp_path / "two", refined(small), workers=2))
+@pytest.mark.parametrize("refine", ["fast", "paper"])
+def test_neither_processes_nor_order_change_what_is_refined(scan, made, small, tmp_path, refine):
+    shape = np.array(made.volume.grid.shape)
+    middle = made.volume.crop(shape // 4, 3 * shape // 4)
+    small_scan, flipped = scan.parent / "middle.nii.gz", scan.parent / "flipped.nii.gz"
+    save_volume(middle, small_scan)
+    save_volume(type(middle)(middle.array[::-1, :, ::-1].copy(), middle.grid), flipped)
+    volumes = [VolumeFile("a", small_scan), VolumeFile("b", flipped)]
+    settings = refined(small, refine=refine)
+    alone = list(predict_cases(volumes, tmp_path / "one", settings))
+    assert any(result.pose.provenance["changes"] for result in alone)
+    list(predict_cases(volumes[::-1], tmp_path / "back", settings))
+    list(predict_cases(volumes, tmp_path / "two", settings, workers=2))
     for case in ("a", "b"):
         first, *others = [
             (tmp_path / folder / case / "pose.json").read_bytes()

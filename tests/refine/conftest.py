@@ -22,6 +22,29 @@ def library() -> PoseLibrary:
 
 
 @pytest.fixture(scope="session")
+def with_useless():
+    """A function that puts atlases that are no use between those of a library.
+
+    One lacks a landmark, one has three, one none; the others are a line, a point, and two points.
+    """
+
+    def mix(library):
+        useless = library.positions_mm[:6].copy()
+        useless[0, 5] = np.nan
+        useless[1, 3:] = np.nan
+        useless[2] = np.nan
+        useless[3] = np.linspace(-40, 50, 16)[:, None] * [1, -2, 0.5]
+        useless[4] = [10, 20, 30]
+        useless[5, 1:] = useless[5, 1]
+        places = [0, 1, 1, 9, 17, len(library)]
+        return PoseLibrary(
+            library.skeleton, np.insert(library.positions_mm, places, useless, axis=0)
+        )
+
+    return mix
+
+
+@pytest.fixture(scope="session")
 def box():
     """A function that makes an oblique grid of 1.5 mm around a pose."""
 

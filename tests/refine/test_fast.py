@@ -60,6 +60,12 @@ def assert_on_its_side(detection, pose, skeleton, rows):
     assert np.median(off_mm(detection, pose)[rows]) < 8
 
 
+def veiled(maps, mass=0.4):
+    """Under a haze, so that no peak holds more than that share of its map."""
+    total = maps.sum(axis=(1, 2, 3), keepdims=True)
+    return np.float32(maps + total * (1 / mass - 1) / maps[0].size)
+
+
 def exchanged(maps, skeleton, names):
     order = np.arange(16)
     for name in names:
@@ -133,6 +139,105 @@ def test_sure_landmarks_stay_exactly_where_they_were(
     head_moved, together = found.changes
     assert head_moved.startswith("head moved by ")
     assert together.startswith("1 landmark moved, ")
+
+
+def test_in_a_likely_pose_only_what_lies_astray_moves(seen, pipeline, library, detection_of):
+    """Though the heatmaps are sure of nothing."""
+    _, grid, maps = seen
+    before = detection_of(veiled(maps), grid)
+    assert before.masses.max() < 0.5
+    assert before.residual < 0.2
+    near = before.stray < 0.3
+    assert near.sum() >= 14
+    found = refine_fast(pipeline, before, library).detection
+    np.testing.assert_array_equal(found.positions_mm[near], before.positions_mm[near])
+    np.testing.assert_array_equal(found.masses[near], before.masses[near])
+
+
+def test_in_an_unlikely_pose_all_may_move_of_which_the_heatmaps_are_not_sure(
+    seen, pipeline, library, skeleton, detection_of
+):
+    _, grid, maps = seen
+    before = detection_of(veiled(exchanged(maps, skeleton, ["shoulder", "knee"])), grid)
+    assert before.residual > 0.2
+    near = before.stray < 0.3
+    assert near.sum() >= 6
+    found = refine_fast(pipeline, before, library).detection
+    moved = np.linalg.norm(found.positions_mm - before.positions_mm, axis=1)
+    assert (moved[near] > 0).sum() >= 4
+
+
+def test_a_landmark_is_found_where_its_partner_was_seen(
+    seen, pipeline, library, skeleton, detection_of
+):
+    """Shoulders alone are no limb, so their heatmaps keep the wrong names.
+
+    How sure they are of their new places their partners' maps say: their own show nothing there.
+    """
+    pose, grid, maps = seen
+    pair = skeleton.indices(("left_shoulder", "right_shoulder"))
+    before = detection_of(veiled(exchanged(maps, skeleton, ["shoulder"])), grid)
+    assert off_mm(before, pose)[pair].min() > 10
+    found = refine_fast(pipeline, before, library)
+    assert found.changes[0] == "left and right shoulder exchanged"
+    assert off_mm(found.detection, pose)[pair].max() < 2
+    np.testing.assert_allclose(found.detection.masses[pair], before.masses[pair[::-1]], atol=0.05)
+    assert before.masses[pair].min() > 0.3
+
+
+def test_sides_are_named_in_several_ways(seen, pipeline, library, skeleton, detection_of):
+    """The whole body is exchanged, and limbs stay: as it is named no atlas comes near."""
+    pose, grid, maps = seen
+    before = detection_of(veiled(maps[skeleton.mirror_index]), grid)
+    found = refine_fast(pipeline, before, library, FastRefinement(limbs=False))
+    assert off_mm(before, pose).mean() > 14
+    assert off_mm(found.detection, pose).mean() < 5
+
+
+@pytest.mark.parametrize("seen", [7, 30, 111], indirect=True)
+def test_later_rounds_come_nearer(seen, pipeline, library, detection_of):
+    """Six landmarks have a false peak higher than the true one; three times."""
+    pose, grid, maps = seen
+    rng = np.random.default_rng(5)
+    off = []
+    for _ in range(3):
+        rows = rng.choice(16, 6, replace=False)
+        false = grid.to_world(rng.uniform(4, np.array(grid.shape) - 5, (6, 3)))
+        misled = maps.copy()
+        misled[rows] = 0.5 * maps[rows] + 0.7 * encode(false, grid, 2.0, ALONE[:6])
+        before = detection_of(veiled(misled), grid)
+        found = refine_fast(pipeline, before, library)
+        off += [[off_mm(turn, pose)[rows].mean() for turn in found.iterations]]
+        np.testing.assert_array_equal(
+            found.iterations[-1].positions_mm, found.detection.positions_mm
+        )
+    first, *_, last = np.mean(off, axis=0)
+    assert last < 0.75 * first
+
+
+def test_atlases_that_lack_landmarks_have_no_say(
+    seen, pipeline, library, skeleton, detection_of, with_useless
+):
+    _, grid, maps = seen
+    before = detection_of(veiled(exchanged(maps, skeleton, ["shoulder", "knee"])), grid)
+    plain = refine_fast(pipeline, before, library)
+    found = refine_fast(pipeline, before, with_useless(library))
+    assert found.changes == plain.changes != ()
+    for name in ("positions_mm", "masses", "stray"):
+        one, other = (getattr(refined.detection, name) for refined in (plain, found))
+        assert one.tobytes() == other.tobytes()
+    for one, other in zip(plain.iterations, found.iterations, strict=True):
+        assert one.support.positions_mm.tobytes() == other.support.positions_mm.tobytes()
+        assert one.support.scores.tobytes() == other.support.scores.tobytes()
+
+
+def test_nothing_is_learnt(seen, pipeline, library, detection_of):
+    """So there is no label proxy, nor a loss; and none where it is moved."""
+    _, grid, maps = seen
+    found = refine_fast(pipeline, detection_of(maps, grid), library)
+    for refinement in (found, found.moved(np.eye(4))):
+        assert all(turn.proxy is None for turn in refinement.iterations)
+        assert all(np.isnan(turn.loss) for turn in refinement.iterations)
 
 
 def test_the_detection_that_is_given_is_left_alone(seen, pipeline, library, skeleton, detection_of):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fetusmap.anatomy import Segment, Skeleton
+from fetusmap.anatomy import PoseLibrary, Segment, Skeleton
+from fetusmap.detect import fit_orders
 from fetusmap.errors import DegenerateAlignment
 from fetusmap.refine.limbs import find_exchange, limb_orders, limbs_of
 from fetusmap.simulate import draw_poses
@@ -75,6 +76,23 @@ def test_a_pose_without_a_fault_is_left_alone(atlases):
     for pose in draw_poses(20, seed=13).positions_mm.astype(float):
         found = find_exchange(pose + rng.normal(0, 0.5, pose.shape), np.ones(16), atlases)
         assert np.array_equal(found, np.arange(16))
+
+
+@pytest.mark.parametrize(
+    ("share", "gain", "clearly"), [(0.56, 0.0042, False), (0.57, 0.0057, True)]
+)
+def test_an_exchange_must_fit_better_by_half_a_hundredth_of_a_trunk(
+    library, skeleton, share, gain, clearly
+):
+    """A library of one pose, which lies a little nearer to the exchanged forearms."""
+    pose = library.positions_mm[0].astype(float)
+    order = order_of(skeleton, LIMBS["forearm"])
+    between = np.repeat(((1 - share) * pose + share * pose[order])[None], 12, axis=0)
+    only = PoseLibrary(skeleton, between)
+    scores, _ = fit_orders(pose, np.ones(16), only, np.stack([np.arange(16), order]))
+    assert scores[0] - scores[1] == pytest.approx(gain, abs=2e-4)
+    expected = order if clearly else np.arange(16)
+    assert np.array_equal(find_exchange(pose, np.ones(16), only), expected)
 
 
 def test_two_landmarks_tell_nothing(atlases):

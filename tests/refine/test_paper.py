@@ -1,17 +1,22 @@
 """The paper's refinement: what it leaves as it was, and its parts by a second path."""
 
+import copy
 import inspect
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from scipy.spatial.transform import Rotation
+from torch import nn
 
+from fetusmap.anatomy import PoseLibrary
 from fetusmap.detect import Detector, SinglePass, WholeGrid, at_rest, channel_per_landmark
 from fetusmap.errors import BadInput
-from fetusmap.geometry import Grid
-from fetusmap.network import LandWidths, build_land
+from fetusmap.geometry import Grid, affine_from
+from fetusmap.network import HeatmapNetwork, LandWidths, UNet, build_land
 from fetusmap.refine import PaperRefinement, SupportSet, find_support, refine_paper
-from fetusmap.refine.paper import label_proxy, proxy_loss, registration_weights
+from fetusmap.refine.paper import label_proxy, proxy_loss, registration_weights, tune
 from fetusmap.volume import Volume
 
 FAST = PaperRefinement(learning_rate=0.003)
@@ -133,6 +138,52 @@ def test_each_step_looks_for_atlases_by_what_was_found(pipeline, volumes, librar
     assert first.loss == pytest.approx(expected, rel=1e-4)
 
 
+class Lines(HeatmapNetwork):
+    """Each map a line in the grey levels: its gradients are no matter of rounding."""
+
+    levels = (1,)
+    stride = 1
+    multiple = 1
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.line = nn.Conv3d(1, 16, 1)
+
+    def forward(self, volume: torch.Tensor) -> torch.Tensor:
+        return self.line(volume)
+
+    def maps(self, output: torch.Tensor) -> torch.Tensor:
+        return output
+
+    height = UNet.height
+
+
+def test_each_step_is_one_of_adam(volumes, library, skeleton):
+    """Kingma and Ba (2015), algorithm 1, written out, with the gradients of the same losses."""
+    torch.manual_seed(0)
+    tuned = Detector(Lines().eval(), WholeGrid(4.0), channel_per_landmark(skeleton))
+    network = copy.deepcopy(tuned.network)
+    settings = PaperRefinement(iterations=4, learning_rate=0.1)
+    grid = tuned.look.around(volumes[0].grid, tuned.multiple)
+    turns = tune(tuned, library, volumes[0], grid, settings, half=False)
+    volume = tuned.input_of(volumes[0], grid)
+    first, second = ([torch.zeros_like(value) for value in network.parameters()] for _ in range(2))
+    for step, turn in enumerate(turns, start=1):
+        loss = proxy_loss(network(volume)[0] / tuned.height, turn.proxy.array)
+        assert turn.loss == pytest.approx(loss.item(), rel=1e-5)
+        gradients = torch.autograd.grad(loss, list(network.parameters()))
+        with torch.no_grad():
+            for value, gradient, m, v in zip(
+                network.parameters(), gradients, first, second, strict=True
+            ):
+                m += (1 - 0.9) * (gradient - m)
+                v += (1 - 0.999) * (gradient**2 - v)
+                unbiased = m / (1 - 0.9**step), v / (1 - 0.999**step)
+                value -= 0.1 * unbiased[0] / (unbiased[1].sqrt() + 1e-8)
+    for value, expected in zip(tuned.network.parameters(), network.parameters(), strict=True):
+        torch.testing.assert_close(value.detach(), expected.detach(), rtol=0, atol=1e-4)
+
+
 @pytest.mark.parametrize("count", [1, 3])
 def test_there_are_as_many_steps_as_asked_for(pipeline, volumes, library, count):
     found = refined(pipeline, volumes[0], library, PaperRefinement(iterations=count, support=4))
@@ -155,6 +206,95 @@ def test_a_network_that_sees_nothing_is_kept(pipeline, volumes, library):
     assert found.detection is detection
     assert found.kept == "too few landmarks to align an atlas with"
     assert found.changes == ()
+
+
+@pytest.mark.parametrize("guarded", [False, True])
+def test_a_guard_keeps_what_would_fit_the_library_worse(
+    pipeline, volumes, library, skeleton, guarded
+):
+    """A pipeline's library of nothing but the detection itself knows no likelier pose."""
+    (before,) = pipeline.detect(volumes[0], half=False)
+    own = PoseLibrary(skeleton, np.repeat(before.positions_mm[None], 12, axis=0))
+    loyal = replace(pipeline, library=own)
+    settings = replace(FAST, guarded=guarded)
+    found = refine_paper(loyal, before, library, volumes[0], settings, half=False)
+    assert len(found.iterations) == 6
+    assert found.before is before
+    if guarded:
+        assert found.detection is before
+        assert found.kept == "the refined pose would have fitted the pose library worse"
+        assert found.changes == ()
+    else:
+        assert not np.array_equal(found.detection.positions_mm, before.positions_mm)
+        assert found.kept == ""
+        assert found.changes != ()
+
+
+def test_atlases_are_registered_by_the_landmarks_that_are_named(
+    pipeline, volumes, library, skeleton
+):
+    """By all of them where none is named."""
+    one = PaperRefinement(iterations=1)
+    found = {
+        names: refined(pipeline, volumes[0], library, replace(one, registration=names)).iterations
+        for names in (None, (), ("head", "left_hip", "right_ankle", "neck"))
+    }
+    weights = {
+        None: registration_weights(skeleton, skeleton.registration_subset),
+        (): None,
+        ("head", "left_hip", "right_ankle", "neck"): np.isin(
+            skeleton.landmarks, ("head", "left_hip", "right_ankle", "neck")
+        ),
+    }
+    for names, (turn,) in found.items():
+        again = find_support(library, turn.positions_mm, 10, weights[names])
+        assert again.atlases.tolist() == turn.support.atlases.tolist()
+        np.testing.assert_allclose(again.positions_mm, turn.support.positions_mm, atol=1e-6)
+    assert len({turn.support.scores.tobytes() for (turn,) in found.values()}) == 3
+
+
+def test_each_step_tells_its_label_proxy_and_its_distances(pipeline, volumes, library):
+    """Where the maps are nowhere negative, the loss is that of the maps that it tells."""
+    pipeline.plain.network.head.weight.data *= 0.1
+    pipeline.plain.network.head.bias.data.fill_(100)
+    found = refined(pipeline, volumes[0], library, PaperRefinement(iterations=3))
+    for turn in found.iterations:
+        assert turn.proxy.grid == turn.heatmaps.grid
+        expected = label_proxy(turn.support, turn.heatmaps.grid, 1.5)
+        np.testing.assert_array_equal(turn.proxy.array.numpy(), expected)
+        assert turn.heatmaps.array.min() > 0
+        square = np.square(turn.heatmaps.array.numpy().astype(float) - expected)
+        assert turn.loss == pytest.approx(square.sum() / 16, rel=1e-5)
+        assert turn.residuals_mm.shape == (10, 16)
+        for atlas, distances in zip(turn.support.positions_mm, turn.residuals_mm, strict=True):
+            square = np.square(atlas - turn.positions_mm).sum(axis=1)
+            np.testing.assert_allclose(distances, np.sqrt(square))
+        np.testing.assert_allclose(turn.residuals_mm.mean(axis=1), -turn.support.scores)
+
+
+def test_the_label_proxy_moves_along(pipeline, volumes, library):
+    """Made anew from the atlases where they were moved to it is the same."""
+    found = refined(pipeline, volumes[0], library, PaperRefinement(iterations=2))
+    there_from_here = affine_from(Rotation.from_rotvec([0.4, -1.1, 2.0]).as_matrix(), [30, -70, 9])
+    for turn, moved in zip(found.iterations, found.moved(there_from_here).iterations, strict=True):
+        np.testing.assert_allclose(
+            moved.proxy.grid.affine, there_from_here @ turn.proxy.grid.affine, atol=1e-9
+        )
+        assert moved.proxy.grid == moved.heatmaps.grid
+        np.testing.assert_array_equal(moved.proxy.array, turn.proxy.array)
+        again = label_proxy(moved.support, moved.proxy.grid, 1.5)
+        np.testing.assert_allclose(moved.proxy.array, again, atol=1e-5)
+        np.testing.assert_allclose(moved.residuals_mm, turn.residuals_mm, atol=1e-9)
+
+
+def test_atlases_that_lack_landmarks_have_no_say(pipeline, volumes, library, with_useless):
+    plain = refined(pipeline, volumes[0], library)
+    found = refined(pipeline, volumes[0], with_useless(library))
+    assert found.detection.positions_mm.tobytes() == plain.detection.positions_mm.tobytes()
+    assert found.changes == plain.changes
+    for one, other in zip(plain.iterations, found.iterations, strict=True):
+        assert one.loss == other.loss
+        assert one.support.positions_mm.tobytes() == other.support.positions_mm.tobytes()
 
 
 def test_a_small_library_is_refused(pipeline, volumes, library):

@@ -10,7 +10,13 @@ from scipy.spatial.transform import Rotation
 from fetusmap.anatomy import PoseLibrary
 from fetusmap.errors import BadInput, DegenerateAlignment
 from fetusmap.heatmap import Heatmaps, encode
-from fetusmap.refine import LandmarkMaps, SupportSet, find_support, find_support_in_maps
+from fetusmap.refine import (
+    LandmarkMaps,
+    SupportSet,
+    find_support,
+    find_support_in_maps,
+    usable_atlases,
+)
 
 ALONE = [(row,) for row in range(16)]
 
@@ -119,6 +125,38 @@ def test_two_landmarks_are_too_few(library):
         find_support(library, pose, 5)
     with pytest.raises(DegenerateAlignment):
         find_support(library, library.positions_mm[0], 5, (np.arange(16) < 2) * 1.0)
+
+
+# Usable atlases
+
+
+def test_atlases_that_lack_landmarks_or_lie_on_a_line_have_no_say(library, with_useless):
+    """Those that are left keep their order and their positions."""
+    complete = library.select(np.arange(30))
+    mixed = with_useless(complete)
+    assert len(mixed) == 36
+    found = usable_atlases(mixed, 30)
+    assert found.positions_mm.tobytes() == complete.positions_mm.tobytes()
+    assert found.skeleton == complete.skeleton
+    assert usable_atlases(complete, 30) is complete
+
+
+def test_an_atlas_of_any_size_and_place_is_usable(library, skeleton):
+    sizes = [1e-3, 1, 100]
+    poses = [size * library.positions_mm[0] + 300 * size for size in sizes]
+    flat = library.positions_mm[1] * np.float32([1, 1, 0])
+    assert len(usable_atlases(PoseLibrary(skeleton, np.stack([*poses, flat])), 4)) == 4
+
+
+def test_the_error_says_how_many_atlases_there_are_in_all(library, with_useless):
+    complete = library.select(np.arange(30))
+    with pytest.raises(BadInput) as error:
+        usable_atlases(with_useless(complete), 31)
+    assert str(error.value).startswith("pose library: expected at least 31 atlases")
+    assert "found 30 with all landmarks, of 36;" in str(error.value)
+    assert "\n" not in str(error.value)
+    with pytest.raises(BadInput, match="found 30;"):
+        usable_atlases(complete, 31)
 
 
 # By heatmaps
