@@ -36,7 +36,7 @@ def draw_pck(
     """
     columns = min(2, len(panels))
     lines = -(-len(panels) // columns)
-    figure = new_figure(5.6 * columns, 4.1 * lines)
+    figure = new_figure(6.4 * columns, 3.9 * lines)
     axes = figure.subplots(lines, columns, squeeze=False).ravel()
     for spare in axes[len(panels) :]:
         spare.set_axis_off()
@@ -71,13 +71,9 @@ def _draw_curves(
     axes.grid(color=MUTED, alpha=0.15, linewidth=0.6)
     for spine in axes.spines.values():
         spine.set_visible(False)
+    # Beside the panel: of many methods no corner is free.
     legend = axes.legend(
-        loc="lower right" if _is_high(methods, cap_mm) else "upper left", fontsize=7.5,
-        frameon=False, labelcolor=TEXT, title="AUC, %",
+        loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=7.5, frameon=False,
+        labelcolor=TEXT, title="AUC, %",
     )  # fmt: skip
     legend.get_title().set(color=MUTED, fontsize=7.5)
-
-
-def _is_high(methods: Mapping[str, FloatArray], cap_mm: float) -> bool:
-    """Whether the lower right is the emptier corner."""
-    return float(np.nanmax([auc_percent(e, cap_mm) for e in methods.values()])) > 55
