@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fetusmap.anatomy import PoseLibrary
 from fetusmap.errors import BadInput, DegenerateAlignment
 from fetusmap.geometry import Alignment, align_rigid, align_similarity
 from fetusmap.refine.landmark_maps import LandmarkMaps
-from fetusmap.types import FloatArray, IntArray, Points3
+from fetusmap.types import BoolArray, FloatArray, IntArray, Points3
 
 FLATTEST = 1e-3
 """Of an atlas: distance of a landmark from the line through two others, by their distance."""
@@ -25,7 +26,8 @@ class SupportSet:
     """The K atlases that fit best, the best one first.
 
     Attributes:
-        atlases: (K,) their rows in the library.
+        atlases: (K,) their rows in the library that was searched; a refinement searches the
+            usable atlases of the one that it was given.
         positions_mm: (K, N, 3) aligned to the fetus; NaN where an atlas lacks a landmark.
         scores: (K,) how well each fits, larger is better: minus the registration error in mm, or
             the mean logarithm of the heatmaps.
@@ -62,7 +64,7 @@ def find_support(
         BadInput: fewer than K atlases in the library.
         DegenerateAlignment: fewer than three landmarks to align, or all of them on a line.
     """
-    check_enough(library, count)
+    check_enough(len(library), count)
     aligned = align_rigid(library.positions_mm, positions_mm, weights)
     known = np.isfinite(aligned.residuals_mm)
     total = np.where(known, aligned.residuals_mm, 0.0).sum(axis=1)
@@ -90,7 +92,7 @@ def find_support_in_maps(
         BadInput: fewer than K atlases in the library.
         DegenerateAlignment: no hypothesis determines an alignment.
     """
-    check_enough(library, count)
+    check_enough(len(library), count)
     found: list[SupportSet] = []
     refused: DegenerateAlignment | None = None
     for positions, weights in hypotheses:
@@ -127,34 +129,41 @@ def usable_atlases(library: PoseLibrary, count: int) -> PoseLibrary:
     Raises:
         BadInput: there are fewer.
     """
-    arms = library.positions_mm[:, 1:] - library.positions_mm[:, :1]
-    complete = np.isfinite(arms).all(axis=(1, 2))
-    longest = np.linalg.norm(arms, axis=2).max(axis=1, initial=0.0, where=complete[:, None])
-    first = arms[np.arange(len(arms)), np.argmax(np.linalg.norm(arms, axis=2), axis=1)]
-    across = np.linalg.norm(np.cross(first[:, None], arms), axis=2).max(axis=1, initial=0.0)
-    usable = complete & (across > FLATTEST * longest**2) & (longest > 0)
-    chosen = library if usable.all() else library.select(np.flatnonzero(usable))
-    check_enough(chosen, count, of=len(library))
-    return chosen
+    skeleton, points = library.skeleton, library.positions_mm
+    usable: BoolArray = _spans_a_plane(points) & np.isfinite(points).all(axis=(1, 2))
+    if skeleton.registration_subset:  # the paper aligns by these alone
+        usable &= _spans_a_plane(points[:, list(skeleton.indices(skeleton.registration_subset))])
+    check_enough(int(usable.sum()), count, of=len(library))
+    return library if usable.all() else library.select(np.flatnonzero(usable))
 
 
-def check_enough(library: PoseLibrary, count: int, of: int | None = None) -> None:
+def _spans_a_plane(points: NDArray[np.float32]) -> BoolArray:
+    """(A,) whether the points of each atlas lie on no line; anything where some are missing."""
+    arms = points[:, 1:] - points[:, :1]
+    lengths = np.linalg.norm(arms, axis=2)
+    longest = np.argmax(np.nan_to_num(lengths), axis=1)
+    first = arms[np.arange(len(arms)), longest][:, None]
+    across = np.linalg.norm(np.cross(first, arms), axis=2).max(axis=1)
+    return np.asarray(across > FLATTEST * lengths.max(axis=1) ** 2)
+
+
+def check_enough(found: int, count: int, *, of: int | None = None) -> None:
     """Make sure that a library can fill a support set.
 
     Args:
-        library: the atlases that can be used.
+        found: how many atlases there are to use.
         count: how many there must be.
         of: how many there are in all.
 
     Raises:
         BadInput: there are fewer.
     """
-    if len(library) < count:
-        whole = f" with all landmarks, of {of}" if of not in (None, len(library)) else ""
+    if found < count:
+        whole = f" with all landmarks, of {of}" if of not in (None, found) else ""
         raise BadInput(
             "pose library",
             expected=f"at least {count} atlases, as many as the support set has",
-            found=f"{len(library)}{whole}",
+            found=f"{found}{whole}",
             remedy="add poses to the library, or take a smaller support set",
         )
 
