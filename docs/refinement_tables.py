@@ -66,7 +66,7 @@ def _row(start: str, row: dict[str, Any], base: float) -> str:
         f"| {start} | {_interval(row['mean_mm'])} | {_interval(row['median_mm'])} | "
         f"{_interval(row['auc_10_mm'], 1)} | {100 * (row['mean_mm'][0] / base - 1):+.0f} % | "
         f"{row['gain_auc']:+.1f} | {row['helped']} / {row['hurt']} | {row['worse_by_1_mm']} | "
-        f"{best:+.1f} / {worst:+.1f} | {row['kept']} | {_seconds(row)} |"
+        f"{best:+.1f} / {worst:+.1f} | {row.get('kept', '')} | {_seconds(row)} |"
     )
 
 
