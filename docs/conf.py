@@ -39,6 +39,8 @@ napoleon_use_ivar = True
 html_theme = "furo"
 html_title = f"FetusMap {release}"
 html_show_sourcelink = False
+html_static_path = ["static"]
+html_css_files = ["tables.css"]
 
 generated = DOCS / "generated"
 generated.mkdir(exist_ok=True)
