@@ -257,18 +257,37 @@ def test_the_difference_of_means_is_the_mean_of_the_differences():
         assert found.difference == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("statistic", [mean_error_mm, auc_percent])
 @pytest.mark.parametrize("shift_mm", [0.0, 0.5, 3.0])
-def test_p_values_are_scipys_on_the_means_of_the_subjects(shift_mm):
+def test_p_values_are_scipys_on_the_statistic_of_the_subjects(shift_mm, statistic):
     first, second = gamma_errors(12, 40, 4) + shift_mm, gamma_errors(13, 40, 4)
     first[3, 2], second[7, 1], first[4, 0] = INF, INF, NAN
     names = np.array([f"{n % 13}" for n in range(40)])
-    means = []
+    found = compare(first, second, statistic, subjects=names)
+    if statistic is mean_error_mm:  # over what both found
+        first[7, 1] = second[3, 2] = second[4, 0] = NAN
+    values = []
     for name in sorted(set(names)):
         rows = names == name
-        kept = [errors[rows][np.isfinite(errors[rows])].mean() for errors in (first, second)]
-        means.append(kept)
-    expected = stats.wilcoxon(*np.transpose(means)).pvalue
-    assert compare(first, second, auc_percent, subjects=names).p_value == pytest.approx(expected)
+        values.append([statistic(errors[rows]) for errors in (first, second)])
+    assert found.p_value == pytest.approx(stats.wilcoxon(*np.transpose(values)).pvalue)
+
+
+def test_ties_leave_the_exact_test_exact():
+    """One difference among many subjects proves nothing."""
+    first = np.full((52, 2), 3.0)
+    second = first.copy()
+    second[17] += 1
+    assert compare(first, second, mean_error_mm, rounds=20).p_value == 1.0
+
+
+def test_who_misses_the_hard_landmarks_has_no_lower_mean_for_it():
+    rng = np.random.default_rng(3)
+    whole = rng.uniform(4, 6, (30, 16))
+    lazy = np.full((30, 16), INF)
+    lazy[:, 0] = whole[:, 0] + 0.5  # worse where it finds anything
+    found = compare(lazy, whole, mean_error_mm)
+    assert found.difference == pytest.approx((0.5, 0.5, 0.5))
 
 
 def test_p_values_are_as_small_as_chance_makes_them():
@@ -284,9 +303,9 @@ def test_p_values_are_as_small_as_chance_makes_them():
 def test_subjects_in_whom_one_method_found_nothing_have_no_say_in_the_p_value():
     first = np.array([[1.0], [2], [3], [4], [5], [INF]])
     second = np.array([[2.0], [4], [6], [8], [INF], [1]])
-    found = compare(first, second, partial(pck_percent, threshold_mm=4.0))
+    found = compare(first, second, mean_error_mm)
     assert found.p_value == pytest.approx(2 / 2**4)
-    assert found.difference.value == pytest.approx(100 * (4 - 3) / 6)
+    assert found.difference.value == pytest.approx(2.5 - 5)
 
 
 def test_without_a_subject_that_both_found_nothing_is_proved():

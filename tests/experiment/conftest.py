@@ -17,6 +17,7 @@ TINY = Profile(
     decay_part=0.3,
     sigma_voxels=1.5,
     precision="bf16-mixed",
+    checkpoint_minutes=0,
 )
 
 
@@ -29,6 +30,6 @@ def tiny() -> Profile:
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory, tiny) -> Experiment:
     """Run without any interruption, in this process."""
-    work = Experiment(tmp_path_factory.mktemp("experiment") / "run", tiny, workers=1)
+    work = Experiment(tmp_path_factory.mktemp("experiment") / "run", tiny, workers=0)
     work.run()
     return work

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from fetusmap.anatomy import load_skeleton, reference_pose
-from fetusmap.evaluate import Pairs, summarize
+from fetusmap.evaluate import Interval, Pairs, summarize
 from fetusmap.experiment.results import CLAIMS, Claim, Results, verdict, weigh_claims
 from fetusmap.experiment.rows import PAPER_ROWS, Row
 from fetusmap.experiment.table import Cell, Table
@@ -91,19 +91,32 @@ def test_a_claim_is_weighed_by_its_interval(results):
     assert (one.published_mm, one.published_auc) == (-1.24, 6.9)
     (line,) = claims_table(results.tested, of_paper=True).rows
     words = [cell.text for cell in line]
-    assert words[1:5] == [
-        "Land-GCP minus Land-R4", "-1.24", "-1.00 (-1.00 to -1.00)", "reproduced",
+    assert words[1:6] == [
+        "Land-GCP minus Land-R4", "-1.24", "-1.00 (-1.00 to -1.00)", "0.125", "reproduced",
     ]  # fmt: skip
     assert claims_table(results.tested, of_paper=False).rows == ()
 
 
 @pytest.mark.parametrize(
-    ("interval", "said"),
-    [((0.1, 2), "reproduced"), ((-2, -0.1), "not reproduced"), ((-0.1, 2), "undecided"),
-     ((0, 2), "undecided"), ((-2, 0), "undecided"), ((np.nan, np.nan), "undecided")],
+    ("ends", "expected", "said"),
+    [((-2, -0.1), -1.2, "reproduced"), ((0.1, 2), -1.2, "not reproduced"),
+     ((-0.1, 2), -1.2, "undecided"), ((-2, 0), -1.2, "undecided"),
+     ((0.1, 2), 3.8, "reproduced"), ((-2, -0.1), 3.8, "not reproduced"),
+     ((np.nan, np.nan), 1, "undecided")],
 )  # fmt: skip
-def test_verdicts(interval, said):
-    assert verdict(*interval) == said
+def test_a_verdict_is_about_the_sign_that_the_paper_has(ends, expected, said):
+    assert verdict(Interval(np.mean(ends), *ends), expected) == said
+
+
+def test_a_direction_that_the_papers_table_has_against_its_text_is_reproduced():
+    """Its table has RNN 3.76 mm worse than Land with GCP."""
+    rng = np.random.default_rng(0)
+    land, rnn = (pairs_off_by(rng.uniform(low, low + 1, (20, 16))) for low in (1, 4))
+    tested = weigh_claims({"Land-GCP": land, "RNN-GCP": rnn}, CLAIMS)
+    (one,) = tested
+    assert (one.claim.better, one.published_mm) == ("RNN-GCP", 3.76)
+    assert one.verdict_mm == "reproduced"
+    assert one.verdict_auc == "reproduced"  # 52.8 against 60.7
 
 
 def test_a_worse_row_is_not_reproduced():

@@ -88,7 +88,7 @@ def test_supervised_is_the_distance_and_nothing_else(example):
     distance = F.l1_loss(network(volume), target)
     assert torch.equal(loss, distance)
     assert equal(gradients(network, loss), gradients(network, distance))
-    assert objective.after_step() == {}
+    assert objective.after_step(1.0) == {}
     assert objective.parts == {}
 
 
@@ -122,7 +122,7 @@ def test_the_loss_leaves_the_discriminator_alone_and_its_own_step_does_not(
     assert all(parameter.grad is None for parameter in discriminator.parameters())
     assert all(parameter.requires_grad for parameter in discriminator.parameters())
     weights, slopes = copied(network.parameters()), [p.grad.clone() for p in network.parameters()]
-    objective.after_step()
+    objective.after_step(1.0)
     for now, then in zip(discriminator.parameters(), before, strict=True):
         # A bias before a normalisation changes nothing, and learns nothing but rounding.
         assert now.ndim == 1 or not torch.equal(now, then)
@@ -144,7 +144,7 @@ def test_losses_by_hand(make_adversarial):
     # Twice the errors, times what they change by with the network's weight: 1 and 3 / 2.
     assert float(network.weight.grad) == pytest.approx(2 * -1.5 + 10 * 2 * 0.75 * 1.5)
     assert judge.weight.grad is None
-    aside = objective.after_step()
+    aside = objective.after_step(1.0)
     assert aside == {
         "discriminator_real": pytest.approx(3.0**2),
         "discriminator_made": pytest.approx(1.75**2),
@@ -161,7 +161,7 @@ def test_a_judge_that_tells_them_apart_has_no_loss(make_adversarial):
     volume = torch.zeros(1, 1, 2, 2, 2)
     loss = objective.loss(Copier(5.0), volume, torch.full((1, 1, 2, 2, 2), HEIGHT))
     assert float(loss.detach()) == pytest.approx(HEIGHT**2 + 1)
-    assert objective.after_step() == {"discriminator_real": 0, "discriminator_made": 0}
+    assert objective.after_step(1.0) == {"discriminator_real": 0, "discriminator_made": 0}
     assert float(judge.weight.detach()) == 1
 
 
@@ -175,7 +175,7 @@ def test_the_discriminator_learns_from_what_the_network_has_shown(example, make_
         real = (discriminator(volume, target / HEIGHT) - 1).square().mean()
     objective.loss(network, volume, target).backward()
     torch.optim.SGD(network.parameters(), 100.0).step()
-    found = objective.after_step()
+    found = objective.after_step(1.0)
     assert found == {
         "discriminator_real": pytest.approx(float(real)),
         "discriminator_made": pytest.approx(float(made)),
@@ -188,7 +188,7 @@ def test_the_discriminator_learns_to_tell_them_apart(example, make_adversarial):
     losses = []
     for _ in range(60):
         objective.loss(network, volume, target)
-        losses.append(objective.after_step())
+        losses.append(objective.after_step(1.0))
     first, last = (sum(entry.values()) for entry in (losses[0], losses[-1]))
     assert last < 0.2 * first
 
@@ -202,7 +202,7 @@ def test_with_its_parts_it_goes_on_as_if_it_had_not_been_broken_off(example, mak
         made = []
         for _ in range(count):
             objective.loss(network, volume, target)
-            made.append(objective.after_step())
+            made.append(objective.after_step(1.0))
         return made
 
     steps(whole, 3)

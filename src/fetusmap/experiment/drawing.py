@@ -17,8 +17,8 @@ from fetusmap.types import FloatArray, Points3
 CURVES = ("Land-R4", "Land-GCP", "RNN-GCP", "GAN-GCP", "SSL-R4", "SSL-GCP", "Fast-GCP", "Product")
 """Rows in figure 5; peers are added."""
 
-LIMB_LANDMARKS = (4, 6, 10)
-"""L4, L6 and L10 have panels of their own: landmarks that the paper says are hard to tell apart."""
+LIMB_LANDMARKS = (4, 6, 10, 12, 14)
+"""L4, L6, L10, L12 and L14 have panels of their own: the paper says they are hard to tell apart."""
 
 COMPARED = ("Land-R4", "Land-GCP", "SSL-GCP", "Fast-GCP")
 CASES = 3

@@ -24,6 +24,7 @@ from fetusmap.train import METRICS_FILE
 from fetusmap.workers import map_in_order
 
 COHORT_PARTS = ("dataset.json", "cases.csv", "splits.json", "landmarks", "volumes")
+COSTS_FILES = ("costs.md", "costs.csv")
 PROFILE_FILE = "experiment.json"
 
 
@@ -54,7 +55,7 @@ class Experiment:
         self.profile = profile
         self._workers = workers
         self._device = device
-        _claim_folder(folder, profile)
+        _check_folder(folder, profile)
         self.tasks = TaskList(
             folder, self._all_tasks(), profile=profile.name, seed=profile.seed, device=device
         )
@@ -66,8 +67,10 @@ class Experiment:
             only: stages or tasks; everything if empty.
             after: called with each task when it has been done.
         """
+        chosen = self.tasks.choose(only)
+        _claim_folder(self.folder, self.profile)
         training: list[Task] = []
-        for task in self.tasks.choose(only):
+        for task in chosen:
             if task.stage == "train":
                 training.append(task)
                 continue
@@ -89,6 +92,9 @@ class Experiment:
             self.tasks.finish(task, cost.seconds, cost.peak_bytes)
             after(task)
 
+    def _train_one(self, network: Network) -> None:
+        train_network(self.folder, self.profile, network, device=self._device)
+
     def _all_tasks(self) -> Iterator[Task]:
         folder = self.folder
         yield Task(
@@ -98,13 +104,14 @@ class Experiment:
             work=lambda: list(make_cohort(folder, self.profile, self._workers)),
             outputs=lambda: [folder / COHORT / name for name in COHORT_PARTS],
             progress=self._cohort_progress,
+            is_small=False,
         )
         for network in NETWORKS:
             yield Task(
                 f"train/{network.name}",
                 needs=lambda: (COHORT,),
                 given=tuple,
-                work=partial(train_network, folder, self.profile, network, device=self._device),
+                work=partial(self._train_one, network),
                 outputs=partial(_listed, weights_path(folder, network)),
                 progress=partial(self._training_progress, network),
                 workspace=folder / NETWORKS_FOLDER / network.name,
@@ -124,7 +131,7 @@ class Experiment:
             needs=self._finished_predictions,
             given=lambda: [path for path in (folder / PEERS,) if path.is_dir()],
             work=lambda: write_results(self.results(), self.profile, folder / RESULTS),
-            outputs=lambda: [folder / RESULTS / "results.json", folder / RESULTS / "report.md"],
+            outputs=lambda: _written(folder / RESULTS),
             progress=lambda: (0, 1, ""),
         )
         yield Task(
@@ -132,7 +139,7 @@ class Experiment:
             needs=lambda: ("evaluate",),
             given=tuple,
             work=self._draw,
-            outputs=lambda: [folder / RESULTS / name for name in FIGURES],
+            outputs=lambda: [folder / RESULTS / name for name in (*FIGURES, *COSTS_FILES)],
             progress=lambda: (0, 1, ""),
         )
 
@@ -159,8 +166,8 @@ class Experiment:
         results = self.results()
         draw_figures(results, self.folder / RESULTS)
         costs = costs_table(self.folder, results.rows)
-        write_text(self.folder / RESULTS / "costs.md", costs.markdown())
-        write_text(self.folder / RESULTS / "costs.csv", costs.csv())
+        for name, text in zip(COSTS_FILES, (costs.markdown(), costs.csv()), strict=True):
+            write_text(self.folder / RESULTS / name, text)
 
     def _predict(self, row: Row) -> None:
         for _ in predict_row(
@@ -194,10 +201,14 @@ class Experiment:
 
 
 def _claim_folder(folder: Path, profile: Profile) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / PROFILE_FILE).exists():
+        write_text(folder / PROFILE_FILE, profile.model_dump_json(indent=1) + "\n")
+
+
+def _check_folder(folder: Path, profile: Profile) -> None:
     path = folder / PROFILE_FILE
     if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        write_text(path, profile.model_dump_json(indent=1) + "\n")
         return
     there = parse_document(Profile, read_json(path), path)
     differing = [n for n in Profile.model_fields if getattr(there, n) != getattr(profile, n)]
@@ -216,6 +227,12 @@ def _network_of(task: Task) -> Network:
 
 def _needs_of(row: Row) -> tuple[str, ...]:
     return (COHORT,) if row.network is None else (COHORT, f"train/{row.network.name}")
+
+
+def _written(results: Path) -> list[Path]:
+    """What evaluation leaves, which depends on the rows that are finished."""
+    drawn = {*FIGURES, *COSTS_FILES}
+    return sorted(path for path in results.glob("*") if path.name not in drawn)
 
 
 def _listed(path: Path) -> list[Path]:

@@ -15,12 +15,12 @@ from fetusmap.dataset import Case
 from fetusmap.detect import Detection, SinglePass, at_rest, one_thread, prepare
 from fetusmap.estimate import PoseEstimator
 from fetusmap.experiment.cohort import load_test_cases, training_poses
-from fetusmap.experiment.profile import Network, Profile
+from fetusmap.experiment.profile import Profile
 from fetusmap.experiment.resources import measured
 from fetusmap.experiment.rows import Row
-from fetusmap.experiment.training import load_network
+from fetusmap.experiment.training import load_network, weights_path
 from fetusmap.io import save_pose
-from fetusmap.io.files import write_text
+from fetusmap.io.files import sha256_of, write_text
 from fetusmap.refine import load_atlases, refine_fast, refine_paper
 from fetusmap.volume import Volume
 from fetusmap.workers import map_in_order, one_blas_thread
@@ -31,12 +31,13 @@ COSTS = "costs"
 
 @dataclass(frozen=True)
 class _Job:
-    """What a worker needs to predict a case."""
+    """What a worker needs to predict a case; the hash tells networks of one name apart."""
 
     folder: Path
     profile: Profile
     row: Row
     device: str
+    weights_sha256: str
 
 
 def predict_row(
@@ -44,11 +45,14 @@ def predict_row(
 ) -> Iterator[str]:
     """Predict the test cases of a row that are missing; yields each one's name, in order.
 
-    The number of workers changes nothing but the time.
+    The number of workers changes nothing but the time; 0 works in this process.
     """
-    job = _Job(folder, profile, row, device)
+    weights = "" if row.network is None else sha256_of(weights_path(folder, row.network))
+    job = _Job(folder, profile, row, device, weights)
     missing = [c for c in load_test_cases(folder) if not pose_path(folder, row, c.name).exists()]
-    yield from map_in_order(partial(_predict, job), missing, workers if device == "cpu" else 1)
+    # A process of its own even for one worker: it keeps nothing of earlier rows.
+    many = workers if device == "cpu" else min(workers, 1)
+    yield from map_in_order(partial(_predict, job), missing, many, background=many > 0)
 
 
 def pose_path(folder: Path, row: Row, case: str) -> Path:
@@ -79,7 +83,7 @@ def _ready(job: _Job) -> None:
     if job.row.network is None:
         _ = _product(job.device).library
     else:
-        _pipeline(job.folder, job.profile, job.row.network, job.device)
+        _pipeline(job)
 
 
 def _pose_of(job: _Job, volume: Volume) -> Pose:
@@ -87,8 +91,9 @@ def _pose_of(job: _Job, volume: Volume) -> Pose:
     if row.network is None:
         estimator = _product(job.device)
         return estimator(volume, refine=row.refine, flip_average=row.flip_average).pose
-    pipeline = _pipeline(job.folder, job.profile, row.network, job.device)
-    rest, world_from_rest = at_rest(prepare(volume))
+    pipeline = _pipeline(job)
+    spacing_mm = job.profile.training_config(row.network).spacing_mm
+    rest, world_from_rest = at_rest(prepare(volume, spacing_mm))
     half = job.profile.precision == "bf16-mixed"
     found = pipeline.detect(rest, flip_average=row.flip_average, half=half)
     skeleton = pipeline.skeleton
@@ -114,9 +119,11 @@ def _refined(
 
 
 @cache
-def _pipeline(folder: Path, profile: Profile, network: Network, device: str) -> SinglePass:
-    library = _training_poses(folder)
-    return SinglePass(library.skeleton, load_network(folder, profile, network, device), library)
+def _pipeline(job: _Job) -> SinglePass:
+    assert job.row.network is not None  # noqa: S101
+    library = _training_poses(job.folder)
+    network = load_network(job.folder, job.profile, job.row.network, job.device)
+    return SinglePass(library.skeleton, network, library)
 
 
 @cache

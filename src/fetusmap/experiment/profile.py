@@ -40,6 +40,7 @@ class Profile(Document):
         decay_part: last part of the steps, over which the learning rate falls to 0.
         sigma_voxels: standard deviation of the target Gaussians.
         precision: of training and prediction.
+        checkpoint_minutes: between checkpoints of a training.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Profile(Document):
     decay_part: Annotated[float, Field(ge=0, le=1)] = 0.0
     sigma_voxels: Annotated[float, Field(gt=0)] = PAPER["sigma_voxels"]
     precision: Literal["bf16-mixed", "32-true"] = "32-true"
+    checkpoint_minutes: Annotated[float, Field(ge=0)] = 4.0
 
     @model_validator(mode="after")
     def _check_split(self) -> Self:
@@ -74,6 +76,7 @@ class Profile(Document):
             "dataset": COHORT,
             "split": TRAINING_SPLIT,
             "validation_cases": 0,
+            "checkpoint_minutes": self.checkpoint_minutes,
             "spacing_mm": FULL_SPACING_MM / self.scale_of(network.size),
             "checkpointing": "paper" if network.size == "GCP" else "none",
         }
@@ -90,6 +93,10 @@ class Profile(Document):
             f"{self.cases} simulated fetuses in place of 152 recorded ones: no millimetre here "
             "may be compared with one of the paper, only orders and relative gains",
             "each volume is normalised by its own statistics (batch normalisation at batch 1)",
+            "grey levels are replaced by their ranks, as in the product",
+            "of the rivals the paper tells little; here the GAN has a least-squares discriminator "
+            "by regions, which learns a fifth as fast and whose opinion weighs 1 beside an L2 loss "
+            "that falls from 75 to about 35; the RNN has 3 turns of a layer without gates",
             f"targets are {HEIGHT:g} times as high, and training samples are drawn anew in each "
             "step from all flips and right-angle rotations of the training cases",
         ]

@@ -11,6 +11,7 @@ import numpy as np
 
 from fetusmap.evaluate import (
     Comparison,
+    Interval,
     Pairs,
     Summary,
     auc_percent,
@@ -52,7 +53,8 @@ CLAIMS = (
     *(Claim("GAN is better than Land", f"GAN-{s}", f"Land-{s}") for s in ("R4", "GCP")),
     *(Claim("RNN is better than Land", f"RNN-{s}", f"Land-{s}") for s in ("R4", "GCP")),
 )  # fmt: skip
-"""The last four are of its text; its own tables contradict those of RNN, and GAN with GCP."""
+"""The last four are of its text; its own tables contradict those of RNN, and GAN with GCP. What is
+reproduced or not is the direction of the tables."""
 
 OUR_CLAIMS = (
     *(Claim("our refinement is better than Land", f"Fast-{s}", f"Land-{s}")
@@ -83,13 +85,17 @@ class Tested:
 
     @property
     def verdict_mm(self) -> Verdict:
-        """From the interval of the mean error."""
-        return verdict(-self.mean_mm.difference.high, -self.mean_mm.difference.low)
+        """Of the mean error: whether it differs as in the paper's table 1."""
+        return verdict(
+            self.mean_mm.difference, -1.0 if self.published_mm is None else self.published_mm
+        )
 
     @property
     def verdict_auc(self) -> Verdict:
-        """From the interval of the area."""
-        return verdict(self.auc_percent.difference.low, self.auc_percent.difference.high)
+        """Of the area: whether it differs as in the paper's table 2."""
+        return verdict(
+            self.auc_percent.difference, 1.0 if self.published_auc is None else self.published_auc
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,11 +147,17 @@ def weigh_claims(pairs: Mapping[str, Pairs], claims: Sequence[Claim]) -> tuple[T
     )
 
 
-def verdict(low: float, high: float) -> Verdict:
-    """What an interval of a gain says: above 0 reproduced, below 0 not, else undecided."""
-    if low > 0:
+def verdict(difference: Interval, expected: float) -> Verdict:
+    """Whether a difference has the sign that is expected.
+
+    Args:
+        difference: with its interval.
+        expected: of this sign: the paper's own difference, whatever its text says of it.
+    """
+    ends = sorted(np.sign(expected) * np.array([difference.low, difference.high]))
+    if ends[0] > 0:
         return "reproduced"
-    return "not reproduced" if high < 0 else "undecided"
+    return "not reproduced" if ends[1] < 0 else "undecided"
 
 
 def _test(claim: Claim, better: Pairs, worse: Pairs) -> Tested:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from fetusmap.errors import BadInput
 from fetusmap.estimate import Refine
 from fetusmap.experiment.profile import SIZES, Network
 
@@ -51,9 +52,9 @@ PAPER_ROWS = (
 OUR_ROWS = (
     *(
         Row(
-            f"Fast-{size}", "ours", Network("Land", size), "fast", flip_average=True,
-            about=f"the network of Land-{size}, looking at the mirror image as well; our "
-            "refinement against the 20,000 simulated atlases that ship",
+            f"Fast-{size}", "ours", Network("Land", size), "fast",
+            about=f"the network of Land-{size} with our refinement, against the 20,000 simulated "
+            "atlases that ship, where SSL has the 100 training poses",
         )
         for size in SIZES
     ),
@@ -69,9 +70,21 @@ OUR_ROWS = (
 
 
 def peer_rows(folder: Path) -> tuple[Row, ...]:
-    """The peers whose predictions lie in an experiment's folder, by name."""
+    """The peers whose predictions lie in an experiment's folder, by name.
+
+    Raises:
+        BadInput: one is called like a row of ours.
+    """
     there = (folder / PEERS).iterdir() if (folder / PEERS).is_dir() else ()
     names = sorted(path.name for path in there if path.is_dir() and any(path.glob("*.json")))
+    taken = {row.name for row in (*PAPER_ROWS, *OUR_ROWS)} & set(names)
+    if taken:
+        raise BadInput(
+            folder / PEERS,
+            expected="names that no row of the experiment has",
+            found=", ".join(sorted(taken)),
+            remedy="rename the folder",
+        )
     return tuple(Row(name, "peer", about=_about(folder / PEERS / name)) for name in names)
 
 

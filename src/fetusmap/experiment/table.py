@@ -7,7 +7,11 @@ import io
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-_SPECIAL = {"%": r"\%", "&": r"\&", "_": r"\_", "#": r"\#"}
+_SPECIAL = {
+    "%": r"\%", "&": r"\&", "_": r"\_", "#": r"\#", "{": r"\{", "}": r"\}", "$": r"\$",
+    "<": "$<$", ">": "$>$", "-": "{-}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+    "\\": r"\textbackslash{}",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

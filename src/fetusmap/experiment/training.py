@@ -44,7 +44,7 @@ def train_network(folder: Path, profile: Profile, network: Network, device: str 
             config,
             run,
             folder / "cache",
-            pool=training_pool(folder),
+            pool=training_pool(folder, config.spacing_mm),
             fabric=fabric_for(config, device),
             workers=0 if device == "cpu" else 4,
         )
@@ -72,10 +72,10 @@ def seconds_of(run: RunFolder) -> float:
     return round(total, 1)
 
 
-def training_pool(folder: Path) -> CasePool:
-    """The training cases of an experiment's cohort."""
+def training_pool(folder: Path, spacing_mm: float) -> CasePool:
+    """The training cases of an experiment's cohort, brought to the network's voxels once."""
     cohort = load_dataset(folder / COHORT)
-    return pool_of_dataset(cohort.split(TRAINING_SPLIT), folder / "cache")
+    return pool_of_dataset(cohort.split(TRAINING_SPLIT), folder / "cache", spacing_mm)
 
 
 def load_network(folder: Path, profile: Profile, network: Network, device: str) -> Detector:

@@ -105,7 +105,8 @@ def _plain_claim(one: Tested) -> dict[str, Any]:
         "verdict_mm": one.verdict_mm,
         "auc_percent": _plain(one.auc_percent.difference),
         "verdict_auc": one.verdict_auc,
-        "p_value": float(f"{one.mean_mm.p_value:.3g}"),
+        "p_value_mm": float(f"{one.mean_mm.p_value:.3g}"),
+        "p_value_auc": float(f"{one.auc_percent.p_value:.3g}"),
         "published_mm": one.published_mm,
         "published_auc": one.published_auc,
     }

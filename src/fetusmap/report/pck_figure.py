@@ -34,7 +34,7 @@ def draw_pck(
         cap_mm: upper end; the area in the legend is below the curve up to here.
         title: above everything.
     """
-    columns = min(2, len(panels))
+    columns = min(3, len(panels))
     lines = -(-len(panels) // columns)
     figure = new_figure(6.4 * columns, 3.9 * lines)
     axes = figure.subplots(lines, columns, squeeze=False).ravel()

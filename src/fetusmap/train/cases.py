@@ -17,6 +17,7 @@ from fetusmap._version import __version__
 from fetusmap.anatomy import Pose, Skeleton, load_skeleton
 from fetusmap.dataset import Case, Dataset, load_dataset
 from fetusmap.detect import prepare
+from fetusmap.detect.preparation import WORKING_SPACING_MM
 from fetusmap.errors import BadInput
 from fetusmap.geometry import Grid
 from fetusmap.io.files import sha256_of, write_bytes
@@ -51,9 +52,11 @@ class TrainingCase:
     visible: BoolArray
 
     @classmethod
-    def from_volume(cls, volume: Volume, pose: Pose) -> TrainingCase:
-        """Prepare a volume for training."""
-        prepared = prepare(volume)
+    def from_volume(
+        cls, volume: Volume, pose: Pose, spacing_mm: float = WORKING_SPACING_MM
+    ) -> TrainingCase:
+        """Prepare a volume for training, at a spacing."""
+        prepared = prepare(volume, spacing_mm)
         visible = pose.present & (pose.confidence > 0)
         return cls(prepared.array, prepared.grid, pose.positions_mm, visible)
 
@@ -72,14 +75,14 @@ def _simulate(seed: int, number: int) -> TrainingCase:
     return TrainingCase.from_volume(made.volume, made.pose)
 
 
-def dataset_cases(cases: tuple[Case, ...]) -> MakeCase:
-    """The annotated cases of a dataset, over and over."""
-    return partial(_load, cases)
+def dataset_cases(cases: tuple[Case, ...], spacing_mm: float = WORKING_SPACING_MM) -> MakeCase:
+    """The annotated cases of a dataset, over and over, at a spacing."""
+    return partial(_load, cases, spacing_mm)
 
 
-def _load(cases: tuple[Case, ...], number: int) -> TrainingCase:
+def _load(cases: tuple[Case, ...], spacing_mm: float, number: int) -> TrainingCase:
     case = cases[number % len(cases)]
-    return TrainingCase.from_volume(case.load_volume(), case.load_pose())
+    return TrainingCase.from_volume(case.load_volume(), case.load_pose(), spacing_mm)
 
 
 @dataclass(frozen=True)
@@ -166,12 +169,14 @@ def _dataset(folder: str, skeleton: Skeleton) -> Dataset:
     return dataset
 
 
-def pool_of_dataset(annotated: tuple[Case, ...], cache: Path) -> CasePool:
+def pool_of_dataset(
+    annotated: tuple[Case, ...], cache: Path, spacing_mm: float = WORKING_SPACING_MM
+) -> CasePool:
     """Annotated cases of a dataset, kept in a folder of the cache that is theirs alone."""
     # Another dataset in the same place must not be served from the old one's folder.
     told = [(c.name, sha256_of(c.volume_path), sha256_of(c.landmarks_path)) for c in annotated]
-    key = hashlib.sha256(repr((__version__, told)).encode()).hexdigest()[:16]
-    return CasePool(dataset_cases(annotated), cache / f"dataset-{key}", len(annotated))
+    key = hashlib.sha256(repr((__version__, spacing_mm, told)).encode()).hexdigest()[:16]
+    return CasePool(dataset_cases(annotated, spacing_mm), cache / f"dataset-{key}", len(annotated))
 
 
 def cached(make: MakeCase, folder: Path, number: int) -> TrainingCase:

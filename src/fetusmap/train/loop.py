@@ -94,7 +94,7 @@ def train(
             norm = fabric.clip_gradients(model, optimizer, max_norm=config.clip or inf)
             optimizer.step()
             average.update(network)
-            aside = objective.after_step()
+            aside = objective.after_step(rate)
 
             metrics = {
                 "step": step + 1,

@@ -25,8 +25,12 @@ class Objective(Protocol):
             targets: (B, C, I, J, K).
         """
 
-    def after_step(self) -> dict[str, float]:
-        """Let what else learns take its step; metrics of it."""
+    def after_step(self, rate: float) -> dict[str, float]:
+        """Let what else learns take its step; metrics of it.
+
+        Args:
+            rate: part of the full learning rate, as for the network.
+        """
 
     @property
     def parts(self) -> dict[str, Any]:
@@ -48,7 +52,7 @@ class Supervised:
         # The output has no name: it need not live as long as the step.
         return self.distance(model(volumes), targets)
 
-    def after_step(self) -> dict[str, float]:
+    def after_step(self, rate: float) -> dict[str, float]:  # noqa: ARG002
         """See `Objective.after_step`."""
         return {}
 
@@ -87,6 +91,7 @@ class Adversarial:
         """
         optimizer = torch.optim.Adam(discriminator.parameters(), learning_rate, (0.5, 0.999))
         self._distance = distance
+        self._learning_rate = learning_rate
         self._model, self._optimizer = fabric.setup(discriminator, optimizer)
         self._discriminator = discriminator
         self._fabric = fabric
@@ -103,8 +108,10 @@ class Adversarial:
         self._discriminator.requires_grad_(requires_grad=True)
         return self._distance(output, targets) + self._weight * opinion
 
-    def after_step(self) -> dict[str, float]:
+    def after_step(self, rate: float) -> dict[str, float]:
         """See `Objective.after_step`."""
+        for group in self._optimizer.param_groups:
+            group["lr"] = self._learning_rate * rate
         volumes, predicted, annotated = self._shown
         self._shown = ()
         self._optimizer.zero_grad()
