@@ -179,3 +179,9 @@ def test_where_nothing_is_nothing_is_found(tmp_path):
     save_pose(reference_pose(50.0), tmp_path / "a.json")
     with pytest.raises(BadInput, match="found no such folder"):
         find_poses(tmp_path / "a.json")
+
+
+def test_what_a_killed_process_left_is_no_pose(tmp_path):
+    save_pose(reference_pose(60.0), tmp_path / "a.json")
+    (tmp_path / ".0123456789abcdef.partial.json").write_text('{"format": "fetus')
+    assert list(find_poses(tmp_path)) == ["a"]

@@ -13,13 +13,15 @@ import pytest
 
 from fetusmap.experiment import Experiment
 from fetusmap.experiment.tasks import hash_of
+from fetusmap.io.files import visible_files
 
 DIFFERENT = {"costs.md", "costs.csv"}
 
 
 def results_of(folder: Path) -> dict[str, bytes]:
     """Everything but what the run cost."""
-    files = (path for path in (folder / "results").iterdir() if path.name not in DIFFERENT)
+    files = visible_files(folder / "results", "*")
+    files = (path for path in files if path.name not in DIFFERENT)
     return {path.name: path.read_bytes() for path in files}
 
 
@@ -105,7 +107,6 @@ def killed_when(work: Experiment, there: Path) -> bool:
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 def test_kill_9_at_any_stage_gives_the_same_bytes(finished, tiny, tmp_path):
     folder = tmp_path / "run"

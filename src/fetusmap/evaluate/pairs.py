@@ -13,6 +13,7 @@ from fetusmap.dataset import Case
 from fetusmap.errors import BadInput
 from fetusmap.evaluate.metrics import landmark_errors_mm
 from fetusmap.io import load_pose
+from fetusmap.io.files import visible_files
 from fetusmap.types import FloatArray, Points3
 
 POSE_FILE = "pose.json"
@@ -98,9 +99,9 @@ def find_poses(folder: Path, skeleton: Skeleton | None = None) -> dict[str, Pose
     Raises:
         BadInput: no pose there, or a pose file that is none.
     """
-    paths = {path.parent.name: path for path in sorted(folder.glob(f"*/{POSE_FILE}"))}
+    paths = {path.parent.name: path for path in visible_files(folder, f"*/{POSE_FILE}")}
     if not paths:
-        files = (p for p in sorted(folder.glob("*.json")) if not p.name.endswith(MARKUPS_SUFFIX))
+        files = (p for p in visible_files(folder, "*.json") if not p.name.endswith(MARKUPS_SUFFIX))
         paths = {path.stem: path for path in files}
     if not paths:
         raise BadInput(

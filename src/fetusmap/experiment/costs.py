@@ -13,6 +13,7 @@ from fetusmap.experiment.predicting import COSTS
 from fetusmap.experiment.rows import Row
 from fetusmap.experiment.table import Cell, Table
 from fetusmap.experiment.training import COSTS_FILE, NETWORKS_FOLDER
+from fetusmap.io.files import visible_files
 
 
 def costs_table(folder: Path, rows: Sequence[Row]) -> Table:
@@ -42,7 +43,7 @@ def _training(folder: Path, row: Row) -> tuple[str, str]:
 
 def _prediction(folder: Path, row: Row) -> tuple[str, str]:
     # Peers write theirs into the same place.
-    told = [_read(path) for path in sorted((folder / COSTS / row.name).glob("*.json"))]
+    told = [_read(path) for path in visible_files(folder / COSTS / row.name, "*.json")]
     if not told:
         return "-", "-"
     seconds = np.median([one["seconds"] for one in told])

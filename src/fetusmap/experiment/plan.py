@@ -19,7 +19,7 @@ from fetusmap.experiment.rows import OUR_ROWS, PAPER_ROWS, PEERS, Row, peer_rows
 from fetusmap.experiment.tasks import Task, TaskList
 from fetusmap.experiment.training import NETWORKS_FOLDER, train_network, weights_path
 from fetusmap.experiment.writing import FIGURES, RESULTS, write_results
-from fetusmap.io.files import write_text
+from fetusmap.io.files import visible_files, write_text
 from fetusmap.train import METRICS_FILE
 from fetusmap.workers import map_in_order
 
@@ -183,7 +183,7 @@ class Experiment:
         return tuple(name for name in rows if self._is_done(name))
 
     def _cohort_progress(self) -> tuple[int, int, str]:
-        there = len(list((self.folder / COHORT / "landmarks").glob("*.json")))
+        there = len(visible_files(self.folder / COHORT / "landmarks", "*.json"))
         return there, self.profile.cases, ""
 
     def _training_progress(self, network: Network) -> tuple[int, int, str]:
@@ -196,7 +196,7 @@ class Experiment:
         return int(told["step"]), self.profile.steps, word
 
     def _prediction_progress(self, row: Row) -> tuple[int, int, str]:
-        there = len(list((self.folder / PREDICTIONS / row.name).glob("*.json")))
+        there = len(visible_files(self.folder / PREDICTIONS / row.name, "*.json"))
         return there, self.profile.cases - self.profile.training_cases, ""
 
 
@@ -232,7 +232,7 @@ def _needs_of(row: Row) -> tuple[str, ...]:
 def _written(results: Path) -> list[Path]:
     """What evaluation leaves, which depends on the rows that are finished."""
     drawn = {*FIGURES, *COSTS_FILES}
-    return sorted(path for path in results.glob("*") if path.name not in drawn)
+    return [path for path in visible_files(results, "*") if path.name not in drawn]
 
 
 def _listed(path: Path) -> list[Path]:

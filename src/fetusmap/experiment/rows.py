@@ -9,6 +9,7 @@ from typing import Literal
 from fetusmap.errors import BadInput
 from fetusmap.estimate import Refine
 from fetusmap.experiment.profile import SIZES, Network
+from fetusmap.io.files import visible_files
 
 Group = Literal["paper", "ours", "peer"]
 
@@ -76,7 +77,7 @@ def peer_rows(folder: Path) -> tuple[Row, ...]:
         BadInput: one is called like a row of ours.
     """
     there = (folder / PEERS).iterdir() if (folder / PEERS).is_dir() else ()
-    names = sorted(path.name for path in there if path.is_dir() and any(path.glob("*.json")))
+    names = sorted(path.name for path in there if path.is_dir() and visible_files(path, "*.json"))
     taken = {row.name for row in (*PAPER_ROWS, *OUR_ROWS)} & set(names)
     if taken:
         raise BadInput(

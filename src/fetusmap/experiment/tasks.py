@@ -23,7 +23,7 @@ from fetusmap._version import __version__
 from fetusmap.documents import Document, Version1, parse_document, read_json
 from fetusmap.errors import BadInput, FetusmapError
 from fetusmap.experiment.resources import measured
-from fetusmap.io.files import sha256_of, write_text
+from fetusmap.io.files import sha256_of, visible_files, write_text
 
 MANIFESTS = "manifests"
 STAGES = ("cohort", "train", "predict", "refine", "evaluate", "draw")
@@ -231,7 +231,7 @@ def hash_of(paths: Iterable[Path]) -> str:
     """One hash of files, and of everything in folders, by their names and bytes."""
     digest = hashlib.sha256()
     for path in paths:
-        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+        for file in visible_files(path, "**/*") if path.is_dir() else [path]:
             if file.is_file():
                 name = file.relative_to(path).as_posix() if path.is_dir() else file.name
                 digest.update(f"{name} {sha256_of(file)}\n".encode())

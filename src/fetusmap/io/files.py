@@ -134,6 +134,11 @@ def read_head(path: Path, count: int) -> bytes:
         ) from error
 
 
+def visible_files(folder: Path, pattern: str) -> list[Path]:
+    """Files that match, sorted, without what a process that was killed left half written."""
+    return sorted(path for path in folder.glob(pattern) if not path.name.startswith("."))
+
+
 def sha256_of(path: Path) -> str:
     """SHA-256 of a file's bytes, in hexadecimal."""
     with path.open("rb") as file:
