@@ -106,6 +106,7 @@ def killed_when(work: Experiment, there: Path) -> bool:
     return in_time
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 def test_kill_9_at_any_stage_gives_the_same_bytes(finished, tiny, tmp_path):
