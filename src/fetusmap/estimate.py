@@ -165,10 +165,7 @@ class PoseEstimator:
         Raises:
             BadInput: one of them is missing.
         """
-        if refine not in REFINE:
-            raise BadInput(
-                "refine", expected=", ".join(REFINE), found=repr(refine), remedy="choose one"
-            )
+        _check_name(refine)
         if refine != "none":
             settings = FastRefinement() if refine == "fast" else PaperRefinement()
             usable_atlases(self.library, settings.support)
@@ -185,7 +182,7 @@ class PoseEstimator:
                 `refine_fast`.
             flip_average: look at the mirror image as well, sides exchanged, and average.
         """
-        self.check(refine)
+        _check_name(refine)  # the library is looked at by the refinement itself
         if min(volume.grid.extent_mm) < LEAST_MM:
             raise BadInput(
                 volume.name or "volume",
@@ -310,6 +307,13 @@ class PoseEstimator:
             np.where(inside, fetus * confidence, 0.0),
             quality,
             provenance,
+        )
+
+
+def _check_name(refine: str) -> None:
+    if refine not in REFINE:
+        raise BadInput(
+            "refine", expected=", ".join(REFINE), found=repr(refine), remedy="choose one"
         )
 
 
