@@ -8,15 +8,19 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 
 from fetusmap.anatomy import Pose
 from fetusmap.evaluate import landmark_errors_mm, mean_error_mm
-from fetusmap.report.theme import MUTED, TEXT, new_figure
-from fetusmap.report.views import View, body_views, draw_skeleton
+from fetusmap.report.theme import MUTED, PANEL, TEXT, new_figure
+from fetusmap.report.views import View, body_views, draw_scale_bar, draw_skeleton
 
 WRONG = "#ff5d5d"
 LARGE_MM = 5.0
 """Errors above this are drawn and written."""
+
+MARGIN_MM = 5.0
+"""Around the annotation in every panel, for the numbers at the limbs' ends."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +42,8 @@ def draw_cases(cases: Sequence[ComparedCase], title: str = "") -> Figure:
     """Draw cases in rows: the annotation first, then each method, all from the fetus's front.
 
     Every panel of a row has the same view and scale. Lengths of segments are written in mm; a
-    landmark that is more than 5 mm off has a red line to where it should be, with its distance.
+    landmark that is more than 5 mm off has a red line to where it should be, with its distance
+    there: where landmarks should be they lie apart, where they were found they may not.
 
     Args:
         cases: with the same methods.
@@ -49,13 +54,17 @@ def draw_cases(cases: Sequence[ComparedCase], title: str = "") -> Figure:
     panels = figure.subplots(len(cases), 1 + len(methods), squeeze=False)
     for row, case in zip(panels, cases, strict=True):
         view = body_views(case.truth)[0]
-        draw_skeleton(row[0], case.truth, view, names=False, lengths=True)
+        draw_skeleton(row[0], case.truth, view, names=False, lengths=True, scale_bar=False)
         row[0].set_title(f"{case.name}, annotation", color=TEXT, fontsize=9)
-        limits = row[0].get_xlim(), row[0].get_ylim()
         for axes, (method, pose) in zip(row[1:], case.found.items(), strict=True):
             _draw_found(axes, method, pose, case.truth, view)
-            axes.set_xlim(*limits[0])
-            axes.set_ylim(*limits[1])
+        points = view.project(case.truth.positions_mm[case.truth.present])
+        middle = (points.max(axis=0) + points.min(axis=0)) / 2
+        half = np.ptp(points, axis=0) / 2 + MARGIN_MM
+        for axes in row:
+            axes.set_xlim(middle[0] - half[0], middle[0] + half[0])
+            axes.set_ylim(middle[1] - half[1], middle[1] + half[1])
+        draw_scale_bar(row[0])
     if title:
         figure.suptitle(title, color=TEXT, fontsize=12)
     return figure
@@ -70,8 +79,9 @@ def _draw_found(axes: Axes, method: str, pose: Pose, truth: Pose, view: View) ->
             continue
         axes.plot(ends[:, 0], ends[:, 1], color=WRONG, linewidth=1.0, zorder=6, clip_on=True)
         axes.text(
-            ends[0, 0], ends[0, 1], f" {error:.0f}", color=WRONG, fontsize=7, zorder=9,
-            clip_on=True,
+            ends[1, 0], ends[1, 1], f"{error:.0f}", color=WRONG, fontsize=7, zorder=9,
+            ha="center", va="center", clip_on=True,
+            path_effects=[withStroke(linewidth=2.2, foreground=PANEL)],
         )  # fmt: skip
     missed = int(np.isinf(errors).sum())
     told = f"{method}   {mean_error_mm(errors):.1f} mm" if missed < len(errors) else method

@@ -42,6 +42,9 @@ WORLD_VIEWS = (
 )
 """What is left to look at where there are no body axes."""
 
+LABELS_APART_MM = 2.0
+"""The length of a segment is not written over another's, as where landmarks lie on one point."""
+
 
 def body_views(pose: Pose) -> tuple[View, View]:
     """The fetus face to face, and from its right side; world axes where it has no body axes."""
@@ -66,6 +69,7 @@ def draw_skeleton(
     points = view.project(pose.positions_mm)
     near = np.nan_to_num(points[:, 2])
     reach = float(np.ptp(near)) or 1.0
+    labelled = np.empty((0, 2))
     for row, segment in sorted(
         enumerate(skeleton.segments), key=lambda item: near[skeleton.segment_index[item[0]]].mean()
     ):
@@ -76,10 +80,11 @@ def draw_skeleton(
             points[ends, 0], points[ends, 1], color=color, linewidth=2.0 + 2.5 * closeness,
             alpha=0.55 + 0.45 * closeness, solid_capstyle="round", zorder=2 + closeness,
         )  # fmt: skip
-        if lengths and np.isfinite(points[ends]).all():
-            middle = points[ends].mean(axis=0)
-            text = f"{pose.lengths_mm()[segment.name]:.0f}"
-            _label(axes, middle, text)
+        middle = points[ends, :2].mean(axis=0)
+        apart = np.linalg.norm(labelled - middle, axis=1) > LABELS_APART_MM
+        if lengths and np.isfinite(middle).all() and apart.all():
+            _label(axes, middle, f"{pose.lengths_mm()[segment.name]:.0f}")
+            labelled = np.vstack([labelled, middle])
     for mark, point in zip(pose, points, strict=True):
         if not mark.is_present:
             continue
@@ -95,7 +100,7 @@ def draw_skeleton(
     if names:
         _name_landmarks(axes, pose, points)
     if scale_bar:
-        _scale_bar(axes)
+        draw_scale_bar(axes)
 
 
 def _frame(axes: Axes, pose: Pose, points: Points3, room: float) -> None:
@@ -150,7 +155,7 @@ def _label(axes: Axes, point: FloatArray, text: str) -> None:
     )  # fmt: skip
 
 
-def _scale_bar(axes: Axes) -> None:
+def draw_scale_bar(axes: Axes) -> None:
     """A bar of 10 mm at the lower left."""
     left, right = axes.get_xlim()
     low, high = axes.get_ylim()
