@@ -45,8 +45,8 @@ def readme_part() -> str:
     )
 
 
-def _interval(values: list[float]) -> str:
-    value, low, high = (f"{x:.1f}" for x in values)
+def _interval(values: list[float | None]) -> str:
+    value, low, high = ("-" if x is None else f"{x:.1f}" for x in values)
     return f"{value} ({low} to {high})"
 
 

@@ -88,6 +88,23 @@ def test_a_task_that_was_begun_from_something_else_starts_anew(finished, tiny, t
     assert not any(p.exists() for p in poses)
 
 
+def test_it_is_told_where_the_code_has_changed_in_between(finished, tiny, tmp_path):
+    report = (finished.folder / "results" / "report.md").read_text()
+    assert "state of the code" not in report
+    folder = tmp_path / "run"
+    shutil.copytree(finished.folder, folder)
+    work = Experiment(folder, tiny, workers=0)
+    manifest = folder / "manifests" / "cohort.json"
+    manifest.write_text(
+        manifest.read_text().replace(work.tasks.manifest("cohort").code_sha256, "0" * 64)
+    )
+    (folder / "manifests" / "evaluate.json").unlink()
+    work.run(["evaluate"])
+    now = finished.tasks.manifest("cohort").code_sha256[:8]
+    told = f"one state of the code: cohort (00000000); train, predict, refine ({now})."
+    assert told in (folder / "results" / "report.md").read_text()
+
+
 def killed_when(work: Experiment, there: Path) -> bool:
     """Run in a process of its own, and kill that when a file is there; whether it was in time."""
     code = (

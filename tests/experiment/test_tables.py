@@ -131,8 +131,8 @@ def test_a_worse_row_is_not_reproduced():
 def test_the_overview_counts(results):
     rows = {row[0].text: [cell.text for cell in row[1:]] for row in overview_table(results).rows}
     assert rows["other"][0] == "2.00 (2.00 to 2.00)"
-    assert rows["other"][2] == "80.0 (80.0 to 80.0)"
-    assert rows["Land-R4"][3] == "62.5 (62.5 to 62.5)"  # L1 to L10 of 16
+    assert rows["other"][2] == "80.00 (80.00 to 80.00)"
+    assert rows["Land-R4"][3] == "62.50 (62.50 to 62.50)"  # L1 to L10 of 16
     assert rows["other"][-2:] == ["0", "0"]
 
 

@@ -13,25 +13,21 @@ from fetusmap.cli.console import out, print_table, warn
 from fetusmap.dataset import Case, load_dataset
 from fetusmap.errors import BadInput
 from fetusmap.evaluate import (
-    Interval,
+    SUMMARY_COLUMNS,
     Pairs,
     auc_percent,
     compare,
     find_poses,
+    interval_words,
     mean_error_mm,
+    p_words,
     pair_with_truth,
     summarize,
+    summary_cells,
 )
 from fetusmap.io.tables import write_rows
 from fetusmap.report import draw_pck, save_figure
 
-METRICS = {
-    "mean_mm": "mean, mm",
-    "median_mm": "median, mm",
-    "auc_percent": "AUC, %",
-    "within_10_mm_percent": "within 10 mm, %",
-    "swap_percent": "pairs exchanged, %",
-}
 NAMED = 5
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich")
@@ -65,8 +61,8 @@ def evaluate(
     """
     cases = _cases(truth, split)
     methods = {name: _pairs(folder, cases) for name, folder in _named(predictions).items()}
-    rows = [_row(name, pairs) for name, pairs in methods.items()]
-    columns = ("method", *METRICS.values(), "bodies exchanged", "missed")
+    rows = [(name, *summary_cells(summarize(pairs))) for name, pairs in methods.items()]
+    columns = ("method", *SUMMARY_COLUMNS)
     # Methods side by side: a terminal has more lines than room for intervals in one.
     turned = list(zip(columns, *rows, strict=True))
     count = len(next(iter(methods.values())).cases)
@@ -118,12 +114,6 @@ def _pairs(folder: Path, cases: tuple[Case, ...]) -> Pairs:
     return pairs
 
 
-def _row(name: str, pairs: Pairs) -> tuple[str, ...]:
-    summary = summarize(pairs)
-    cells = [_with_ends(getattr(summary, metric)) for metric in METRICS]
-    return (name, *cells, f"{summary.wrong_sides}", f"{summary.missed}")
-
-
 def _differences(methods: Mapping[str, Pairs]) -> list[tuple[str, ...]]:
     (_, first), *others = methods.items()
     rows = []
@@ -132,8 +122,8 @@ def _differences(methods: Mapping[str, Pairs]) -> list[tuple[str, ...]]:
             compare(pairs.errors_mm, first.errors_mm, statistic, subjects=first.subjects)
             for statistic in (mean_error_mm, auc_percent)
         )
-        both = (_with_ends(one.difference, signed=True) for one in (mean, auc))
-        rows.append((name, *both, f"{mean.p_value:.2g}"))
+        both = (interval_words(one.difference, signed=True) for one in (mean, auc))
+        rows.append((name, *both, p_words(mean.p_value)))
     return rows
 
 
@@ -160,8 +150,3 @@ def _write(
     write_rows(folder / "errors.csv", ("method", "case", *landmarks), each)
     curves = {"all landmarks": {name: pairs.errors_mm for name, pairs in methods.items()}}
     save_figure(draw_pck(curves, subjects=first.subjects), folder / "pck.png")
-
-
-def _with_ends(interval: Interval, *, signed: bool = False) -> str:
-    value, low, high = (f"{number:+.2f}" if signed else f"{number:.2f}" for number in interval)
-    return f"{value} ({low} to {high})"

@@ -21,9 +21,17 @@ from fetusmap.evaluate.statistics import (
     pck_interval,
 )
 from fetusmap.evaluate.summary import Summary, summarize
+from fetusmap.evaluate.wording import (
+    SUMMARY_COLUMNS,
+    interval_words,
+    number_words,
+    p_words,
+    summary_cells,
+)
 
 __all__ = [
     "AUC_CAP_MM",
+    "SUMMARY_COLUMNS",
     "Comparison",
     "Interval",
     "Pairs",
@@ -33,14 +41,18 @@ __all__ = [
     "compare",
     "exchanged_pairs",
     "find_poses",
+    "interval_words",
     "landmark_errors_mm",
     "mean_error_mm",
     "median_error_mm",
+    "number_words",
+    "p_words",
     "pair_with_truth",
     "pck_curve_percent",
     "pck_interval",
     "pck_percent",
     "sides_are_right",
     "summarize",
+    "summary_cells",
     "swap_rate_percent",
 ]

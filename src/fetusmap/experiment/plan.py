@@ -130,7 +130,7 @@ class Experiment:
             "evaluate",
             needs=self._finished_predictions,
             given=lambda: [path for path in (folder / PEERS,) if path.is_dir()],
-            work=lambda: write_results(self.results(), self.profile, folder / RESULTS),
+            work=self._evaluate,
             outputs=lambda: _written(folder / RESULTS),
             progress=lambda: (0, 1, ""),
         )
@@ -161,6 +161,10 @@ class Experiment:
             )
         unfinished = [row.name for row in rows if row.name not in done]
         return collect_results(self.folder, [*finished, *peer_rows(self.folder)], unfinished)
+
+    def _evaluate(self) -> None:
+        states = self.tasks.states_of_code(self._finished_predictions())
+        write_results(self.results(), self.profile, self.folder / RESULTS, states)
 
     def _draw(self) -> None:
         results = self.results()

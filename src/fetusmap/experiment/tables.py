@@ -7,7 +7,15 @@ from collections.abc import Sequence
 import numpy as np
 
 from fetusmap.anatomy import Skeleton
-from fetusmap.evaluate import Interval, Summary
+from fetusmap.evaluate import (
+    SUMMARY_COLUMNS,
+    Interval,
+    Summary,
+    interval_words,
+    number_words,
+    p_words,
+    summary_cells,
+)
 from fetusmap.experiment.published import Metric, published
 from fetusmap.experiment.results import Results, Tested, Verdict
 from fetusmap.experiment.table import Cell, Table
@@ -42,7 +50,7 @@ def landmark_table(results: Results, metric: Metric) -> Table:
             Cell(_number(value), strong=value == top)
             for value, top in zip(values[row.name], best, strict=True)
         ]
-        mean = Cell(_with_ends(interval), strong=cells[-1].strong)
+        mean = Cell(interval_words(interval), strong=cells[-1].strong)
         lines.append((Cell(row.name), *cells[:-1], mean))
         if row.name in published(metric):
             told = published(metric)[row.name]
@@ -53,21 +61,11 @@ def landmark_table(results: Results, metric: Metric) -> Table:
 
 def overview_table(results: Results) -> Table:
     """All metrics, one row per method."""
-    lines = []
-    for row in results.rows:
-        told = results.summaries[row.name]
-        cells = (
-            row.name,
-            *map(_with_ends, (told.mean_mm, told.median_mm, told.auc_percent)),
-            *map(_with_ends, (told.within_10_mm_percent, told.swap_percent)),
-            f"{told.wrong_sides}",
-            f"{told.missed}",
-        )
-        lines.append(tuple(map(Cell, cells)))
-    columns = (
-        "", "mean, mm", "median, mm", "AUC, %", "within 10 mm, %", "pairs exchanged, %",
-        "bodies exchanged", "missed",
-    )  # fmt: skip
+    lines = (
+        tuple(map(Cell, (row.name, *summary_cells(results.summaries[row.name]))))
+        for row in results.rows
+    )
+    columns = ("", *SUMMARY_COLUMNS)
     return Table("All metrics, with 95 % intervals by subject.", columns, tuple(lines))
 
 
@@ -84,12 +82,12 @@ def claims_table(tested: Sequence[Tested], *, of_paper: bool) -> Table:
             one.claim.words,
             f"{one.claim.better} minus {one.claim.worse}",
             *([told[0]] if of_paper else []),
-            _signed_with_ends(one.mean_mm.difference),
-            _p_value(one.mean_mm.p_value),
+            interval_words(one.mean_mm.difference, signed=True),
+            p_words(one.mean_mm.p_value),
             words[0],
             *([told[1]] if of_paper else []),
-            _signed_with_ends(one.auc_percent.difference),
-            _p_value(one.auc_percent.p_value),
+            interval_words(one.auc_percent.difference, signed=True),
+            p_words(one.auc_percent.p_value),
             words[1],
         ]
         lines.append(tuple(map(Cell, cells)))
@@ -117,24 +115,8 @@ def _best_of(rows: list[list[float]], metric: Metric) -> list[float]:
 
 
 def _number(value: float) -> str:
-    if not np.isfinite(value):
-        return "-"
-    return f"{value:.2f}" if abs(value) < 10 else f"{value:.1f}"
-
-
-def _with_ends(interval: Interval) -> str:
-    value, low, high = map(_number, interval)
-    return f"{value} ({low} to {high})"
+    return f"{value:.1f}" if 10 <= abs(value) < np.inf else number_words(value)
 
 
 def _signed(value: float | None) -> str:
-    return "-" if value is None else f"{value:+.2f}"
-
-
-def _signed_with_ends(interval: Interval) -> str:
-    value, low, high = map(_signed, interval)
-    return f"{value} ({low} to {high})"
-
-
-def _p_value(value: float) -> str:
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+    return "-" if value is None else number_words(value, signed=True)

@@ -31,7 +31,11 @@ State = Literal["done", "begun", "not begun", "outdated"]
 
 
 class TaskManifest(Document):
-    """What made a task's outputs."""
+    """What made a task's outputs.
+
+    Seconds and peak memory are of the attempt that finished it, but those of a training's steps,
+    which are of all attempts.
+    """
 
     format: Literal["fetusmap-task"] = "fetusmap-task"
     version: Version1 = 1
@@ -206,6 +210,22 @@ class TaskList:
         with measured(self._device) as cost:
             task.work()
         self.finish(task, cost.seconds, cost.peak_bytes)
+
+    def states_of_code(self, names: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        """Hash of the code to the stages of some finished tasks, and of their needs."""
+        open_names, seen = list(names), set[str]()
+        stages: dict[str, set[str]] = {}
+        while open_names:
+            name = open_names.pop()
+            manifest = self.manifest(name)
+            if manifest is None or name in seen:
+                continue
+            seen.add(name)
+            stages.setdefault(manifest.code_sha256, set()).add(self.tasks[name].stage)
+            open_names += self.tasks[name].needs()
+        return {
+            code: tuple(sorted(found, key=STAGES.index)) for code, found in sorted(stages.items())
+        }
 
     def _begun_from(self, task: Task) -> dict[str, str] | None:
         path = _begun(self._path(task.name))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,9 @@ from fetusmap.io.files import write_text
 from fetusmap.io.tables import write_rows
 
 RESULTS = "results"
+StatesOfCode = Mapping[str, Sequence[str]]
+"""Hash of the code to the stages of an experiment that it has done."""
+
 FIGURES = {
     "figure-1c.png": "All test poses in the body's own frame (as figure 1c of the paper).",
     "figure-5.png": "PCK curves with 95 % bands (as figure 5).",
@@ -29,8 +33,17 @@ FIGURES = {
 }
 
 
-def write_results(results: Results, profile: Profile, folder: Path) -> list[Path]:
-    """Write everything but the figures into a folder; the same bytes for the same predictions."""
+def write_results(
+    results: Results, profile: Profile, folder: Path, states: StatesOfCode | None = None
+) -> list[Path]:
+    """Write everything but the figures into a folder; the same bytes for the same predictions.
+
+    Args:
+        results: to be written.
+        profile: of the experiment.
+        folder: for the files.
+        states: of the code that the predictions were made with, told where they are several.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     tables = tables_of(results)
     texts = {
@@ -41,7 +54,7 @@ def write_results(results: Results, profile: Profile, folder: Path) -> list[Path
         )
     }  # fmt: skip
     texts["results.json"] = json.dumps(plain_results(results, profile), indent=1) + "\n"
-    texts["report.md"] = report_page(results, profile, tables)
+    texts["report.md"] = report_page(results, profile, tables, states or {})
     for name, text in texts.items():
         write_text(folder / name, text)
     _write_errors(results, folder / "errors.csv")
@@ -60,7 +73,9 @@ def tables_of(results: Results) -> dict[str, Table]:
     return {name: table for name, table in tables.items() if table.rows}
 
 
-def report_page(results: Results, profile: Profile, tables: dict[str, Table]) -> str:
+def report_page(
+    results: Results, profile: Profile, tables: dict[str, Table], states: StatesOfCode
+) -> str:
     """One page of Markdown: what differs from the paper first, then tables and figures."""
     cases = len(next(iter(results.pairs.values())).cases)
     parts = [
@@ -73,6 +88,9 @@ def report_page(results: Results, profile: Profile, tables: dict[str, Table]) ->
     ]
     if results.unfinished:
         parts.append(f"Unfinished rows: {', '.join(results.unfinished)}.")
+    if len(states) > 1:
+        made = [f"{', '.join(stages)} ({code[:8]})" for code, stages in states.items()]
+        parts.append(f"Not all was made with one state of the code: {'; '.join(made)}.")
     parts += [table.markdown().rstrip() for table in tables.values()]
     told = [f"- {row.name}: {row.about}" for row in results.rows if row.about]
     if told:

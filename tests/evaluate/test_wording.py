@@ -1,0 +1,36 @@
+"""Metrics in words."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from fetusmap.evaluate import Interval, interval_words, number_words, p_words
+
+
+@pytest.mark.parametrize(
+    ("number", "signed", "said"),
+    [
+        (4.256, False, "4.26"),
+        (12.0, False, "12.00"),
+        (4.256, True, "+4.26"),
+        (-0.5, True, "-0.50"),
+        (math.nan, True, "-"),
+        (math.inf, False, "-"),
+    ],
+)
+def test_numbers(number, signed, said):
+    assert number_words(number, signed=signed) == said
+
+
+def test_an_interval_names_its_ends():
+    assert interval_words(Interval(1.0, -0.25, 2.5), signed=True) == "+1.00 (-0.25 to +2.50)"
+    assert interval_words(Interval(1.0, math.nan, math.nan)) == "1.00 (- to -)"
+
+
+@pytest.mark.parametrize(
+    ("p_value", "said"), [(0.000999, "< 0.001"), (0.001, "0.001"), (0.0496, "0.050"), (1, "1.000")]
+)
+def test_a_small_p_is_not_told_in_digits(p_value, said):
+    assert p_words(p_value) == said
