@@ -31,7 +31,7 @@ from fetusmap.detect import (
     save_model,
 )
 from fetusmap.errors import BadInput
-from fetusmap.estimate import PoseEstimator, Prediction, _reasons, input_sha256
+from fetusmap.estimate import PoseEstimator, Prediction, input_sha256
 from fetusmap.geometry import Grid
 from fetusmap.heatmap import find_peaks
 from fetusmap.network import (
@@ -656,21 +656,6 @@ def test_cuda_is_refused_where_there_is_none(folder, monkeypatch):
 def test_a_folder_without_a_model_is_refused(tmp_path):
     with pytest.raises(BadInput, match=r"card\.json: expected a JSON file, found no such file"):
         PoseEstimator.from_pretrained(tmp_path / "nowhere")
-
-
-@pytest.mark.parametrize(
-    ("fetus", "score", "reasons"),
-    [
-        # Less likely than not, and a pose that nobody could use: said without hedging.
-        (0.3, 0.02, ["no fetus in view"]),
-        (0.02, 0.9, ["no fetus in view"]),
-        (0.4, 0.8, ["perhaps no fetus in view"]),
-        (0.9, 0.02, ["the detection is doubtful: check every landmark"]),
-        (0.9, 0.9, []),
-    ],
-)
-def test_no_fetus_is_said_plainly_where_the_pose_is_worthless(fetus, score, reasons):
-    assert _reasons(fetus, 0.99, score, 0.1, []) == reasons
 
 
 # Refinement

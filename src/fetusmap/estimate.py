@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, get_args
@@ -22,9 +22,10 @@ from fetusmap.detect import (
     at_rest,
     device_named,
     has_fast_bfloat16,
+    judge,
     load_model,
+    nothing_found,
     prepare,
-    weigh,
 )
 from fetusmap.errors import BadInput
 from fetusmap.io import load_library
@@ -44,7 +45,6 @@ Refine = Literal["none", "paper", "fast"]
 REFINE: tuple[Refine, ...] = get_args(Refine)
 MODELS = {name: DEFAULT_FOLDER.parent / name for name in ("default", "land")}
 
-NO_FETUS = "no fetus in view"
 COARSER = {1.0: "", 1.5: "whole volume at 2/3 of the resolution",
            3.0: "whole volume at 1/3 of the resolution"}  # fmt: skip
 """How much coarser the first pass looks when memory runs out, and what is said of it."""
@@ -57,13 +57,6 @@ OUT_OF_MEMORY = (
     "CUDA error: out of memory", "ALLOC_FAILED",
 )  # fmt: skip
 """What torch, oneDNN and CUDA say, who do not raise MemoryError."""
-
-WORTHLESS = 0.05
-LIKELY_FETUS = 0.5
-CLOSE_MARGIN = 0.02
-CERTAIN_SIDES = 0.9
-DOUBTFUL = 0.5
-"""Below these a reason is given; WORTHLESS is of the quality, CLOSE_MARGIN in trunk lengths."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -215,7 +208,12 @@ class PoseEstimator:
             provenance["library_sha256"] = self.library_sha256
             provenance["changes"] = [*refinement.changes]
             provenance["kept"] = refinement.kept
-        pose = self._pose_of(detections, judged, prepared, provenance)
+        if judged is None:
+            pose = nothing_found(self.pipeline.skeleton)
+        else:
+            library, calibration = self.pipeline.library, self.card.calibration
+            pose = judge(judged, detections[0], library, calibration, prepared.grid)
+        pose = replace(pose, provenance=provenance)
         return Prediction(pose, tuple(detections), refinement)
 
     def _refine(
@@ -263,52 +261,6 @@ class PoseEstimator:
             remedy="close other programs, use --device cpu, or crop the volume around the fetus",
         )
 
-    def _pose_of(
-        self,
-        detections: list[Detection],
-        judged: Detection | None,
-        prepared: Volume,
-        provenance: dict[str, JsonValue],
-    ) -> Pose:
-        """The pose of the best detection.
-
-        How sure it is was learnt on unrefined detections, and is told of the unrefined one: a pose
-        that a library has had a hand in always looks like the library.
-        """
-        skeleton = self.pipeline.skeleton
-        if judged is None:
-            nowhere = np.full((len(skeleton), 3), np.nan)
-            quality: dict[str, JsonValue] = {"score": 0.0, "reasons": [NO_FETUS]}
-            return Pose(skeleton, nowhere, np.zeros(len(skeleton)), quality, provenance)
-        best = detections[0]
-        evidence = weigh(judged, self.pipeline.library)
-        calibration = self.card.calibration
-        found = np.asarray(np.isfinite(best.positions_mm).all(axis=1))
-        inside = np.asarray(prepared.grid.contains(best.positions_mm))
-        confidence = calibration.landmark.probability(evidence.landmark_features)
-        fetus, sides, score = (
-            float(logistic.probability(evidence.case_features))
-            for logistic in (calibration.fetus, calibration.sides, calibration.case)
-        )
-        doubts = [
-            f"{name} lies outside the volume" if there else f"{name} was not found"
-            for name, there, within in zip(skeleton.landmarks, found, inside, strict=True)
-            if not within
-        ]
-        quality = {
-            "score": round(fetus * score, 4),
-            "fetus": round(fetus, 4),
-            "sides": round(sides, 4),
-            "reasons": _reasons(fetus, sides, score, evidence.margin, doubts),
-        }
-        return Pose(
-            skeleton,
-            best.positions_mm,
-            np.where(inside, fetus * confidence, 0.0),
-            quality,
-            provenance,
-        )
-
 
 def _check_name(refine: str) -> None:
     if refine not in REFINE:
@@ -323,23 +275,6 @@ def input_sha256(volume: Volume) -> str:
     digest.update(volume.grid.affine.tobytes())
     digest.update(np.ascontiguousarray(volume.array.T).tobytes())
     return digest.hexdigest()
-
-
-def _reasons(
-    fetus: float, sides: float, score: float, margin: float, doubts: list[str]
-) -> list[JsonValue]:
-    """Why to doubt a case, in words; none for a good one."""
-    if fetus < LIKELY_FETUS and fetus * score < WORTHLESS:
-        return [NO_FETUS]
-    reasons: list[JsonValue] = [*doubts]
-    if fetus < LIKELY_FETUS:
-        reasons.append("perhaps " + NO_FETUS)
-    if sides < CERTAIN_SIDES:
-        close = ": the mirrored pose fits nearly as well" * (margin < CLOSE_MARGIN)
-        reasons.append("left and right are uncertain" + close)
-    if score < DOUBTFUL:
-        reasons.append("the detection is doubtful: check every landmark")
-    return reasons
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -6,6 +6,7 @@ from fetusmap.detect.confidence import Calibration, Evidence, Logistic, fit_logi
 from fetusmap.detect.detection import Detection, Pipeline, fit_library, stray_from, weigh
 from fetusmap.detect.detector import Detector, device_named, has_fast_bfloat16, one_thread
 from fetusmap.detect.frame import BodyFrame, CanonicalGrid, WholeGrid, frame_of
+from fetusmap.detect.judgement import judge, nothing_found, reasons_to_doubt
 from fetusmap.detect.model_file import DEFAULT_FOLDER, ModelCard, load_model, save_model
 from fetusmap.detect.preparation import at_rest, equalize, prepare, sample, standardize
 from fetusmap.detect.sides import SideHypothesis, fit_orders, name_peaks, name_sides
@@ -37,11 +38,14 @@ __all__ = [
     "fit_orders",
     "frame_of",
     "has_fast_bfloat16",
+    "judge",
     "load_model",
     "name_peaks",
     "name_sides",
+    "nothing_found",
     "one_thread",
     "prepare",
+    "reasons_to_doubt",
     "recalibrate",
     "sample",
     "save_model",
