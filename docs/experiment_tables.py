@@ -52,6 +52,8 @@ def _interval(values: list[float | None]) -> str:
 
 def take_over(run: Path) -> None:
     """Copy the results and manifests of a finished experiment beside this page."""
+    if not (run / "manifests" / "draw.json").exists():
+        raise SystemExit(f"{run}: expected a finished experiment, found none of its figures")
     profile = json.loads((run / "results" / "results.json").read_text())["profile"]["name"]
     place = HERE / "experiment" / profile
     shutil.rmtree(place, ignore_errors=True)

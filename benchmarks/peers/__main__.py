@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from benchmarks.peers import landmarker_peer, monai_peer
-from benchmarks.peers.common import predict_peer, run_peer
+from benchmarks.peers.common import minutes_of_land, predict_peer, run_peer
 
 PEERS = {"landmarker": landmarker_peer.PEER, "monai": monai_peer.PEER}
 
@@ -16,7 +16,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.peers", description=__doc__)
     parser.add_argument("peer", choices=PEERS)
     parser.add_argument("folder", type=Path, metavar="RUN_DIR", help="of fetusmap experiment")
-    parser.add_argument("--minutes", type=float, default=18.0, help="of training")
+    parser.add_argument("--minutes", type=float, help="of training; those of Land-R4 unless told")
     parser.add_argument("--seed", type=int, default=2019)
     parser.add_argument(
         "--predict-only", action="store_true", help="with what an earlier training has learned"
@@ -26,7 +26,8 @@ def main() -> None:
     if arguments.predict_only:
         predict_peer(peer, arguments.folder, arguments.seed)
     else:
-        run_peer(peer, arguments.folder, arguments.minutes, arguments.seed)
+        minutes = arguments.minutes or minutes_of_land(arguments.folder)
+        run_peer(peer, arguments.folder, minutes, arguments.seed)
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ from fetusmap.experiment.profile import (
 )
 from fetusmap.experiment.resources import Cost, measured
 from fetusmap.experiment.rows import PEERS
+from fetusmap.experiment.training import COSTS_FILE, NETWORKS_FOLDER
 from fetusmap.geometry import Grid
 from fetusmap.io import save_pose
 from fetusmap.io.files import atomic_path, write_text
@@ -121,6 +122,14 @@ class Peer:
     locate: Callable[[nn.Module, Input, Setup], Found]
 
 
+def minutes_of_land(folder: Path) -> float:
+    """What the row of the same input was given: the minutes that Land-R4 was trained for."""
+    path = folder / NETWORKS_FOLDER / "Land-R4" / COSTS_FILE
+    if not path.exists():
+        raise SystemExit(f"{path}: not found; train Land-R4 before, or tell --minutes")
+    return round(float(json.loads(path.read_text())["seconds"]) / 60, 1)
+
+
 def run_peer(peer: Peer, folder: Path, minutes: float, seed: int) -> None:
     """Train a peer and write its row."""
     setup = read_setup(folder, seed)
@@ -143,8 +152,8 @@ def predict_peer(peer: Peer, folder: Path, seed: int) -> None:
     trained = peer.build(setup)
     trained.load_state_dict(told["state"])
     about = (
-        f"{peer.about} Trained on the experiment's training cases for {told['minutes']:g} min "
-        f"({told['steps']} steps) on one thread."
+        f"{peer.about} Trained on the experiment's training cases, at the voxels of the R4 rows, "
+        f"for {told['minutes']:g} min ({told['steps']} steps) on one thread."
     )
     with tempfile.TemporaryDirectory(dir=folder, prefix=".peer-") as temporary:
         row = Path(temporary) / peer.name

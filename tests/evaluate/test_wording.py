@@ -16,6 +16,8 @@ from fetusmap.evaluate import Interval, interval_words, number_words, p_words
         (12.0, False, "12.00"),
         (4.256, True, "+4.26"),
         (-0.5, True, "-0.50"),
+        (-0.004, True, "+0.00"),
+        (-0.0, False, "0.00"),
         (math.nan, True, "-"),
         (math.inf, False, "-"),
     ],

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from fetusmap.errors import BadInput
 from fetusmap.experiment import Experiment
 from fetusmap.experiment.tasks import hash_of
 from fetusmap.io.files import visible_files
@@ -103,6 +104,30 @@ def test_it_is_told_where_the_code_has_changed_in_between(finished, tiny, tmp_pa
     now = finished.tasks.manifest("cohort").code_sha256[:8]
     told = f"one state of the code: cohort (00000000); train, predict, refine ({now})."
     assert told in (folder / "results" / "report.md").read_text()
+
+
+def test_a_peer_has_every_test_case_or_none(finished, tiny, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(finished.folder, folder)
+    shutil.copytree(folder / "predictions" / "Product", folder / "peers" / "other")
+    work = Experiment(folder, tiny, workers=0)
+    work.run(["evaluate"])
+    told = json.loads((folder / "results" / "results.json").read_text())["rows"]
+    assert told["other"]["mean_mm"] == told["Product"]["mean_mm"]
+    (folder / "peers" / "other" / "sim-000010.json").unlink()
+    with pytest.raises(BadInput, match=r"2 test cases.*found 1 missing, such as sim-000010\.json"):
+        work.run(["evaluate"])
+
+
+def test_code_that_changes_while_it_runs_is_not_vouched_for(finished, tiny, tmp_path, monkeypatch):
+    folder = tmp_path / "run"
+    shutil.copytree(finished.folder, folder)
+    work = Experiment(folder, tiny, workers=0)
+    (folder / "manifests" / "draw.json").unlink()
+    monkeypatch.setattr("fetusmap.experiment.tasks.code_sha256", lambda: "another")
+    with pytest.raises(BadInput, match="expected the code that this run began with"):
+        work.run()
+    assert work.tasks.manifest("draw") is None
 
 
 def killed_when(work: Experiment, there: Path) -> bool:

@@ -2,21 +2,32 @@
 
 import csv
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from fetusmap.anatomy import load_skeleton, reference_pose
 from fetusmap.evaluate import Interval, Pairs, summarize
-from fetusmap.experiment.results import CLAIMS, Claim, Results, verdict, weigh_claims
+from fetusmap.experiment.profile import PROFILES
+from fetusmap.experiment.results import (
+    CLAIMS,
+    Claim,
+    Results,
+    claims_of_peers,
+    verdict,
+    weigh_claims,
+)
 from fetusmap.experiment.rows import PAPER_ROWS, Row
 from fetusmap.experiment.table import Cell, Table
 from fetusmap.experiment.tables import (
     claims_table,
     landmark_table,
+    order_table,
     overview_table,
     paper_order,
 )
+from fetusmap.experiment.writing import report_page, tables_of
 
 SKELETON = load_skeleton()
 ROWS = {row.name: row for row in PAPER_ROWS}
@@ -59,9 +70,10 @@ def test_columns_are_in_the_papers_order(results):
 
 def test_the_papers_numbers_stand_below_its_rows_only(results):
     names = [row[0].text for row in landmark_table(results, "auc_percent").rows]
-    assert names == ["Land-R4", "paper", "Land-GCP", "paper", "other"]
+    assert names == ["Land-R4", "Land-R4, paper", "Land-GCP", "Land-GCP, paper", "other"]
     told = landmark_table(results, "auc_percent").rows[1]
     assert [cell.text for cell in told[1:3]] == ["81.4", "56.5"]
+    assert told[-1].text == "53.80"  # the mean as the paper has it, with all its digits
     assert all(cell.faint and not cell.strong for cell in told)
 
 
@@ -69,7 +81,7 @@ def test_the_best_of_each_column_is_strong(results):
     rows = {
         row[0].text: row
         for row in landmark_table(results, "mean_mm").rows
-        if row[0].text != "paper"
+        if not row[0].text.endswith("paper")
     }
     assert rows["Land-GCP"][1].strong  # 0 mm for L1
     assert rows["Land-GCP"][2].strong  # 1 mm
@@ -126,6 +138,49 @@ def test_a_worse_row_is_not_reproduced():
     assert (one.verdict_mm, one.verdict_auc) == ("not reproduced", "not reproduced")
     assert one.mean_mm.p_value < 0.001
     assert one.published_mm is None
+
+
+def test_places_and_gains_are_told_here_and_in_the_paper(results):
+    table = order_table(results)
+    rows = {row[0].text: dict(zip(table.columns, row, strict=True)) for row in table.rows}
+    told = {name: {k: cell.text for k, cell in row.items()} for name, row in rows.items()}
+    assert list(told) == ["Land-R4", "Land-GCP"]  # not what is no row of the paper
+    assert told["Land-GCP"]["mm here: place"] == "1"
+    assert told["Land-GCP"]["mm here: gain %"] == "+12"  # from 8.5 to 7.5 mm
+    assert told["Land-GCP"]["mm paper: gain %"] == "+19"  # from 6.59 to 5.35 mm
+    assert told["Land-GCP"]["AUC paper: gain %"] == "+13"  # from 53.8 to 60.7
+    assert told["Land-R4"]["mm here: place"] == told["Land-R4"]["AUC here: place"] == "2"
+    assert told["Land-R4"]["AUC here: gain %"] == "+0"
+
+
+def test_without_the_baseline_there_are_no_gains(results):
+    rows = tuple(row for row in results.rows if row.name != "Land-R4")
+    assert order_table(replace(results, rows=rows)).rows == ()
+
+
+def test_a_claim_against_the_papers_table_says_what_was_reproduced():
+    rng = np.random.default_rng(0)
+    good, bad = (pairs_off_by(rng.uniform(low, low + 1, (20, 16))) for low in (1, 4))
+    pairs = {"RNN-R4": bad, "Land-R4": good}
+    claims = [c for c in CLAIMS if c.better == "RNN-R4" and c.worse == "Land-R4"]
+    (line,) = claims_table(weigh_claims(pairs, claims), of_paper=True).rows
+    assert line[5].text == line[9].text == "reproduced (that it is worse, as its table has it)"
+
+
+def test_each_peer_is_compared_with_the_row_of_its_input(results):
+    assert claims_of_peers(results.rows) == (
+        Claim("other is better than Land", "other", "Land-R4"),
+    )
+
+
+def test_the_report_names_landmarks_verdicts_and_what_is_unfinished(results):
+    page = report_page(results, PROFILES["cpu"], tables_of(results), {})
+    assert "L1 head, L2 right shoulder, L3 neck" in page
+    assert "Unfinished rows: SSL-R4." in page
+    assert page.index("Land-GCP minus Land-R4") < page.index("*Reproduced*: the interval")
+    assert "- other: another" in page
+    assert "states" not in page
+    assert page.index("bfloat16 in place of float32") < page.index("Table 1.")  # printed above
 
 
 def test_the_overview_counts(results):

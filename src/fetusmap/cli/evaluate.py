@@ -9,6 +9,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
+from fetusmap.anatomy import Skeleton
 from fetusmap.cli.console import out, print_table, warn
 from fetusmap.dataset import Case, load_dataset
 from fetusmap.errors import BadInput
@@ -59,8 +60,12 @@ def evaluate(
     The intervals of 95 % come from drawing subjects with replacement. With several folders each is
     compared with the first, case by case. A case without a prediction counts as missed.
     """
-    cases = _cases(truth, split)
-    methods = {name: _pairs(folder, cases) for name, folder in _named(predictions).items()}
+    dataset = load_dataset(truth)
+    cases = dataset.cases if split is None else dataset.split(split)
+    methods = {
+        name: _pairs(folder, cases, dataset.skeleton)
+        for name, folder in _named(predictions).items()
+    }
     rows = [(name, *summary_cells(summarize(pairs))) for name, pairs in methods.items()]
     columns = ("method", *SUMMARY_COLUMNS)
     # Methods side by side: a terminal has more lines than room for intervals in one.
@@ -69,16 +74,11 @@ def evaluate(
     print_table(f"{count} cases of {truth}", ("", *turned[0][1:]), turned[1:])
     if len(methods) > 1:
         title = f"Minus {next(iter(methods))}, case by case"
-        print_table(title, ("", "mean, mm", "AUC, %", "p (Wilcoxon)"), _differences(methods))
+        print_table(title, ("", "mean, mm", "p (Wilcoxon)", "AUC, %"), _differences(methods))
     if output is not None:
         _write(output, methods, columns, rows)
         out.print(f"\nsee {output}")
     return 0
-
-
-def _cases(truth: Path, split: str | None) -> tuple[Case, ...]:
-    dataset = load_dataset(truth)
-    return dataset.cases if split is None else dataset.split(split)
 
 
 def _named(folders: list[Path]) -> dict[str, Path]:
@@ -96,8 +96,8 @@ def _named(folders: list[Path]) -> dict[str, Path]:
     return dict(zip(names, folders, strict=True))
 
 
-def _pairs(folder: Path, cases: tuple[Case, ...]) -> Pairs:
-    found = find_poses(folder)
+def _pairs(folder: Path, cases: tuple[Case, ...], skeleton: Skeleton) -> Pairs:
+    found = find_poses(folder, skeleton)
     pairs = pair_with_truth(found, cases)
     missing = pairs.without_prediction
     if len(missing) == len(pairs.cases):
@@ -116,14 +116,14 @@ def _pairs(folder: Path, cases: tuple[Case, ...]) -> Pairs:
 
 def _differences(methods: Mapping[str, Pairs]) -> list[tuple[str, ...]]:
     (_, first), *others = methods.items()
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for name, pairs in others:
         mean, auc = (
             compare(pairs.errors_mm, first.errors_mm, statistic, subjects=first.subjects)
             for statistic in (mean_error_mm, auc_percent)
         )
-        both = (interval_words(one.difference, signed=True) for one in (mean, auc))
-        rows.append((name, *both, p_words(mean.p_value)))
+        words = [interval_words(one.difference, signed=True) for one in (mean, auc)]
+        rows.append((name, words[0], p_words(mean.p_value), words[1]))
     return rows
 
 

@@ -46,8 +46,9 @@ def experiment(
     workers: Annotated[
         int | None,
         typer.Option(
+            min=0,
             help="Processes, on a processor as many networks side by side; one per core unless "
-            "told. Their number changes no result."
+            "told. Their number changes no result.",
         ),
     ] = None,
     device: Annotated[

@@ -37,7 +37,8 @@ def number_words(number: float, *, signed: bool = False) -> str:
     """With two decimals; a dash for what is not a number."""
     if not math.isfinite(number):
         return "-"
-    return f"{number:+.2f}" if signed else f"{number:.2f}"
+    rounded = round(number, 2) + 0.0  # without the sign of a negative zero
+    return f"{rounded:+.2f}" if signed else f"{rounded:.2f}"
 
 
 def p_words(p_value: float) -> str:

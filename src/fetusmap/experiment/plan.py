@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fetusmap.documents import parse_document, read_json
 from fetusmap.errors import BadInput
-from fetusmap.experiment.cohort import make_cohort
+from fetusmap.experiment.cohort import load_test_cases, make_cohort
 from fetusmap.experiment.costs import costs_table
 from fetusmap.experiment.drawing import draw_figures
 from fetusmap.experiment.predicting import PREDICTIONS, predict_row
@@ -160,7 +160,9 @@ class Experiment:
                 remedy="run predict before, or leave --only out",
             )
         unfinished = [row.name for row in rows if row.name not in done]
-        return collect_results(self.folder, [*finished, *peer_rows(self.folder)], unfinished)
+        cases = [case.name for case in load_test_cases(self.folder)]
+        peers = peer_rows(self.folder, cases)
+        return collect_results(self.folder, [*finished, *peers], unfinished)
 
     def _evaluate(self) -> None:
         states = self.tasks.states_of_code(self._finished_predictions())

@@ -96,7 +96,7 @@ class Profile(Document):
             "grey levels are replaced by their ranks, as in the product",
             "of the rivals the paper tells little; here the GAN has a least-squares discriminator "
             "by regions, which learns a fifth as fast and whose opinion weighs 1 beside an L2 loss "
-            "that falls from 75 to about 35; the RNN has 3 turns of a layer without gates",
+            "of tens, so that GAN is close to Land; the RNN has 3 turns of a layer without gates",
             f"targets are {HEIGHT:g} times as high, and training samples are drawn anew in each "
             "step from all flips and right-angle rotations of the training cases",
         ]
@@ -120,6 +120,11 @@ class Profile(Document):
             )
         if self.steps != paper.steps:
             told.append(f"{self.steps} training steps in place of 16000 (20 epochs of 800)")
+        if self.sigma_voxels != paper.sigma_voxels:
+            told.append(
+                f"target Gaussians of {self.sigma_voxels:g} voxels in place of "
+                f"{paper.sigma_voxels:g} (ours too; the paper does not tell its own)"
+            )
         if self.decay_part:
             told.append(
                 f"the learning rate falls to 0 over the last {self.decay_part:.0%} of the steps"

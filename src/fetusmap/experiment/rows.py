@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -70,11 +71,11 @@ OUR_ROWS = (
 )  # fmt: skip
 
 
-def peer_rows(folder: Path) -> tuple[Row, ...]:
-    """The peers whose predictions lie in an experiment's folder, by name.
+def peer_rows(folder: Path, cases: Sequence[str]) -> tuple[Row, ...]:
+    """The peers whose predictions of the test cases lie in an experiment's folder, by name.
 
     Raises:
-        BadInput: one is called like a row of ours.
+        BadInput: one is called like a row of ours, or lacks a test case.
     """
     there = (folder / PEERS).iterdir() if (folder / PEERS).is_dir() else ()
     names = sorted(path.name for path in there if path.is_dir() and visible_files(path, "*.json"))
@@ -86,7 +87,21 @@ def peer_rows(folder: Path) -> tuple[Row, ...]:
             found=", ".join(sorted(taken)),
             remedy="rename the folder",
         )
+    for name in names:
+        _check_peer(folder / PEERS / name, cases)
     return tuple(Row(name, "peer", about=_about(folder / PEERS / name)) for name in names)
+
+
+def _check_peer(folder: Path, cases: Sequence[str]) -> None:
+    missing = [case for case in cases if not (folder / f"{case}.json").is_file()]
+    if missing:
+        raise BadInput(
+            folder,
+            expected=f"a pose for each of the {len(cases)} test cases; one that was not found is a "
+            "pose without landmarks",
+            found=f"{len(missing)} missing, such as {missing[0]}.json",
+            remedy="add them, or take the folder away",
+        )
 
 
 def _about(folder: Path) -> str:

@@ -24,6 +24,12 @@ CAPTIONS: dict[Metric, str] = {
     "mean_mm": "Table 1. Euclidean distance in mm, mean over the test cases; lower is better.",
     "auc_percent": "Table 2. Area under the PCK curve to 10 mm in %; higher is better.",
 }
+BASELINE = "Land-R4"
+"""Relative gains are over this row."""
+
+CONTRARY = " (that it is worse, as its table has it)"
+"""What is said beside a verdict where the paper's table contradicts its text."""
+
 HOLDS: dict[Verdict, str] = {
     "reproduced": "holds",
     "not reproduced": "does not hold",
@@ -38,14 +44,20 @@ def paper_order(skeleton: Skeleton) -> list[int]:
 
 
 def landmark_table(results: Results, metric: Metric) -> Table:
-    """Table 1 or 2 of the paper: its eight rows, its own numbers below each, ours, peers."""
+    """Table 1 or 2 of the paper: its eight rows, its own numbers below each, ours, peers.
+
+    Strong is what is best among the paper's rows, and what is best of all.
+    """
     skeleton = next(iter(results.pairs.values())).skeleton
     order = paper_order(skeleton)
     values = {row.name: _values(results.summaries[row.name], metric, order) for row in results.rows}
-    best = _best_of(list(values.values()), metric)
+    of_paper = {row.name for row in results.rows if row.group == "paper"}
+    best_of_all = _best_of(list(values.values()), metric)
+    best_of_paper = _best_of([values[name] for name in of_paper], metric)
     lines: list[tuple[Cell, ...]] = []
     for row in results.rows:
         interval: Interval = getattr(results.summaries[row.name], metric)
+        best = best_of_paper if row.name in of_paper else best_of_all
         cells = [
             Cell(_number(value), strong=value == top)
             for value, top in zip(values[row.name], best, strict=True)
@@ -54,7 +66,8 @@ def landmark_table(results: Results, metric: Metric) -> Table:
         lines.append((Cell(row.name), *cells[:-1], mean))
         if row.name in published(metric):
             told = published(metric)[row.name]
-            lines.append(tuple(Cell(text, faint=True) for text in ("paper", *map(_number, told))))
+            texts = (f"{row.name}, paper", *map(_number, told[:-1]), number_words(told[-1]))
+            lines.append(tuple(Cell(text, faint=True) for text in texts))
     columns = ("", *(f"L{n}" for n in range(1, len(order) + 1)), "mean (95 %)")
     return Table(CAPTIONS[metric], columns, tuple(lines))
 
@@ -69,6 +82,30 @@ def overview_table(results: Results) -> Table:
     return Table("All metrics, with 95 % intervals by subject.", columns, tuple(lines))
 
 
+def order_table(results: Results) -> Table:
+    """Place and relative gain of the paper's rows, here and in the paper: what may be compared."""
+    names = [row.name for row in results.rows if row.group == "paper"]
+    lines: list[tuple[Cell, ...]] = []
+    signs: dict[Metric, float] = {"mean_mm": -1.0, "auc_percent": 1.0}
+    for name in names if BASELINE in names else ():
+        cells = [name]
+        for metric, better in signs.items():
+            here = {n: getattr(results.summaries[n], metric).value for n in names}
+            there = {n: published(metric)[n][-1] for n in names}
+            for values in (here, there):
+                place = 1 + sum(better * v > better * values[name] for v in values.values())
+                cells += [f"{place}", _gain(better * values[name], better * values[BASELINE])]
+        lines.append(tuple(map(Cell, cells)))
+    columns = tuple(
+        f"{metric} {where}: {what}"
+        for metric in ("mm", "AUC")
+        for where in ("here", "paper")
+        for what in ("place", "gain %")
+    )
+    title = f"Order and relative gain over {BASELINE}: positive is better."
+    return Table(title, ("", *columns), tuple(lines))
+
+
 def claims_table(tested: Sequence[Tested], *, of_paper: bool) -> Table:
     """Each claim with its paired differences, what the paper has, and the verdict."""
     lines = []
@@ -76,7 +113,11 @@ def claims_table(tested: Sequence[Tested], *, of_paper: bool) -> Table:
         if (one.published_mm is not None) != of_paper:
             continue
         verdicts = [one.verdict_mm, one.verdict_auc]
-        words = verdicts if of_paper else [HOLDS[each] for each in verdicts]
+        against = [one.against_table_mm, one.against_table_auc]
+        words = [
+            f"{each}{CONTRARY * contrary}" if of_paper else HOLDS[each]
+            for each, contrary in zip(verdicts, against, strict=True)
+        ]
         told = [_signed(one.published_mm), _signed(one.published_auc)] if of_paper else []
         cells = [
             one.claim.words,
@@ -103,6 +144,13 @@ def claims_table(tested: Sequence[Tested], *, of_paper: bool) -> Table:
     return Table(title, tuple(columns), tuple(lines))
 
 
+def _gain(value: float, baseline: float) -> str:
+    """In percent; above 0 where the value is larger. A dash where there is nothing to divide by."""
+    if not baseline or not np.isfinite([value, baseline]).all():
+        return "-"
+    return f"{round(100 * (value - baseline) / abs(baseline)):+d}"
+
+
 def _values(summary: Summary, metric: Metric, order: list[int]) -> list[float]:
     each = {"mean_mm": summary.landmark_mean_mm, "auc_percent": summary.landmark_auc_percent}
     interval: Interval = getattr(summary, metric)
@@ -110,8 +158,9 @@ def _values(summary: Summary, metric: Metric, order: list[int]) -> list[float]:
 
 
 def _best_of(rows: list[list[float]], metric: Metric) -> list[float]:
-    pick = np.nanmin if metric == "mean_mm" else np.nanmax
-    return [float(pick(column)) for column in np.array(rows).T]
+    """NaN, which nothing equals, where no row has a value."""
+    pick = np.fmin if metric == "mean_mm" else np.fmax
+    return [float(value) for value in pick.reduce(np.array(rows), axis=0)] if rows else []
 
 
 def _number(value: float) -> str:

@@ -14,7 +14,6 @@ import platform
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
@@ -95,6 +94,7 @@ class TaskList:
         self.tasks = {task.name: task for task in tasks}
         self._profile, self._seed, self._device = profile, seed, device
         self._seen: dict[str, str] = {}
+        self._code = code_sha256()
 
     def __iter__(self) -> Iterator[Task]:
         """Go through them in order."""
@@ -180,13 +180,24 @@ class TaskList:
         path.unlink(missing_ok=True)
 
     def finish(self, task: Task, seconds: float, peak_bytes: int) -> None:
-        """Write the manifest of a task whose work is done."""
+        """Write the manifest of a task whose work is done.
+
+        Raises:
+            BadInput: the code is not what it was when this run began.
+        """
+        if code_sha256() != self._code:
+            raise BadInput(
+                task.name,
+                expected="the code that this run began with",
+                found="another: its files have changed",
+                remedy="repeat the command, which goes on with what is there",
+            )
         manifest = TaskManifest(
             task=task.name,
             profile=self._profile,
             seed=self._seed,
             fetusmap=__version__,
-            code_sha256=code_sha256(),
+            code_sha256=self._code,
             torch=version("torch").split("+")[0],
             numpy=version("numpy"),
             processor=platform.machine(),
@@ -258,7 +269,6 @@ def hash_of(paths: Iterable[Path]) -> str:
     return digest.hexdigest()
 
 
-@cache
 def code_sha256() -> str:
     """Hash of this package's Python files."""
     return hash_of(sorted((Path(__file__).resolve().parents[1]).rglob("*.py")))

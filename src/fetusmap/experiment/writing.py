@@ -15,6 +15,7 @@ from fetusmap.experiment.table import Table
 from fetusmap.experiment.tables import (
     claims_table,
     landmark_table,
+    order_table,
     overview_table,
     paper_order,
 )
@@ -25,6 +26,14 @@ RESULTS = "results"
 StatesOfCode = Mapping[str, Sequence[str]]
 """Hash of the code to the stages of an experiment that it has done."""
 
+VERDICTS = (
+    "*Reproduced*: the interval lies on the side of zero on which the difference in the paper's "
+    "own table lies; *not reproduced*: on the other side; *undecided*: it holds zero, whatever p "
+    "says, which is about another question, the median of the differences. Each claim is judged by "
+    "itself, without a correction for their number; the intervals are over test subjects, and "
+    "another training seed would move the rows as well. The mean error is over what was found: "
+    "read it beside the misses."
+)
 FIGURES = {
     "figure-1c.png": "All test poses in the body's own frame (as figure 1c of the paper).",
     "figure-5.png": "PCK curves with 95 % bands (as figure 5).",
@@ -67,6 +76,7 @@ def tables_of(results: Results) -> dict[str, Table]:
         "table1": landmark_table(results, "mean_mm"),
         "table2": landmark_table(results, "auc_percent"),
         "overview": overview_table(results),
+        "order": order_table(results),
         "claims": claims_table(results.tested, of_paper=True),
         "our-claims": claims_table(results.tested, of_paper=False),
     }
@@ -83,6 +93,7 @@ def report_page(
         f"Simulated data: {cases} test fetuses of {profile.cases}, seed {profile.seed}. In italics "
         "the paper's own numbers, which are of recorded volumes: compare orders and relative "
         "gains, never millimetres.",
+        f"Landmarks: {_landmarks(results)}.",
         "What differs from the paper:",
         "\n".join(f"- {line}" for line in profile.differences),
     ]
@@ -91,12 +102,19 @@ def report_page(
     if len(states) > 1:
         made = [f"{', '.join(stages)} ({code[:8]})" for code, stages in states.items()]
         parts.append(f"Not all was made with one state of the code: {'; '.join(made)}.")
-    parts += [table.markdown().rstrip() for table in tables.values()]
+    for name, table in tables.items():
+        parts += [table.markdown().rstrip(), *([VERDICTS] if name == "claims" else [])]
     told = [f"- {row.name}: {row.about}" for row in results.rows if row.about]
     if told:
         parts += ["Rows that are not the paper's:", "\n".join(told)]
     parts += [f"![{words}]({name})\n\n{words}" for name, words in FIGURES.items()]
     return "\n\n".join(parts) + "\n"
+
+
+def _landmarks(results: Results) -> str:
+    skeleton = next(iter(results.pairs.values())).skeleton
+    names = (skeleton.landmarks[row].replace("_", " ") for row in paper_order(skeleton))
+    return ", ".join(f"L{number} {name}" for number, name in enumerate(names, start=1))
 
 
 def plain_results(results: Results, profile: Profile) -> dict[str, Any]:

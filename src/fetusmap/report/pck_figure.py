@@ -56,7 +56,7 @@ def _draw_curves(
         color = CURVE_COLORS[number % len(CURVE_COLORS)]
         low, high = pck_interval(errors, thresholds, subjects=subjects)
         axes.fill_between(thresholds, low, high, color=color, alpha=0.13, linewidth=0)
-        label = f"{name}  {auc_percent(errors):.1f}"
+        label = f"{name}  {auc_percent(errors, cap_mm):.1f}"
         style = "-" if number < len(CURVE_COLORS) else "--"
         axes.plot(
             thresholds, pck_curve_percent(errors, thresholds), style, color=color, linewidth=1.6,

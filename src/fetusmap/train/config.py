@@ -52,7 +52,7 @@ class TrainingConfig(Document):
         own_statistics: of the paper's network: normalise each volume by its own statistics. With
             running ones, which a batch of one makes uncertain, errors were half as large again.
         adversarial_weight: of the discriminator's opinion in the stage gan, beside squared errors
-            that fall from 45 to about 25.
+            of tens.
         recurrent_turns: of the stage rnn.
     """
 

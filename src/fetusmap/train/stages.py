@@ -35,7 +35,7 @@ from fetusmap.train.muon import Muon
 from fetusmap.train.objectives import Adversarial, Loss, Objective, Supervised
 
 SLOWER = 5.0
-"""Times the learning rate of the discriminator is lower, so that it does not run ahead."""
+"""Times the learning rate of the discriminator is lower. It runs ahead all the same, later."""
 
 
 @dataclass(frozen=True)
