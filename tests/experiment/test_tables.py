@@ -27,7 +27,7 @@ from fetusmap.experiment.tables import (
     overview_table,
     paper_order,
 )
-from fetusmap.experiment.writing import report_page, tables_of
+from fetusmap.experiment.writing import report_page, tables_of, write_results
 
 SKELETON = load_skeleton()
 ROWS = {row.name: row for row in PAPER_ROWS}
@@ -181,6 +181,17 @@ def test_the_report_names_landmarks_verdicts_and_what_is_unfinished(results):
     assert "- other: another" in page
     assert "states" not in page
     assert page.index("bfloat16 in place of float32") < page.index("Table 1.")  # printed above
+
+
+def test_a_table_without_rows_leaves_no_file_of_an_earlier_one(results, tmp_path):
+    write_results(results, PROFILES["cpu"], tmp_path)
+    assert (tmp_path / "order.tex").exists()
+    (tmp_path / "notes.txt").write_text("mine")
+    rows = tuple(row for row in results.rows if row.name != "Land-R4")
+    write_results(replace(results, rows=rows, tested=()), PROFILES["cpu"], tmp_path)
+    names = {path.name for path in tmp_path.iterdir()}
+    assert not any(name.startswith(("order", "claims", "our-claims")) for name in names)
+    assert {"notes.txt", "table1.md", "report.md"} <= names
 
 
 def test_the_overview_counts(results):

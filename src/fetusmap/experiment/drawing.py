@@ -36,7 +36,8 @@ def draw_figures(results: Results, folder: Path) -> list[Path]:
             _curves(results), subjects=pairs.subjects, title=f"PCK curves, {SIMULATED}"
         ),
         "figure-6.png": draw_cases(
-            chosen_cases(results), f"Cases at the quartiles of Land's error, {SIMULATED}"
+            chosen_cases(results),
+            f"Cases at the quartiles of the first row's error, {SIMULATED}",
         ),
     }
     for name, figure in drawn.items():

@@ -26,6 +26,9 @@ RESULTS = "results"
 StatesOfCode = Mapping[str, Sequence[str]]
 """Hash of the code to the stages of an experiment that it has done."""
 
+EMPTIABLE = {"order", "claims", "our-claims"}
+"""Tables that are not written where the rows that they are about are not finished."""
+
 VERDICTS = (
     "*Reproduced*: the interval lies on the side of zero on which the difference in the paper's "
     "own table lies; *not reproduced*: on the other side; *undecided*: it holds zero, whatever p "
@@ -55,6 +58,9 @@ def write_results(
     """
     folder.mkdir(parents=True, exist_ok=True)
     tables = tables_of(results)
+    for name in EMPTIABLE - set(tables):  # an earlier evaluation, of more rows, may have left it
+        for suffix in ("md", "csv", "tex"):
+            (folder / f"{name}.{suffix}").unlink(missing_ok=True)
     texts = {
         f"{name}.{suffix}": text
         for name, table in tables.items()
