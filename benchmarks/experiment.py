@@ -1,4 +1,4 @@
-"""A miniature of the paper's experiment from scratch: every stage, in some ten minutes."""
+"""A miniature of the paper's experiment from scratch: every stage, in three to ten minutes."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def experiment(
         str,
         typer.Option(
             metavar="|".join(PROFILES),
-            help="paper: its recipe, for a graphics card; cpu: hours on two cores; mini: ten "
+            help="paper: its recipe, for a graphics card; cpu: hours on two cores; mini: some "
             "minutes.",
         ),
     ] = "cpu",

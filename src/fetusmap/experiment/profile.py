@@ -186,4 +186,4 @@ PROFILES = {
         ),
     )
 }
-"""`paper` is the paper's recipe; `cpu` finishes in hours on two cores, `mini` in ten minutes."""
+"""`paper` is the paper's recipe; `cpu` finishes in hours on two cores, `mini` in some minutes."""
