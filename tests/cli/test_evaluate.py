@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fetusmap.anatomy import Pose, reference_pose
+from fetusmap.anatomy import Pose, reference_pose, skeleton_from_plain
 from fetusmap.dataset import DatasetWriter
 from fetusmap.geometry import Grid
 from fetusmap.io import save_pose
@@ -63,6 +63,27 @@ def test_errors_are_printed_with_intervals(fetusmap, dataset, truth, tmp_path):
     assert told["within 10 mm, %"] == "100.00 (100.00 to 100.00)"
     assert told["bodies exchanged"] == told["missed"] == "0"
     assert f"3 cases of {dataset}" in outcome.out
+
+
+def test_a_dataset_with_its_own_skeleton_is_evaluated(fetusmap, tmp_path):
+    own = skeleton_from_plain(
+        {
+            "format": "fetusmap-skeleton",
+            "version": 1,
+            "name": "own-3",
+            "landmarks": [{"name": "top"}, {"name": "L"}, {"name": "R"}],
+            "mirror_pairs": [["L", "R"]],
+            "segments": [{"name": "across", "start": "L", "end": "R"}],
+        }
+    )
+    truth = {"a": Pose(own, np.diag([8.0, 9.0, 10.0]))}
+    volume = Volume(np.zeros((16, 17, 18), np.uint8), Grid.from_spacing((16, 17, 18), 1.0))
+    with DatasetWriter(tmp_path / "data", name="own", licence="CC0-1.0", skeleton=own) as writer:
+        writer.add(replace(volume, name="a"), truth["a"], subject="of a")
+    found = write_off_by(tmp_path / "found", truth, 2.0, ("a",))
+    outcome = fetusmap("evaluate", str(found), "--truth", str(tmp_path / "data"))
+    assert outcome.code == 0
+    assert told_by(outcome)["mean, mm"].startswith("2.00")
 
 
 def test_two_are_compared_case_by_case(fetusmap, dataset, truth, tmp_path):
