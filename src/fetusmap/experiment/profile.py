@@ -96,7 +96,7 @@ class Profile(Document):
             "grey levels are replaced by their ranks, as in the product",
             "of the rivals the paper tells little; here the GAN has a least-squares discriminator "
             "by regions, which learns a fifth as fast and whose opinion weighs 1 beside an L2 loss "
-            "of tens, so that GAN is close to Land; the RNN has 3 turns of a layer without gates",
+            "of tens; the RNN has 3 turns of a layer without gates",
             f"targets are {HEIGHT:g} times as high, and training samples are drawn anew in each "
             "step from all flips and right-angle rotations of the training cases",
         ]

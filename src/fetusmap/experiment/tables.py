@@ -136,7 +136,7 @@ def claims_table(tested: Sequence[Tested], *, of_paper: bool) -> Table:
         "claim", "rows", *(["paper, mm"] if of_paper else []), "here, mm", "p", "mm",
         *(["paper, AUC"] if of_paper else []), "here, AUC", "p", "AUC",
     ]  # fmt: skip
-    whose = "The paper's claims" if of_paper else "Ours"
+    whose = "The paper's claims" if of_paper else "Of our rows and the peers"
     title = (
         f"{whose}: paired differences on the same test cases, with 95 % intervals and p of "
         "Wilcoxon's test over subjects."
