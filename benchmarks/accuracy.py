@@ -10,7 +10,6 @@ import numpy as np
 import torch
 
 from fetusmap.anatomy import load_skeleton
-from fetusmap.detect.confidence import NEAR_MM
 from fetusmap.estimate import PoseEstimator
 from fetusmap.evaluate import (
     auc_percent,
@@ -19,6 +18,7 @@ from fetusmap.evaluate import (
     pck_percent,
     sides_are_right,
 )
+from fetusmap.quality.confidence import NEAR_MM
 from fetusmap.simulate import HARD, SimulationSettings, simulate_case
 from fetusmap.workers import available_processors, map_in_order
 
@@ -123,7 +123,7 @@ def _predict(settings: SimulationSettings, seed: int, model: str, number: int) -
     found = _estimator(model)(made.volume).pose
     seen = made.pose.confidence > 0
     truth = np.where(seen[:, None], made.pose.positions_mm, np.nan)
-    score = found.quality["score"]
+    score = found.quality.score
     return Outcome(
         landmark_errors_mm(found.positions_mm, truth),
         sides_are_right(made.pose.skeleton, found.positions_mm, made.pose.positions_mm),

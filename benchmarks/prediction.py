@@ -18,10 +18,13 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import fetusmap as fm
 from benchmarks.measure import interleaved_seconds
-from fetusmap.detect import CanonicalGrid, Cascade, Detector, WholeGrid, one_thread, prepare
+from fetusmap.detect import CanonicalGrid, Cascade, Detector, WholeGrid
 from fetusmap.estimate import PoseEstimator
 from fetusmap.io import load_volume, save_pose, save_volume
-from fetusmap.predictions import PredictionSettings, VolumeFile, find_volumes, predict_cases
+from fetusmap.network import one_thread
+from fetusmap.preprocess import prepare
+from fetusmap.scale.prediction import PredictionSettings, predict_cases
+from fetusmap.scale.sources import VolumeFile, find_volumes
 from fetusmap.simulate import SimulationSettings, simulate_case
 from fetusmap.volume import Volume
 

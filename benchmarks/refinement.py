@@ -10,23 +10,18 @@ import numpy as np
 import torch
 
 from benchmarks.accuracy import COHORTS, SEED, TEST_CASES
-from fetusmap.anatomy import PoseLibrary, join_libraries, load_skeleton
-from fetusmap.detect import at_rest, prepare
+from fetusmap.anatomy import load_skeleton
+from fetusmap.atlas import PoseLibrary, find_support, join_libraries
 from fetusmap.estimate import PoseEstimator
 from fetusmap.evaluate import auc_percent, bootstrap_interval, landmark_errors_mm
-from fetusmap.refine import (
-    FastRefinement,
-    Refinement,
-    draw_atlases,
-    find_support,
-    refine_fast,
-    refine_paper,
-)
+from fetusmap.preprocess import at_rest, prepare
+from fetusmap.refine import FastRefinement, Refinement, refine_fast, refine_paper
 from fetusmap.refine.refinement import fits_worse
 from fetusmap.simulate import simulate_case
 from fetusmap.simulate.case import draw_case
 from fetusmap.simulate.draws import Seeds
 from fetusmap.simulate.rendering import true_pose_of
+from fetusmap.simulate.shipped_library import draw_atlases
 from fetusmap.volume import Volume
 from fetusmap.workers import available_processors, map_in_order
 

@@ -35,11 +35,11 @@ from fetusmap.simulate import (
     rendering,
     stream_cases,
 )
-from fetusmap.simulate.beams import BeamLattice, row_blocks
 from fetusmap.simulate.pointspread import PointSpread, spread_across, spread_along
-from fetusmap.simulate.scan_conversion import scan_convert
-from fetusmap.simulate.shapes import Field
-from fetusmap.workers import one_blas_thread
+from fetusmap.threads import one_blas_thread
+from fetusmap.types import Field
+from fetusmap.volume.beams import BeamLattice, row_blocks
+from fetusmap.volume.scan_conversion import scan_convert
 
 SEED = 0
 CASES = 12

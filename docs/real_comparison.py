@@ -20,7 +20,8 @@ from real_poses import percentiles, read_recording
 from scipy import ndimage
 
 import fetusmap as fm
-from fetusmap.anatomy import PoseLibrary, joint_angles_of
+from fetusmap.anatomy import joint_angles_of
+from fetusmap.atlas import PoseLibrary
 from fetusmap.report.theme import MUTED, PANEL, TEXT, new_figure
 from fetusmap.simulate import (
     Medium,

@@ -18,11 +18,11 @@ import torch
 from real_poses import read_recording
 
 import fetusmap as fm
-from fetusmap.anatomy import PoseLibrary
-from fetusmap.detect import Detection, fit_library, frame_of, stray_from
+from fetusmap.atlas import PoseLibrary, find_support, fit_library, stray_from
+from fetusmap.detect import Detection, frame_of
 from fetusmap.detect.detection import highest_peaks
 from fetusmap.heatmap import Heatmaps, encode
-from fetusmap.refine import find_support, refine_fast
+from fetusmap.refine import refine_fast
 from fetusmap.refine.paper import registration_weights
 
 DOCS = Path(__file__).parent

@@ -30,7 +30,7 @@ def main() -> None:
         for number, error, score in row["worst_cases"][:PER_COHORT]:
             made = simulate_case(COHORTS[name], SEED, number)
             found = estimator(made.volume).pose
-            remarks = [str(reason) for reason in found.quality["reasons"]] or ["no remarks"]
+            remarks = [str(reason) for reason in found.quality.reasons] or ["no remarks"]
             remark = remarks[0].partition(":")[0] + " ..." * (len(remarks) > 1)
             pictures += [preview_picture(made.volume, p, size=240) for p in (made.pose, found)]
             titles += [

@@ -3,6 +3,9 @@
 `st.from_type(Grid)`, `st.from_type(Pose)` and `st.from_type(Rotation)` draw from them.
 """
 
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +15,14 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.spatial.transform import Rotation
 
-from fetusmap.anatomy import Pose, load_skeleton
+from fetusmap.anatomy import Pose, Skeleton, load_skeleton
+from fetusmap.atlas import PoseLibrary
+from fetusmap.detect import frame_of
+from fetusmap.errors import BadInput, UnreadableFile
 from fetusmap.geometry import Grid
+from fetusmap.simulate import draw_poses
+
+TRUNK_MM = 25.0
 
 SHARED_DATA = Path(__file__).parents[1] / ".." / "shared" / "data"
 
@@ -62,3 +71,98 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip("the real data is not here: ../shared/data beside the repository is missing")
     return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def skeleton() -> Skeleton:
+    """fetus-16."""
+    return load_skeleton()
+
+
+@pytest.fixture(scope="session")
+def library() -> PoseLibrary:
+    """The atlases that predictions are compared with."""
+    return draw_poses(250, seed=1)
+
+
+@pytest.fixture(scope="session")
+def unseen(skeleton: Skeleton) -> np.ndarray:
+    """(24, 16, 3) poses that are not in the library, each with a trunk of 25 mm."""
+    poses = draw_poses(24, seed=2).positions_mm.astype(float)
+    return np.stack([pose * TRUNK_MM / frame_of(skeleton, pose).trunk_mm for pose in poses])
+
+
+@pytest.fixture(scope="session")
+def with_useless():
+    """A function that puts atlases that are no use between those of a library.
+
+    One lacks a landmark, one has three, one none; the others are a line, a point, and two points.
+    """
+
+    def mix(library):
+        useless = library.positions_mm[:6].copy()
+        useless[0, 5] = np.nan
+        useless[1, 3:] = np.nan
+        useless[2] = np.nan
+        useless[3] = np.linspace(-40, 50, 16)[:, None] * [1, -2, 0.5]
+        useless[4] = [10, 20, 30]
+        useless[5, 1:] = useless[5, 1]
+        places = [0, 1, 1, 9, 17, len(library)]
+        return PoseLibrary(
+            library.skeleton, np.insert(library.positions_mm, places, useless, axis=0)
+        )
+
+    return mix
+
+
+@pytest.fixture(scope="session")
+def box():
+    """A function that makes an oblique grid of 1.5 mm around a pose."""
+
+    def around(pose_mm, spacing=(1.5, 1.5, 1.5), turn=(0.5, -0.3, 1.2), margin_mm=9):
+        direction = Rotation.from_rotvec(turn).as_matrix()
+        index = pose_mm @ direction
+        low, high = index.min(axis=0) - margin_mm, index.max(axis=0) + margin_mm
+        shape = np.ceil((high - low) / spacing).astype(int)
+        return Grid.centered(shape, spacing, direction @ ((low + high) / 2), direction)
+
+    return around
+
+
+@pytest.fixture(scope="session")
+def placed():
+    """A function that turns a pose and puts it anywhere in the room."""
+
+    def place(pose_mm, seed=0):
+        rng = np.random.default_rng(seed)
+        turn = Rotation.from_rotvec(rng.normal(0, 2, 3))
+        return turn.apply(np.asarray(pose_mm, dtype=float)) + rng.uniform(-100, 100, 3)
+
+    return place
+
+
+@pytest.fixture(scope="session")
+def refused() -> Callable[..., AbstractContextManager[pytest.ExceptionInfo[BadInput]]]:
+    """`with refused("word"):` demands an error of one short printable line, and soon."""
+
+    @contextmanager
+    def check(
+        *words: str, error: type[BadInput] = UnreadableFile, within_s: float = 5.0
+    ) -> Iterator[pytest.ExceptionInfo[BadInput]]:
+        start = time.monotonic()
+        with pytest.raises(error) as caught:
+            yield caught
+        elapsed = time.monotonic() - start
+        message = str(caught.value)
+        # A printable string holds no line break of any kind and nothing that steers a terminal.
+        assert message.isprintable()
+        assert len(message.splitlines()) == 1
+        assert "Traceback" not in message
+        assert len(message) < 1000
+        folder = Path(caught.value.subject).parent
+        told = message.replace(str(folder), "") if folder.is_absolute() else message
+        for word in words:
+            assert word in told
+        assert elapsed < within_s
+
+    return check

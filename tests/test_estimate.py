@@ -14,26 +14,20 @@ from scipy import ndimage
 from scipy.spatial.transform import Rotation
 from torch import nn
 
-from fetusmap.anatomy import PoseLibrary, Skeleton, load_skeleton, reference_pose
-from fetusmap.detect import (
-    Calibration,
-    CanonicalGrid,
-    Cascade,
-    Detector,
-    Logistic,
-    ModelCard,
-    SinglePass,
-    WholeGrid,
+from fetusmap.anatomy import (
+    Skeleton,
     channel_per_landmark,
     channel_per_pair,
-    load_model,
-    prepare,
-    save_model,
+    load_skeleton,
+    reference_pose,
 )
+from fetusmap.atlas import PoseLibrary
+from fetusmap.detect import CanonicalGrid, Cascade, Detector, SinglePass, WholeGrid
 from fetusmap.errors import BadInput
 from fetusmap.estimate import PoseEstimator, Prediction, input_sha256
 from fetusmap.geometry import Grid
 from fetusmap.heatmap import find_peaks
+from fetusmap.model import ModelCard, load_model, save_model
 from fetusmap.network import (
     HeatmapNetwork,
     LandWidths,
@@ -42,6 +36,8 @@ from fetusmap.network import (
     build_land,
     build_unet,
 )
+from fetusmap.preprocess import prepare
+from fetusmap.quality import Calibration, Logistic
 from fetusmap.simulate import draw_poses
 from fetusmap.volume import Volume
 
@@ -247,8 +243,8 @@ def test_looking_at_the_mirror_image_too_gives_the_same_pose(painted, prediction
     plain, both = estimator()(painted, flip_average=False).pose, prediction.pose
     np.testing.assert_allclose(both.positions_mm, plain.positions_mm, atol=0.01)
     np.testing.assert_allclose(both.confidence, plain.confidence, atol=0.01)
-    assert both.provenance["flip_average"] is True
-    assert plain.provenance["flip_average"] is False
+    assert both.provenance.flip_average is True
+    assert plain.provenance.flip_average is False
 
 
 @pytest.mark.parametrize(
@@ -278,10 +274,10 @@ def test_confidence_and_quality_by_hand(prediction):
     pose, best = prediction.pose, prediction.detections[0]
     fetus, case = 1 / (1 + np.exp(-4)), 1 / (1 + np.exp(-2))
     np.testing.assert_allclose(pose.confidence, fetus * best.masses, atol=1e-6)
-    assert pose.quality["fetus"] == pytest.approx(fetus, abs=1e-4)
-    assert pose.quality["score"] == pytest.approx(fetus * case, abs=1e-4)
-    assert pose.quality["sides"] > 0.95
-    assert pose.quality["reasons"] == []
+    assert pose.quality.fetus == pytest.approx(fetus, abs=1e-4)
+    assert pose.quality.score == pytest.approx(fetus * case, abs=1e-4)
+    assert pose.quality.sides > 0.95
+    assert pose.quality.reasons == ()
 
 
 @pytest.mark.parametrize(
@@ -295,7 +291,7 @@ def test_confidence_and_quality_by_hand(prediction):
 def test_a_low_probability_gives_its_reason(painted, name, reason):
     doubt = Logistic(intercept=-3.0, weights=(0.0, 0.0, 0.0, 0.0))
     pose = estimator(calibration=SURE.model_copy(update={name: doubt}))(painted).pose
-    (found,) = pose.quality["reasons"]
+    (found,) = pose.quality.reasons
     assert found.startswith(reason)
     assert_found(pose.positions_mm)
 
@@ -308,15 +304,15 @@ def test_a_landmark_beyond_the_box_is_not_trusted(painted):
     assert not OBLIQUE.contains(pose.positions_mm[head])
     assert pose.confidence[head] == 0
     assert (np.delete(pose.confidence, head) > 0.5).all()
-    assert pose.quality["reasons"] == ["head lies outside the volume"]
+    assert pose.quality.reasons == ("head lies outside the volume",)
 
 
 def assert_nothing(pose) -> None:
     assert np.isnan(pose.positions_mm).all()
     assert not pose.present.any()
     assert (pose.confidence == 0).all()
-    assert pose.quality["score"] == 0
-    assert pose.quality["reasons"] == ["no fetus in view"]
+    assert pose.quality.score == 0
+    assert pose.quality.reasons == ("no fetus in view",)
 
 
 def test_without_a_frame_every_landmark_is_absent(painted):
@@ -326,7 +322,7 @@ def test_without_a_frame_every_landmark_is_absent(painted):
     prediction = estimator(coarse=BallReader(10, blind))(painted)
     assert_nothing(prediction.pose)
     assert prediction.detections == ()
-    assert prediction.pose.provenance["model"] == "painted"
+    assert prediction.pose.provenance.model == "painted"
 
 
 def test_a_second_pass_that_sees_nothing_ends_in_doubt_and_not_in_an_error(painted):
@@ -334,7 +330,7 @@ def test_a_second_pass_that_sees_nothing_ends_in_doubt_and_not_in_an_error(paint
         volume.zero_()
 
     pose = estimator(canonical=BallReader(16, blind))(painted).pose
-    assert pose.quality["reasons"]
+    assert pose.quality.reasons
     assert np.isnan(pose.positions_mm).all() or np.isfinite(pose.positions_mm).all()
 
 
@@ -356,7 +352,7 @@ def test_volumes_without_a_fetus_are_no_error(fill, shape):
     ).pose
     assert np.isnan(pose.positions_mm).all() or np.isfinite(pose.positions_mm).all()
     assert ((pose.confidence >= 0) & (pose.confidence <= 1)).all()
-    assert 0 <= pose.quality["score"] <= 1
+    assert 0 <= pose.quality.score <= 1
 
 
 @pytest.mark.parametrize("shape", [(3, 50, 1), (60, 18, 60)])
@@ -389,11 +385,11 @@ def test_a_refinement_that_does_not_exist_is_refused(painted):
 def test_a_pose_says_where_it_comes_from(painted):
     volume = Volume(painted.array, painted.grid, "case-7", {}, ("spacing was guessed",))
     provenance = estimator()(volume).pose.provenance
-    assert provenance["model"] == "painted"
-    assert provenance["model_sha256"] == "0123"
-    assert provenance["input_sha256"] == input_sha256(volume)
-    assert provenance["refine"] == "none"
-    assert provenance["warnings"] == ["spacing was guessed"]
+    assert provenance.model == "painted"
+    assert provenance.model_sha256 == "0123"
+    assert provenance.input_sha256 == input_sha256(volume)
+    assert provenance.refine == "none"
+    assert provenance.warnings == ("spacing was guessed",)
     assert json.loads(json.dumps(dict(provenance))) == dict(provenance)
 
 
@@ -434,10 +430,10 @@ def test_one_pass_is_enough_where_the_network_tells_the_sides(grid, flip_average
     assert found.frame is None
     fetus = 1 / (1 + np.exp(-4))
     np.testing.assert_allclose(prediction.pose.confidence, fetus * found.masses, atol=1e-6)
-    assert prediction.pose.quality["reasons"] == []
-    assert prediction.pose.quality["sides"] > 0.95
-    assert prediction.pose.provenance["model"] == "plainly painted"
-    assert prediction.pose.provenance["flip_average"] is flip_average
+    assert prediction.pose.quality.reasons == ()
+    assert prediction.pose.quality.sides > 0.95
+    assert prediction.pose.provenance.model == "plainly painted"
+    assert prediction.pose.provenance.flip_average is flip_average
 
 
 def test_sides_that_are_exchanged_are_doubted():
@@ -450,8 +446,8 @@ def test_sides_that_are_exchanged_are_doubted():
     pose = plain_estimator(Mistaken(16))(paint(ALONG_THE_BODY, WHERE)).pose
     exchanged = pose.positions_mm[SKELETON.mirror_index]
     assert off_mm(exchanged).max() < 1.2
-    assert pose.quality["sides"] < 0.05
-    (reason,) = pose.quality["reasons"]
+    assert pose.quality.sides < 0.05
+    (reason,) = pose.quality.reasons
     assert reason.startswith("left and right are uncertain")
 
 
@@ -480,16 +476,14 @@ def test_a_landmark_that_a_single_pass_does_not_see_is_absent():
     assert pose.confidence[head] == 0
     assert (np.delete(pose.confidence, head) > 0.5).all()
     assert np.nanmax(off_mm(pose.positions_mm)) < 1.2
-    assert not any("outside" in reason for reason in pose.quality["reasons"])
+    assert not any("outside" in reason for reason in pose.quality.reasons)
 
 
 def test_a_single_pass_saves_memory_by_larger_voxels_too(fast_half):
     whole = int(WholeGrid(1.0).around(ALONG_THE_BODY, 16).voxel_count)
     reader = BallReader(16, above(0.7 * whole))
     pose = plain_estimator(reader, 1.0)(paint(ALONG_THE_BODY, WHERE)).pose
-    assert pose.provenance["warnings"] == [
-        "not enough memory: whole volume at 2/3 of the resolution"
-    ]
+    assert pose.provenance.warnings == ["not enough memory: whole volume at 2/3 of the resolution"]
     assert off_mm(pose.positions_mm).max() < 1.2
 
 
@@ -511,9 +505,9 @@ def test_a_folder_of_the_papers_network_is_all_that_is_needed(land_folder, shape
     array = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     volume = Volume(array, Grid.from_spacing(shape, 1.1))
     pose = one(volume).pose
-    assert pose.provenance["model"] == "land"
-    assert pose.provenance["model_sha256"] == one.model_sha256
-    assert 0 <= pose.quality["score"] <= 1
+    assert pose.provenance.model == "land"
+    assert pose.provenance.model_sha256 == one.model_sha256
+    assert 0 <= pose.quality.score <= 1
     assert ((pose.confidence >= 0) & (pose.confidence <= 1)).all()
     assert one(volume).pose.equals(pose)
     empty = one(Volume(np.zeros(shape, np.uint8), volume.grid)).pose
@@ -559,17 +553,17 @@ def test_too_little_memory_is_met_with_larger_voxels_and_told(painted, monkeypat
     monkeypatch.setattr("fetusmap.estimate.has_fast_bfloat16", lambda _: fast)
     pose = estimator(coarse=BallReader(10, above(0.7 * WHOLE, error)))(painted).pose
     half = "" if fast else "computed in bfloat16, "
-    assert pose.provenance["warnings"] == [
+    assert pose.provenance.warnings == [
         f"not enough memory: {half}whole volume at 2/3 of the resolution"
     ]
-    assert pose.provenance["precision"] == "bfloat16"
+    assert pose.provenance.precision == "bfloat16"
     assert_found(pose.positions_mm)
 
 
 def test_with_hardly_any_memory_the_voxels_are_larger_still():
     volume = Volume(paint(OBLIQUE, WHERE).array, OBLIQUE, warnings=("spacing was guessed",))
     pose = estimator(coarse=BallReader(10, above(0.2 * WHOLE)))(volume).pose
-    first, second = pose.provenance["warnings"]
+    first, second = pose.provenance.warnings
     assert first == "spacing was guessed"
     assert second.endswith("whole volume at 1/3 of the resolution")
 
@@ -579,7 +573,7 @@ def test_half_precision_comes_before_larger_voxels(painted, monkeypatch, which):
     monkeypatch.setattr("fetusmap.estimate.has_fast_bfloat16", lambda _: False)
     network = BallReader({"coarse": 10, "canonical": 16}[which], unless_half)
     pose = estimator(**{which: network})(painted).pose
-    assert pose.provenance["warnings"] == ["not enough memory: computed in bfloat16"]
+    assert pose.provenance.warnings == ("not enough memory: computed in bfloat16",)
     assert_found(pose.positions_mm)
 
 
@@ -624,8 +618,8 @@ def test_a_model_folder_is_all_that_is_needed(folder, device, kind):
     one = PoseEstimator.from_pretrained(kind(folder), device)
     array = np.random.default_rng(0).integers(0, 256, (40, 44, 36), np.uint8)
     pose = one(Volume(array, Grid.from_spacing((40, 44, 36)))).pose
-    assert pose.provenance["model"] == "tiny"
-    assert pose.provenance["model_sha256"] == one.model_sha256
+    assert pose.provenance.model == "tiny"
+    assert pose.provenance.model_sha256 == one.model_sha256
     assert one.card.name == "tiny"
 
 
@@ -666,10 +660,10 @@ def test_a_refined_pose_says_how_it_was_refined(painted, prediction, refine):
     one = estimator()
     found = one(painted, refine=refine)
     provenance = found.pose.provenance
-    assert provenance["refine"] == refine
-    assert provenance["library_sha256"] == one.library_sha256
-    assert provenance["changes"] == list(found.refinement.changes)
-    assert provenance["kept"] == found.refinement.kept
+    assert provenance.refine == refine
+    assert provenance.library_sha256 == one.library_sha256
+    assert provenance.changes == list(found.refinement.changes)
+    assert provenance.rejected_because == found.refinement.kept
     assert json.loads(json.dumps(dict(provenance))) == dict(provenance)
     assert len(one.library) == 20_000
     np.testing.assert_array_equal(found.pose.positions_mm, found.detections[0].positions_mm)
@@ -703,9 +697,9 @@ def while_learning(error: Exception) -> Callable[[torch.Tensor], None]:
 def test_without_memory_to_refine_the_unrefined_pose_is_kept(painted, prediction, error):
     one = with_own_library(estimator(canonical=BallReader(16, while_learning(error))))
     found = one(painted, refine="paper")
-    assert found.pose.provenance["kept"] == "not enough memory to refine"
-    assert found.pose.provenance["changes"] == []
-    assert found.pose.provenance["refine"] == "paper"
+    assert found.pose.provenance.rejected_because == "not enough memory to refine"
+    assert found.pose.provenance.changes == ()
+    assert found.pose.provenance.refine == "paper"
     assert found.pose.equals(prediction.pose)
     assert found.pose.quality == prediction.pose.quality
     assert found.refinement.detection.positions_mm.tobytes() == (
@@ -736,7 +730,7 @@ def test_how_sure_a_refined_pose_is_the_unrefined_one_tells():
     assert found.detections[0].residual < 0.5 * plain.detections[0].residual
     np.testing.assert_array_equal(found.pose.confidence, plain.pose.confidence)
     assert found.pose.quality == plain.pose.quality
-    assert found.pose.quality["sides"] < 0.05
+    assert found.pose.quality.sides < 0.05
 
 
 @pytest.mark.parametrize("refine", ["fast", "paper"])
@@ -763,7 +757,7 @@ def test_what_a_refinement_leaves_outside_the_volume_is_not_trusted(painted):
     found = one(painted, refine="fast").pose
     assert not OBLIQUE.contains(found.positions_mm[head])
     assert np.flatnonzero(found.confidence == 0).tolist() == [head]
-    assert found.quality["reasons"] == ["head lies outside the volume"]
+    assert found.quality.reasons == ("head lies outside the volume",)
 
 
 def test_where_there_is_no_body_nothing_is_refined(painted):
@@ -791,7 +785,7 @@ def test_a_library_that_is_given_is_the_one_that_is_used(painted):
     assert given.library is own
     provenance = given(painted, refine="fast").pose.provenance
     expected = hashlib.sha256(own.positions_mm.tobytes()).hexdigest()
-    assert provenance["library_sha256"] == given.library_sha256 == expected
+    assert provenance.library_sha256 == given.library_sha256 == expected
     assert plain.library_sha256 != expected
 
 
@@ -817,4 +811,4 @@ def test_a_refined_pose_does_not_depend_on_what_was_estimated_before(request, wh
     for first, again in zip(forth, back, strict=True):
         assert first.equals(again)
         assert first.quality == again.quality
-        assert first.provenance["changes"] == again.provenance["changes"]
+        assert first.provenance.changes == again.provenance.changes

@@ -35,5 +35,9 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 
 
 def test_the_package_is_typed_and_ships_its_data() -> None:
-    for name in ("py.typed", "anatomy/fetus-16.json", "io/schemas/fetusmap-pose-1.schema.json"):
+    for name in (
+        "py.typed",
+        "anatomy/fetus-16.json",
+        "io/poses/schemas/fetusmap-pose-1.schema.json",
+    ):
         assert (SOURCE / name).is_file()

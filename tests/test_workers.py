@@ -117,7 +117,7 @@ import hashlib
 import threading
 from threadpoolctl import threadpool_info
 from fetusmap.simulate import SimulationSettings, simulate_case
-from fetusmap.workers import one_blas_thread
+from fetusmap.threads import one_blas_thread
 
 def threads():
     return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}

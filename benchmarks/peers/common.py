@@ -19,8 +19,6 @@ from torch import nn
 
 from fetusmap.anatomy import Pose, Skeleton
 from fetusmap.dataset import Case, load_dataset
-from fetusmap.detect import one_thread, prepare
-from fetusmap.documents import parse_document, read_json
 from fetusmap.experiment.plan import PROFILE_FILE
 from fetusmap.experiment.predicting import COSTS
 from fetusmap.experiment.profile import (
@@ -33,12 +31,15 @@ from fetusmap.experiment.profile import (
 from fetusmap.experiment.resources import Cost, measured
 from fetusmap.experiment.rows import PEERS
 from fetusmap.experiment.training import COSTS_FILE, NETWORKS_FOLDER
+from fetusmap.files.documents import parse_document, read_json
+from fetusmap.files.writing import atomic_path, write_text
 from fetusmap.geometry import Grid
 from fetusmap.io import save_pose
-from fetusmap.io.files import atomic_path, write_text
+from fetusmap.network import one_thread
+from fetusmap.preprocess import prepare
+from fetusmap.threads import one_blas_thread
 from fetusmap.types import FloatArray, Points3
 from fetusmap.volume import Volume
-from fetusmap.workers import one_blas_thread
 
 NETWORKS = "peer-networks"
 """Folder of an experiment that keeps what the peers have learned."""

@@ -14,7 +14,6 @@ from fetusmap._version import __version__
 if TYPE_CHECKING:
     from fetusmap.anatomy import (
         Pose,
-        PoseLibrary,
         Skeleton,
         crown_rump_length,
         gestational_age,
@@ -24,37 +23,32 @@ if TYPE_CHECKING:
         reference_pose,
         trunk_flexion_deg,
     )
+    from fetusmap.atlas import PoseLibrary, load_library, save_library
     from fetusmap.dataset import Dataset, DatasetWriter, load_dataset
     from fetusmap.errors import BadInput, FetusmapError, UnreadableFile
     from fetusmap.estimate import PoseEstimator, Prediction
     from fetusmap.geometry import Grid, align_rigid, align_similarity
-    from fetusmap.io import (
-        load_library,
-        load_pose,
-        load_volume,
-        save_library,
-        save_pose,
-        save_volume,
-    )
+    from fetusmap.io import load_pose, load_volume, save_pose, save_volume
     from fetusmap.report import draw_pose, draw_prediction, draw_refinement, draw_volume
     from fetusmap.volume import Volume, resample
 
 _HOME = {
     **dict.fromkeys(
         (
-            "Pose", "PoseLibrary", "Skeleton", "crown_rump_length", "gestational_age",
+            "Pose", "Skeleton", "crown_rump_length", "gestational_age",
             "joint_angles_deg", "load_skeleton", "measurements", "reference_pose",
             "trunk_flexion_deg",
         ),
         "fetusmap.anatomy",
     ),
+    **dict.fromkeys(("PoseLibrary", "load_library", "save_library"), "fetusmap.atlas"),
     **dict.fromkeys(("Dataset", "DatasetWriter", "load_dataset"), "fetusmap.dataset"),
     **dict.fromkeys(("BadInput", "FetusmapError", "UnreadableFile"), "fetusmap.errors"),
     **dict.fromkeys(("PoseEstimator", "Prediction"), "fetusmap.estimate"),
     **dict.fromkeys(("Grid", "align_rigid", "align_similarity"), "fetusmap.geometry"),
     **dict.fromkeys(
         (
-            "load_library", "load_pose", "load_volume", "save_library", "save_pose", "save_volume",
+            "load_pose", "load_volume", "save_pose", "save_volume",
         ),
         "fetusmap.io",
     ),

@@ -10,34 +10,23 @@ from typing import Literal, get_args
 
 import numpy as np
 import torch
-from pydantic import JsonValue
 
 from fetusmap._version import __version__
-from fetusmap.anatomy import Pose, PoseLibrary, load_skeleton
-from fetusmap.detect import (
-    DEFAULT_FOLDER,
-    Detection,
-    ModelCard,
-    Pipeline,
-    at_rest,
-    device_named,
-    has_fast_bfloat16,
-    judge,
-    load_model,
-    nothing_found,
-    prepare,
-)
+from fetusmap.anatomy import Pose, Provenance, load_skeleton
+from fetusmap.atlas import PoseLibrary, load_atlases, load_library, usable_atlases
+from fetusmap.detect import Detection, Pipeline
 from fetusmap.errors import BadInput
-from fetusmap.io import load_library
+from fetusmap.model import DEFAULT_FOLDER, ModelCard, load_model
+from fetusmap.network import device_named, has_fast_bfloat16
+from fetusmap.preprocess import at_rest, prepare
+from fetusmap.quality import judge, nothing_found
 from fetusmap.refine import (
     NO_MEMORY,
     FastRefinement,
     PaperRefinement,
     Refinement,
-    load_atlases,
     refine_fast,
     refine_paper,
-    usable_atlases,
 )
 from fetusmap.volume import Volume
 
@@ -193,21 +182,20 @@ class PoseEstimator:
             found[0] = refinement.detection
             refinement = refinement.moved(world_from_rest)
         detections = [detection.moved(world_from_rest) for detection in found]
-        provenance: dict[str, JsonValue] = {
-            "fetusmap": __version__,
-            "model": self.card.name,
-            "model_sha256": self.model_sha256,
-            "refine": refine,
-            "flip_average": flip_average,
-            "input_sha256": input_sha256(volume),
-            "device": self.device.type,
-            "precision": "bfloat16" if half else "float32",
-            "warnings": [*volume.warnings, *ladder],
-        }
-        if refinement is not None:
-            provenance["library_sha256"] = self.library_sha256
-            provenance["changes"] = [*refinement.changes]
-            provenance["kept"] = refinement.kept
+        provenance = Provenance(
+            fetusmap=__version__,
+            model=self.card.name,
+            model_sha256=self.model_sha256,
+            refine=refine,
+            flip_average=flip_average,
+            input_sha256=input_sha256(volume),
+            library_sha256="" if refinement is None else self.library_sha256,
+            device=self.device.type,
+            precision="bfloat16" if half else "float32",
+            warnings=(*volume.warnings, *ladder),
+            changes=() if refinement is None else refinement.changes,
+            rejected_because="" if refinement is None else refinement.kept,
+        )
         if judged is None:
             pose = nothing_found(self.pipeline.skeleton)
         else:

@@ -27,6 +27,12 @@ Weights: TypeAlias = FloatArray
 VoxelArray: TypeAlias = NDArray[Any]
 """(I, J, K) voxels of any real scalar type."""
 
+Field: TypeAlias = NDArray[np.float32]
+"""Values of a quantity at the samples of a grid or of a beam lattice, in single precision."""
+
+Labels: TypeAlias = NDArray[np.uint8]
+"""A small whole number at each sample of a grid or of a beam lattice."""
+
 Triple: TypeAlias = tuple[float, float, float]
 Shape3: TypeAlias = tuple[int, int, int]
 
@@ -64,9 +70,11 @@ __all__ = [
     "Affine",
     "ArrayLike",
     "BoolArray",
+    "Field",
     "FloatArray",
     "FrozenMapping",
     "IntArray",
+    "Labels",
     "Points3",
     "RotationMatrix",
     "Shape3",

@@ -128,7 +128,7 @@ def test_a_pose_cannot_be_changed():
 def test_a_pose_does_not_follow_the_arrays_and_facts_it_was_made_from():
     positions, confidence, quality = np.zeros((16, 3)), np.ones(16), {"score": 1}
     pose = Pose(FETUS, positions, confidence, quality)
-    positions[:], confidence[:], quality["score"] = 9, 0, 9
+    positions[:], confidence[:], quality.score = 9, 0, 9
     assert not pose.positions_mm.any()
     assert pose.confidence.all()
     assert pose.quality == {"score": 1}

@@ -2,8 +2,9 @@
 
 import pytest
 
+from fetusmap.atlas import save_library
 from fetusmap.cli.main import run
-from fetusmap.io import load_pose, save_library, save_volume
+from fetusmap.io import load_pose, save_volume
 from fetusmap.simulate import SimulationSettings, draw_poses, simulate_case
 
 

@@ -18,9 +18,9 @@ import pytest
 from matplotlib import image
 
 import fetusmap as fm
+from fetusmap.atlas import save_library
 from fetusmap.cli.main import run
 from fetusmap.errors import UnreadableFile
-from fetusmap.io import save_library
 from fetusmap.simulate import HARD, draw_poses
 
 PROGRAM = Path(sys.executable).with_name("fetusmap")

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 import fetusmap as fm
-from fetusmap.detect import CanonicalGrid, SinglePass, WholeGrid, load_model
+from fetusmap.detect import CanonicalGrid, SinglePass, WholeGrid
 from fetusmap.estimate import PoseEstimator
+from fetusmap.model import load_model
 from fetusmap.network import LandWidths, build_land, plan, predict_peak_bytes
 from fetusmap.train import PAPER, ProductConfig, TrainingConfig
 from fetusmap.train.cases import TrainingCase, cached, simulated_pool
@@ -555,7 +556,7 @@ def test_the_papers_network_is_planned_trained_and_used(
     assert set(config) - set(made_by) == {"split", "validation_split"}  # there is no dataset
     array = np.random.default_rng(0).integers(1, 200, (50, 50, 60), dtype=np.uint8)
     pose = one(fm.Volume(array, fm.Grid.from_spacing((50, 50, 60)))).pose
-    assert pose.provenance["model"] == "run"
+    assert pose.provenance.model == "run"
     assert pose.present.any()
 
     again = fetusmap(*words)

@@ -12,21 +12,12 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from fetusmap.anatomy import PoseLibrary, Skeleton
-from fetusmap.detect import (
-    BodyFrame,
-    CanonicalGrid,
-    Cascade,
-    Channels,
-    Detector,
-    WholeGrid,
-    channel_per_landmark,
-    channel_per_pair,
-    frame_of,
-    weigh,
-)
+from fetusmap.anatomy import Channels, Skeleton, channel_per_landmark, channel_per_pair
+from fetusmap.atlas import PoseLibrary
+from fetusmap.detect import BodyFrame, CanonicalGrid, Cascade, Detector, WholeGrid, frame_of
 from fetusmap.geometry import Grid, angle_between_rotations
 from fetusmap.heatmap import Heatmaps, encode
+from fetusmap.quality import weigh
 from fetusmap.volume import Volume
 
 ROOM = Grid.from_spacing(

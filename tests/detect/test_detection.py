@@ -10,18 +10,14 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from fetusmap.anatomy import PoseLibrary
-from fetusmap.detect import Detection, weigh
-from fetusmap.detect.detection import (
-    fit_library,
-    highest_peaks,
-    look_mirrored,
-    mean_of,
-    stray_from,
-)
+from fetusmap.atlas import PoseLibrary
+from fetusmap.atlas.sides import fit_library, stray_from
+from fetusmap.detect import Detection
+from fetusmap.detect.detection import highest_peaks, look_mirrored, mean_of
 from fetusmap.errors import DegenerateAlignment
 from fetusmap.geometry import Grid, align_similarity
 from fetusmap.heatmap import Heatmaps
+from fetusmap.quality import weigh
 from fetusmap.volume import Volume
 
 HEATMAPS = Heatmaps(torch.zeros(16, 1, 1, 1), Grid((1, 1, 1), np.eye(4)))

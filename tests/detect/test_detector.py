@@ -9,19 +9,12 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 from torch import nn
 
-from fetusmap.detect import (
-    CanonicalGrid,
-    Channels,
-    Detector,
-    WholeGrid,
-    equalize,
-    prepare,
-    sample,
-    standardize,
-)
+from fetusmap.anatomy import Channels
+from fetusmap.detect import CanonicalGrid, Detector, WholeGrid
 from fetusmap.geometry import Grid
 from fetusmap.heatmap import find_peaks
 from fetusmap.network import HEIGHT, HeatmapNetwork, Land, UNet, UNetWidths, build_unet
+from fetusmap.preprocess import equalize, prepare, sample, standardize
 from fetusmap.volume import Volume
 
 TINY = UNetWidths((8, 8, 8, 8), 3)

@@ -11,11 +11,13 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from fetusmap.anatomy import PoseLibrary, Skeleton
-from fetusmap.detect import Detector, SinglePass, WholeGrid, channel_per_landmark, frame_of, weigh
-from fetusmap.detect.detection import fit_library
+from fetusmap.anatomy import Skeleton, channel_per_landmark
+from fetusmap.atlas import PoseLibrary
+from fetusmap.atlas.sides import fit_library
+from fetusmap.detect import Detector, SinglePass, WholeGrid, frame_of
 from fetusmap.geometry import Grid
 from fetusmap.heatmap import Heatmaps, encode
+from fetusmap.quality import weigh
 from fetusmap.volume import Volume
 
 ROOM = Grid.from_spacing(

@@ -14,7 +14,7 @@ import pytest
 from fetusmap.errors import BadInput
 from fetusmap.experiment import Experiment
 from fetusmap.experiment.tasks import hash_of
-from fetusmap.io.files import visible_files
+from fetusmap.files.reading import visible_files
 
 DIFFERENT = {"costs.md", "costs.csv"}
 

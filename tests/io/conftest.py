@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import gzip
 import struct
-import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -25,7 +23,6 @@ from hypothesis.extra import numpy as hnp
 from scipy.spatial.transform import Rotation
 
 from fetusmap.anatomy import Pose, load_skeleton
-from fetusmap.errors import BadInput, UnreadableFile
 from fetusmap.geometry import Grid
 from fetusmap.io import load_volume
 
@@ -40,33 +37,6 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip("no real data beside the repository")
     return folder
-
-
-@pytest.fixture(scope="session")
-def refused() -> Callable[..., AbstractContextManager[pytest.ExceptionInfo[BadInput]]]:
-    """`with refused("word"):` demands an error of one short printable line, and soon."""
-
-    @contextmanager
-    def check(
-        *words: str, error: type[BadInput] = UnreadableFile, within_s: float = 5.0
-    ) -> Iterator[pytest.ExceptionInfo[BadInput]]:
-        start = time.monotonic()
-        with pytest.raises(error) as caught:
-            yield caught
-        elapsed = time.monotonic() - start
-        message = str(caught.value)
-        # A printable string holds no line break of any kind and nothing that steers a terminal.
-        assert message.isprintable()
-        assert len(message.splitlines()) == 1
-        assert "Traceback" not in message
-        assert len(message) < 1000
-        folder = Path(caught.value.subject).parent
-        told = message.replace(str(folder), "") if folder.is_absolute() else message
-        for word in words:
-            assert word in told
-        assert elapsed < within_s
-
-    return check
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,8 @@ import zlib
 import numpy as np
 import pytest
 
-from fetusmap.io import VOLUME_SUFFIXES, ReadLimits, load_volume
+from fetusmap.files import VOLUME_SUFFIXES
+from fetusmap.io import ReadLimits, load_volume
 
 COUNT = 16 * 17 * 18
 NAN, INF = math.nan, math.inf

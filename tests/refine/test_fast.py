@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from fetusmap.anatomy import PoseLibrary
-from fetusmap.detect import Detection, fit_library, frame_of, stray_from
+from fetusmap.atlas import PoseLibrary, fit_library, stray_from
+from fetusmap.detect import Detection, frame_of
 from fetusmap.errors import BadInput
 from fetusmap.heatmap import Heatmaps, encode, find_peaks
 from fetusmap.refine import FastRefinement, refine_fast

@@ -10,12 +10,14 @@ import torch
 from scipy.spatial.transform import Rotation
 from torch import nn
 
-from fetusmap.anatomy import PoseLibrary
-from fetusmap.detect import Detector, SinglePass, WholeGrid, at_rest, channel_per_landmark
+from fetusmap.anatomy import channel_per_landmark
+from fetusmap.atlas import PoseLibrary, SupportSet, find_support
+from fetusmap.detect import Detector, SinglePass, WholeGrid
 from fetusmap.errors import BadInput
 from fetusmap.geometry import Grid, affine_from
 from fetusmap.network import HeatmapNetwork, LandWidths, UNet, build_land
-from fetusmap.refine import PaperRefinement, SupportSet, find_support, refine_paper
+from fetusmap.preprocess import at_rest
+from fetusmap.refine import PaperRefinement, refine_paper
 from fetusmap.refine.paper import label_proxy, proxy_loss, registration_weights, tune
 from fetusmap.volume import Volume
 

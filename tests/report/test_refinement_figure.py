@@ -7,10 +7,11 @@ import pytest
 import torch
 
 from fetusmap.anatomy import load_skeleton
+from fetusmap.atlas import SupportSet
 from fetusmap.detect import Detection
 from fetusmap.geometry import Grid
 from fetusmap.heatmap import Heatmaps, encode
-from fetusmap.refine import Iteration, Refinement, SupportSet
+from fetusmap.refine import Iteration, Refinement
 from fetusmap.report import draw_refinement
 from fetusmap.simulate import draw_poses
 

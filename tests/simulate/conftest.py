@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from fetusmap.simulate.beams import BeamLattice
 from fetusmap.simulate.probe import Probe
 from fetusmap.simulate.scanner import draw_scanner
+from fetusmap.volume.beams import BeamLattice
 
 SILENT_DB = -300.0
 

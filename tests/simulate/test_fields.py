@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from fetusmap.simulate import Seeds, SimulationSettings, draw_case
-from fetusmap.simulate.beams import BeamLattice
 from fetusmap.simulate.fields import Placement, Upsampler, compute_fields
 from fetusmap.simulate.shapes import smooth_union
+from fetusmap.volume.beams import BeamLattice
 
 FACTORS = st.sampled_from([(4, 2, 2), (3, 2, 2), (2, 1, 1), (1, 1, 1), (5, 3, 1), (1, 2, 3)])
 SHAPES = st.tuples(*[st.integers(2, 7)] * 3)

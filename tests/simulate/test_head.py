@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from fetusmap.simulate import Medium
-from fetusmap.simulate.beams import BeamLattice
 from fetusmap.simulate.fields import Placement
 from fetusmap.simulate.head import paint_head
 from fetusmap.simulate.shapes import Ellipsoid
+from fetusmap.volume.beams import BeamLattice
 
 CRL_MM = 60.0
 SEMI = np.array([10.5, 13.2, 12.6])

@@ -28,8 +28,8 @@ from fetusmap.simulate import (
 )
 from fetusmap.simulate.body import Part
 from fetusmap.simulate.rendering import beam_lattice, true_pose_of
-from fetusmap.simulate.scan_conversion import scan_convert
 from fetusmap.simulate.shapes import ball
+from fetusmap.volume.scan_conversion import scan_convert
 
 HALF = SimulationSettings("half")
 LANDMARKS = fm.load_skeleton().landmarks

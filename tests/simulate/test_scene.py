@@ -8,9 +8,9 @@ from hypothesis.extra.numpy import arrays
 from scipy.spatial.transform import Rotation
 
 from fetusmap.simulate import Seeds, SimulationSettings, draw_case
-from fetusmap.simulate.beams import BeamLattice
 from fetusmap.simulate.fields import Placement, compute_fields
 from fetusmap.simulate.scene import placenta_profile, smallest_ellipsoid
+from fetusmap.volume.beams import BeamLattice
 
 FAR_MM, STEP_MM = 2000.0, 3.0
 

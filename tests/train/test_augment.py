@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from fetusmap.anatomy import reference_pose
-from fetusmap.detect import CanonicalGrid, WholeGrid, equalize, frame_of, sample
+from fetusmap.detect import CanonicalGrid, WholeGrid, frame_of
 from fetusmap.geometry import random_rotations
+from fetusmap.preprocess import equalize, sample
 from fetusmap.train.augment import (
     AnyDirection,
     Augmentation,

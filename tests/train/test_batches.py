@@ -4,15 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from fetusmap.detect import (
-    CanonicalGrid,
-    channel_per_landmark,
-    channel_per_pair,
-    frame_of,
-    standardize,
-)
+from fetusmap.anatomy import channel_per_landmark, channel_per_pair
+from fetusmap.detect import CanonicalGrid, frame_of
 from fetusmap.geometry import Grid
 from fetusmap.heatmap import Heatmaps, find_peaks
+from fetusmap.preprocess import standardize
 from fetusmap.train.augment import NearBody, Sample, apply_augmentation, draw_augmentation
 from fetusmap.train.batches import batch_of
 

@@ -8,11 +8,12 @@ import pytest
 import torch
 
 from fetusmap.anatomy import load_skeleton, reference_pose
-from fetusmap.detect import BodyFrame, Detection, Evidence, weigh
+from fetusmap.detect import BodyFrame, Detection
 from fetusmap.errors import BadInput
 from fetusmap.evaluate import sides_are_right
 from fetusmap.geometry import Grid
 from fetusmap.heatmap import Heatmaps
+from fetusmap.quality import Evidence, weigh
 from fetusmap.simulate import draw_poses
 from fetusmap.train.calibration import Trial, fit_calibration, try_cases, without_fetus
 

@@ -3,8 +3,8 @@
 import pytest
 from pydantic import ValidationError
 
-from fetusmap.documents import parse_document
 from fetusmap.errors import BadInput
+from fetusmap.files.documents import parse_document
 from fetusmap.network import LandWidths, UNetWidths, build_unet, plan, scale_shape
 from fetusmap.train import PAPER, TrainingConfig
 

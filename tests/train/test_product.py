@@ -6,11 +6,12 @@ import torch
 
 import fetusmap as fm
 from fetusmap.anatomy import load_skeleton
-from fetusmap.detect import SinglePass, load_model
+from fetusmap.detect import SinglePass
 from fetusmap.detect.cascade import turn_around
-from fetusmap.detect.model_file import LIMITS
 from fetusmap.errors import BadInput
 from fetusmap.estimate import PoseEstimator
+from fetusmap.model import load_model
+from fetusmap.model.model_file import LIMITS
 from fetusmap.train import PAPER, ProductConfig, train_product, train_single_pass
 from fetusmap.train.calibration import Trial, try_cases
 from fetusmap.train.product import _limits, summarize
@@ -167,7 +168,7 @@ def test_the_papers_network_library_and_calibration_become_a_model(
 
     case = make_numbered(3, 0)
     pose = PoseEstimator.from_pretrained(tmp_path / "model")(Volume(case.array, case.grid)).pose
-    assert pose.provenance["model"] == "small"
+    assert pose.provenance.model == "small"
     assert pose.present.any()
 
 

@@ -5,7 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from fetusmap.detect import CanonicalGrid, Channels, WholeGrid
+from fetusmap.anatomy import Channels
+from fetusmap.detect import CanonicalGrid, WholeGrid
 from fetusmap.heatmap import Heatmaps, find_peaks
 from fetusmap.network import HEIGHT, HeatmapNetwork, Land, LandWidths, UNet, build_land
 from fetusmap.train.augment import NearBody, RightAngles

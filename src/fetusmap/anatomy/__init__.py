@@ -1,5 +1,6 @@
 """Skeletons, poses, and what can be measured on them."""
 
+from fetusmap.anatomy.channels import Channels, channel_per_landmark, channel_per_pair
 from fetusmap.anatomy.growth import (
     CHARTS,
     DATING,
@@ -8,7 +9,6 @@ from fetusmap.anatomy.growth import (
     crown_rump_length_at,
     gestational_age,
 )
-from fetusmap.anatomy.library import PoseLibrary, join_libraries
 from fetusmap.anatomy.measure import (
     CrownRumpLength,
     Measurement,
@@ -24,6 +24,7 @@ from fetusmap.anatomy.measure import (
     trunk_length_mm,
 )
 from fetusmap.anatomy.pose import Pose, PosedLandmark, reference_pose
+from fetusmap.anatomy.records import Provenance, Quality
 from fetusmap.anatomy.skeleton import CrownRumpModel, JointAngle, Segment, Side, Skeleton
 from fetusmap.anatomy.skeleton_file import (
     built_in_skeleton,
@@ -37,14 +38,16 @@ from fetusmap.anatomy.skeleton_file import (
 __all__ = [
     "CHARTS",
     "DATING",
+    "Channels",
     "CrownRumpLength",
     "CrownRumpModel",
     "GestationalAge",
     "JointAngle",
     "Measurement",
     "Pose",
-    "PoseLibrary",
     "PosedLandmark",
+    "Provenance",
+    "Quality",
     "Segment",
     "Side",
     "Skeleton",
@@ -52,13 +55,14 @@ __all__ = [
     "body_axes_of",
     "built_in_skeleton",
     "centile",
+    "channel_per_landmark",
+    "channel_per_pair",
     "crown_rump_length",
     "crown_rump_length_at",
     "entry_from_skeleton",
     "gestational_age",
     "implausibilities",
     "in_body_frame",
-    "join_libraries",
     "joint_angles_deg",
     "joint_angles_of",
     "load_skeleton",

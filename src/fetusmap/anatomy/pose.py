@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 
+from fetusmap.anatomy.records import Provenance, Quality
 from fetusmap.anatomy.skeleton import Side, Skeleton
 from fetusmap.anatomy.skeleton_file import load_skeleton
 from fetusmap.errors import BadInput
 from fetusmap.geometry import affine_from, apply_affine, check_affine, is_reflection
-from fetusmap.types import Affine, ArrayLike, BoolArray, FloatArray, FrozenMapping, Points3
+from fetusmap.types import Affine, ArrayLike, BoolArray, FloatArray, Points3
 
 FARTHEST_MM = 1e6
 """A kilometre: what lies beyond is no position in a scanner's room."""
@@ -42,8 +42,8 @@ class Pose:
         positions_mm: (N, 3) LPS mm, read-only; NaN where a landmark is absent.
         confidence: (N,) in [0, 1], read-only; 0 where a landmark is absent. One number stands
             for all present landmarks; 1 by default.
-        quality: what is known about the pose as a whole, plain data.
-        provenance: what made the pose, plain data.
+        quality: how far the pose may be trusted as a whole.
+        provenance: what made the pose.
 
     Raises:
         BadInput: shapes that do not fit the skeleton, infinite or half-absent positions, or a
@@ -53,8 +53,8 @@ class Pose:
     skeleton: Skeleton
     positions_mm: Points3
     confidence: FloatArray = field(default_factory=lambda: np.ones(()))
-    quality: Mapping[str, Any] = field(default_factory=dict)
-    provenance: Mapping[str, Any] = field(default_factory=dict)
+    quality: Quality = field(default_factory=Quality)
+    provenance: Provenance = field(default_factory=Provenance)
 
     def __post_init__(self) -> None:
         count = len(self.skeleton)
@@ -96,8 +96,6 @@ class Pose:
         confidence.flags.writeable = False
         object.__setattr__(self, "positions_mm", positions)
         object.__setattr__(self, "confidence", confidence)
-        object.__setattr__(self, "quality", FrozenMapping(dict(self.quality)))
-        object.__setattr__(self, "provenance", FrozenMapping(dict(self.provenance)))
 
     @classmethod
     def from_positions(

@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, Strict, model_validator
 
 from fetusmap.anatomy.skeleton import CrownRumpModel, JointAngle, Segment, Side, Skeleton
-from fetusmap.documents import Document, Position, Version1, parse_document, read_json
 from fetusmap.errors import BadInput
+from fetusmap.files.documents import Document, Position, Version1, parse_document, read_json
 from fetusmap.types import FrozenMapping
 
 MOST = 1000

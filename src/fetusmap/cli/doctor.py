@@ -95,7 +95,7 @@ def check_model() -> str:
 
     estimator = PoseEstimator.from_pretrained()
     empty = Volume(np.zeros((48, 48, 48), np.uint8), Grid.from_spacing((48, 48, 48), 1.0))
-    score = estimator(empty).pose.quality["score"]
+    score = estimator(empty).pose.quality.score
     if not isinstance(score, float) or score > 0.5:
         raise ValueError(f"a fetus in an empty volume, with quality {score}")
     return f"model {estimator.card.name}, {estimator.model_sha256[:12]}; no fetus where none is"

@@ -26,7 +26,7 @@ from fetusmap.evaluate import (
     summarize,
     summary_cells,
 )
-from fetusmap.io.tables import write_rows
+from fetusmap.files.tables import write_rows
 from fetusmap.report import draw_pck, save_figure
 
 NAMED = 5

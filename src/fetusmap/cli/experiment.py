@@ -11,9 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from fetusmap.cli.console import err, out
-from fetusmap.detect import device_named
 from fetusmap.errors import BadInput
 from fetusmap.experiment import PROFILES, STAGES, Experiment, Task
+from fetusmap.network import device_named
 from fetusmap.workers import available_processors
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich")

@@ -13,13 +13,13 @@ import typer
 from fetusmap.anatomy import (
     CrownRumpLength,
     Pose,
-    PoseLibrary,
     crown_rump_length,
     gestational_age,
     implausibilities,
     load_skeleton,
     measurements,
 )
+from fetusmap.atlas import PoseLibrary, load_library
 from fetusmap.cli.console import out, print_facts, print_table, warn
 from fetusmap.cli.options import (
     DEFAULT_SKELETON,
@@ -31,14 +31,8 @@ from fetusmap.cli.options import (
 )
 from fetusmap.dataset import Dataset, load_dataset
 from fetusmap.errors import OutOfRange
-from fetusmap.io import (
-    DEFAULT_LIMITS,
-    load_library,
-    load_pose,
-    load_volume,
-    plain_from_pose,
-)
-from fetusmap.io.files import sha256_of
+from fetusmap.files.reading import sha256_of
+from fetusmap.io import DEFAULT_LIMITS, load_pose, load_volume, plain_from_pose
 from fetusmap.volume import Volume
 
 APPLICABLE: dict[str, set[str]] = {

@@ -10,7 +10,8 @@ from typing import Annotated
 import typer
 
 from fetusmap._version import __version__
-from fetusmap.anatomy import PoseLibrary, Skeleton, join_libraries, load_skeleton
+from fetusmap.anatomy import Skeleton, load_skeleton
+from fetusmap.atlas import PoseLibrary, join_libraries, load_library, save_library
 from fetusmap.cli.console import out, warn
 from fetusmap.cli.info import print_library
 from fetusmap.cli.options import DEFAULT_SKELETON, SkeletonName, kind_of
@@ -21,7 +22,6 @@ from fetusmap.dataset import (
     load_dataset,
 )
 from fetusmap.errors import BadInput, FetusmapError, UnreadableFile
-from fetusmap.io import load_library, save_library
 from fetusmap.report import draw_library, save_figure
 from fetusmap.report.figure_file import check_figure_path
 from fetusmap.simulate import draw_poses

@@ -11,7 +11,7 @@ import typer
 
 from fetusmap.dataset import check_fractions, is_dataset
 from fetusmap.errors import BadInput
-from fetusmap.io import LIBRARY_SUFFIXES, POSE_SUFFIXES, suffix_of
+from fetusmap.files import LIBRARY_SUFFIXES, POSE_SUFFIXES, suffix_of
 
 DEFAULT_SKELETON = "fetus-16"
 

@@ -9,18 +9,12 @@ import typer
 
 from fetusmap.cli.console import err, out, print_table, track
 from fetusmap.cli.options import FollowLinks, Spacing
-from fetusmap.detect import device_named
 from fetusmap.errors import BadInput
 from fetusmap.estimate import REFINE
-from fetusmap.predictions import (
-    SUMMARY_FILE,
-    CaseResult,
-    PredictionSettings,
-    changes_of,
-    find_volumes,
-    joined,
-    predict_cases,
-)
+from fetusmap.network import device_named
+from fetusmap.scale.prediction import PredictionSettings, predict_cases
+from fetusmap.scale.sources import find_volumes
+from fetusmap.scale.summary import SUMMARY_FILE, CaseResult, changes_of, joined
 from fetusmap.workers import available_processors
 
 SHOWN = 20
@@ -124,11 +118,11 @@ def _print_results(results: list[CaseResult]) -> None:
             rows.append((result.case, "failed", "", ""))
             continue
         quality = result.pose.quality
-        told = (joined(quality.get("reasons")), changes_of(result.pose))
+        told = (joined(quality.reasons), changes_of(result.pose))
         rows.append(
             (
                 result.case,
-                f"{quality['score']:.2f}",
+                f"{quality.score:.2f}",
                 "earlier" if result.seconds is None else f"{result.seconds:.1f} s",
                 "; ".join(filter(None, told)),
             )

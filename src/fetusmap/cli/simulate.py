@@ -14,11 +14,11 @@ from matplotlib import image
 from pydantic import JsonValue
 
 from fetusmap.anatomy import Pose
+from fetusmap.atlas import load_library
 from fetusmap.cli.console import out, track
 from fetusmap.cli.options import Splits, parts_of
 from fetusmap.dataset import Case, is_dataset, load_dataset
 from fetusmap.errors import BadInput
-from fetusmap.io import load_library
 from fetusmap.report import draw_contact_sheet, preview_picture, save_figure, save_picture
 from fetusmap.simulate import (
     HARD,

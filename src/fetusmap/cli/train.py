@@ -12,9 +12,10 @@ import typer
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
 from fetusmap.cli.console import err, out
-from fetusmap.detect import ModelCard, device_named
-from fetusmap.documents import parse_document
 from fetusmap.errors import BadInput
+from fetusmap.files.documents import parse_document
+from fetusmap.model import ModelCard
+from fetusmap.network import device_named
 from fetusmap.train import (
     PAPER,
     ProductConfig,

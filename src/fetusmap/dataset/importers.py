@@ -19,20 +19,22 @@ from pydantic import RootModel
 from fetusmap.anatomy import Pose, Skeleton
 from fetusmap.dataset.layout import CASE_COLUMNS, Case, Dataset, age_in_days
 from fetusmap.dataset.writer import DatasetWriter
-from fetusmap.documents import MAX_TABLE_BYTES, Document, Position, parse_document, read_json
 from fetusmap.errors import BadInput, FetusmapError, UnreadableFile
+from fetusmap.files import VOLUME_SUFFIXES
+from fetusmap.files.documents import MAX_TABLE_BYTES, Document, Position, parse_document, read_json
+from fetusmap.files.names import is_plain_name, safe_name, suffix_of
+from fetusmap.files.tables import read_rows
+from fetusmap.files.writing import atomic_path
 from fetusmap.geometry import Grid
-from fetusmap.io import DEFAULT_LIMITS, VOLUME_SUFFIXES, ReadLimits, load_volume
-from fetusmap.io.files import atomic_path, is_plain_name, safe_name, suffix_of
-from fetusmap.io.markups import read_markups
-from fetusmap.io.nnlandmark import (
+from fetusmap.io import DEFAULT_LIMITS, ReadLimits, load_volume
+from fetusmap.io.poses.markups import read_markups
+from fetusmap.io.poses.nnlandmark import (
     SUFFIX,
     NnLandmarkDocument,
     pose_from_indices,
     read_nnlandmark,
     write_nnlandmark,
 )
-from fetusmap.io.tables import read_rows
 from fetusmap.types import Triple
 from fetusmap.volume import Volume
 

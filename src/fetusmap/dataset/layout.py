@@ -21,12 +21,12 @@ from pydantic import Field, JsonValue
 from fetusmap.anatomy import Pose, Skeleton, skeleton_from_entry
 from fetusmap.anatomy.skeleton_file import SkeletonDocument
 from fetusmap.dataset.splits import check_splits
-from fetusmap.documents import MAX_TABLE_BYTES, Document, Version1, parse_document, read_json
 from fetusmap.errors import UnreadableFile
+from fetusmap.files.documents import MAX_TABLE_BYTES, Document, Version1, parse_document, read_json
+from fetusmap.files.names import safe_name
+from fetusmap.files.tables import read_rows
 from fetusmap.geometry import Grid
 from fetusmap.io import DEFAULT_LIMITS, ReadLimits, load_grid, load_pose, load_volume
-from fetusmap.io.files import safe_name
-from fetusmap.io.tables import read_rows
 from fetusmap.types import FrozenMapping
 from fetusmap.volume import Volume
 

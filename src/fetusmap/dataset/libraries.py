@@ -7,10 +7,12 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from fetusmap.anatomy import Pose, PoseLibrary, Skeleton
+from fetusmap.anatomy import Pose, Skeleton
+from fetusmap.atlas import PoseLibrary
 from fetusmap.dataset.layout import Dataset
 from fetusmap.errors import FetusmapError, UnreadableFile
-from fetusmap.io import POSE_SUFFIXES, case_name, load_pose, suffix_of
+from fetusmap.files import POSE_SUFFIXES, case_name, suffix_of
+from fetusmap.io import load_pose
 
 Collected = tuple[PoseLibrary, tuple[FetusmapError, ...]]
 """A library, and why some poses are not in it."""

@@ -30,17 +30,18 @@ from fetusmap.dataset.layout import (
     is_dataset,
 )
 from fetusmap.dataset.splits import check_splits
-from fetusmap.documents import (
+from fetusmap.errors import BadInput
+from fetusmap.files.documents import (
     MAX_JSON_BYTES,
     MAX_TABLE_BYTES,
     Document,
     parse_document,
     read_json,
 )
-from fetusmap.errors import BadInput
+from fetusmap.files.names import safe_name
+from fetusmap.files.tables import write_rows
+from fetusmap.files.writing import write_text
 from fetusmap.io import save_pose, save_volume
-from fetusmap.io.files import safe_name, write_text
-from fetusmap.io.tables import write_rows
 from fetusmap.volume import Volume
 
 LONGEST_VALUE = 60

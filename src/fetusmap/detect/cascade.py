@@ -16,20 +16,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fetusmap.anatomy import PoseLibrary, Skeleton
-from fetusmap.detect.detection import (
-    LEAST_WEIGHT,
-    Detection,
-    fit_library,
-    highest_peaks,
-    look,
-    look_mirrored,
-    mean_of,
-    stray_from,
-)
+from fetusmap.anatomy import Skeleton
+from fetusmap.atlas import PoseLibrary
+from fetusmap.atlas.sides import LEAST_WEIGHT, SideHypothesis, fit_library, name_peaks, stray_from
+from fetusmap.detect.detection import Detection, highest_peaks, look, look_mirrored, mean_of
 from fetusmap.detect.detector import Detector
 from fetusmap.detect.frame import BodyFrame, CanonicalGrid, WholeGrid, frame_of
-from fetusmap.detect.sides import SideHypothesis, name_peaks
 from fetusmap.errors import DegenerateAlignment
 from fetusmap.geometry import Grid, angle_between_rotations
 from fetusmap.heatmap import Heatmaps, find_peaks

@@ -5,21 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-import numpy as np
-
-from fetusmap.anatomy import PoseLibrary, Skeleton
-from fetusmap.detect.channels import channel_per_landmark
-from fetusmap.detect.confidence import Evidence
+from fetusmap.anatomy import Skeleton
+from fetusmap.atlas import PoseLibrary
 from fetusmap.detect.detector import Detector
 from fetusmap.detect.frame import BodyFrame
-from fetusmap.detect.sides import SideHypothesis, name_sides
-from fetusmap.errors import DegenerateAlignment
 from fetusmap.geometry import Grid
 from fetusmap.heatmap import Heatmaps, find_peaks
 from fetusmap.types import Affine, FloatArray, Points3
 from fetusmap.volume import Volume
-
-LEAST_WEIGHT = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,35 +150,3 @@ def highest_peaks(heatmaps: Heatmaps) -> tuple[Points3, FloatArray]:
     """(N, 3) positions, mm, and (N,) masses of the highest peak of each channel."""
     peaks = find_peaks(heatmaps)
     return peaks.positions_mm[:, 0], peaks.masses[:, 0]
-
-
-def fit_library(positions_mm: Points3, masses: FloatArray, library: PoseLibrary) -> SideHypothesis:
-    """The best atlases for landmarks whose sides are named.
-
-    Raises:
-        DegenerateAlignment: fewer than three landmarks, or all of them on a line.
-    """
-    channels = channel_per_landmark(library.skeleton)
-    (fit,) = name_sides(positions_mm, masses + LEAST_WEIGHT, channels, library)
-    return fit
-
-
-def weigh(detection: Detection, library: PoseLibrary) -> Evidence:
-    """What speaks for a detection.
-
-    The margin says how much worse it fits the library with all its sides exchanged, trunk lengths:
-    near 0 the pose is its own mirror image as far as the library can tell, below 0 the other side
-    is the likelier one.
-    """
-    order = library.skeleton.mirror_index
-    try:
-        exchanged = fit_library(detection.positions_mm[order], detection.masses[order], library)
-        margin = exchanged.residual - detection.residual
-    except DegenerateAlignment:
-        margin = 0.0
-    return Evidence(detection.masses, detection.stray, detection.residual, margin)
-
-
-def stray_from(positions_mm: Points3, fit: SideHypothesis, trunk_mm: float) -> FloatArray:
-    """(N,) distances from the mean of the best atlases, trunk lengths."""
-    return np.asarray(np.linalg.norm(positions_mm - fit.support_mm, axis=1) / trunk_mm)

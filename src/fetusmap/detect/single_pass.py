@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from fetusmap.anatomy import PoseLibrary, Skeleton
-from fetusmap.detect.detection import (
-    Detection,
-    fit_library,
-    highest_peaks,
-    look,
-    stray_from,
-)
+from fetusmap.anatomy import Skeleton
+from fetusmap.atlas import PoseLibrary
+from fetusmap.atlas.sides import fit_library, stray_from
+from fetusmap.detect.detection import Detection, highest_peaks, look
 from fetusmap.detect.detector import Detector
 from fetusmap.detect.frame import WholeGrid, frame_of
 from fetusmap.errors import DegenerateAlignment

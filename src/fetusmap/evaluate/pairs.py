@@ -12,8 +12,8 @@ from fetusmap.anatomy import Pose, Skeleton
 from fetusmap.dataset import Case
 from fetusmap.errors import BadInput
 from fetusmap.evaluate.metrics import landmark_errors_mm
+from fetusmap.files.reading import visible_files
 from fetusmap.io import load_pose
-from fetusmap.io.files import visible_files
 from fetusmap.types import FloatArray, Points3
 
 POSE_FILE = "pose.json"

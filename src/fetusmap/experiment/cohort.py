@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from fetusmap.anatomy import PoseLibrary
+from fetusmap.atlas import PoseLibrary
 from fetusmap.dataset import Case, is_dataset, load_dataset
 from fetusmap.experiment.profile import COHORT, TEST_SPLIT, TRAINING_SPLIT, Profile
 from fetusmap.simulate import SimulationSettings, simulate_dataset

@@ -13,7 +13,7 @@ from fetusmap.experiment.predicting import COSTS
 from fetusmap.experiment.rows import Row
 from fetusmap.experiment.table import Cell, Table
 from fetusmap.experiment.training import COSTS_FILE, NETWORKS_FOLDER
-from fetusmap.io.files import visible_files
+from fetusmap.files.reading import visible_files
 
 
 def costs_table(folder: Path, rows: Sequence[Row]) -> Table:

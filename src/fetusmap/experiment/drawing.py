@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from fetusmap.anatomy import Pose, PoseLibrary, Skeleton
+from fetusmap.anatomy import Pose, Skeleton
+from fetusmap.atlas import PoseLibrary
 from fetusmap.evaluate import Pairs, mean_error_mm
 from fetusmap.experiment.results import Results
 from fetusmap.experiment.tables import paper_order

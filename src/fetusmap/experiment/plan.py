@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from fetusmap.documents import parse_document, read_json
 from fetusmap.errors import BadInput
 from fetusmap.experiment.cohort import load_test_cases, make_cohort
 from fetusmap.experiment.costs import costs_table
@@ -19,7 +18,9 @@ from fetusmap.experiment.rows import OUR_ROWS, PAPER_ROWS, PEERS, Row, peer_rows
 from fetusmap.experiment.tasks import Task, TaskList
 from fetusmap.experiment.training import NETWORKS_FOLDER, train_network, weights_path
 from fetusmap.experiment.writing import FIGURES, RESULTS, write_results
-from fetusmap.io.files import visible_files, write_text
+from fetusmap.files.documents import parse_document, read_json
+from fetusmap.files.reading import visible_files
+from fetusmap.files.writing import write_text
 from fetusmap.train import METRICS_FILE
 from fetusmap.workers import map_in_order
 

@@ -10,20 +10,25 @@ from pathlib import Path
 
 import numpy as np
 
-from fetusmap.anatomy import Pose, PoseLibrary, load_skeleton
+from fetusmap.anatomy import Pose, Provenance, load_skeleton
+from fetusmap.atlas import PoseLibrary, load_atlases
 from fetusmap.dataset import Case
-from fetusmap.detect import Detection, SinglePass, at_rest, one_thread, prepare
+from fetusmap.detect import Detection, SinglePass
 from fetusmap.estimate import PoseEstimator
 from fetusmap.experiment.cohort import load_test_cases, training_poses
 from fetusmap.experiment.profile import Profile
 from fetusmap.experiment.resources import measured
 from fetusmap.experiment.rows import Row
 from fetusmap.experiment.training import load_network, weights_path
+from fetusmap.files.reading import sha256_of
+from fetusmap.files.writing import write_text
 from fetusmap.io import save_pose
-from fetusmap.io.files import sha256_of, write_text
-from fetusmap.refine import load_atlases, refine_fast, refine_paper
+from fetusmap.network import one_thread
+from fetusmap.preprocess import at_rest, prepare
+from fetusmap.refine import refine_fast, refine_paper
+from fetusmap.threads import one_blas_thread
 from fetusmap.volume import Volume
-from fetusmap.workers import map_in_order, one_blas_thread
+from fetusmap.workers import map_in_order
 
 PREDICTIONS = "predictions"
 COSTS = "costs"
@@ -97,12 +102,12 @@ def _pose_of(job: _Job, volume: Volume) -> Pose:
     half = job.profile.precision == "bf16-mixed"
     found = pipeline.detect(rest, flip_average=row.flip_average, half=half)
     skeleton = pipeline.skeleton
-    provenance = {"network": row.network.name, "refine": row.refine}
+    provenance = Provenance(model=row.network.name, refine=row.refine)
     if not found:
         nowhere = np.full((len(skeleton), 3), np.nan)
-        return Pose(skeleton, nowhere, np.zeros(len(skeleton)), {}, provenance)
+        return Pose(skeleton, nowhere, np.zeros(len(skeleton)), provenance=provenance)
     best = _refined(job, pipeline, found[0], rest, half=half).moved(world_from_rest)
-    return Pose(skeleton, best.positions_mm, best.masses, {}, provenance)
+    return Pose(skeleton, best.positions_mm, best.masses, provenance=provenance)
 
 
 def _refined(

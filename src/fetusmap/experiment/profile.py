@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
-from fetusmap.documents import Document
+from fetusmap.files.documents import Document
 from fetusmap.network import HEIGHT
 from fetusmap.refine import PaperRefinement
 from fetusmap.train import PAPER, TrainingConfig

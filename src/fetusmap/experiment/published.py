@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from fetusmap.io.tables import read_rows
+from fetusmap.files.tables import read_rows
 
 Metric = Literal["mean_mm", "auc_percent"]
 

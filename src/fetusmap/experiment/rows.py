@@ -10,7 +10,7 @@ from typing import Literal
 from fetusmap.errors import BadInput
 from fetusmap.estimate import Refine
 from fetusmap.experiment.profile import SIZES, Network
-from fetusmap.io.files import visible_files
+from fetusmap.files.reading import visible_files
 
 Group = Literal["paper", "ours", "peer"]
 

@@ -19,10 +19,11 @@ from pathlib import Path
 from typing import Literal
 
 from fetusmap._version import __version__
-from fetusmap.documents import Document, Version1, parse_document, read_json
 from fetusmap.errors import BadInput, FetusmapError
 from fetusmap.experiment.resources import measured
-from fetusmap.io.files import sha256_of, visible_files, write_text
+from fetusmap.files.documents import Document, Version1, parse_document, read_json
+from fetusmap.files.reading import sha256_of, visible_files
+from fetusmap.files.writing import write_text
 
 MANIFESTS = "manifests"
 STAGES = ("cohort", "train", "predict", "refine", "evaluate", "draw")

@@ -13,7 +13,7 @@ from fetusmap.dataset import load_dataset
 from fetusmap.detect import Detector
 from fetusmap.experiment.profile import COHORT, TRAINING_SPLIT, Network, Profile
 from fetusmap.experiment.resources import Cost, measured
-from fetusmap.io.files import write_bytes, write_text
+from fetusmap.files.writing import write_bytes, write_text
 from fetusmap.train import CasePool, RunFolder, fabric_for, pool_of_dataset, stage_of, train
 
 NETWORKS_FOLDER = "networks"

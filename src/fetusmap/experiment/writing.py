@@ -19,8 +19,8 @@ from fetusmap.experiment.tables import (
     overview_table,
     paper_order,
 )
-from fetusmap.io.files import write_text
-from fetusmap.io.tables import write_rows
+from fetusmap.files.tables import write_rows
+from fetusmap.files.writing import write_text
 
 RESULTS = "results"
 StatesOfCode = Mapping[str, Sequence[str]]

@@ -1,6 +1,7 @@
 """Networks that turn a volume into heatmaps."""
 
 from fetusmap.network.checkpointing import POLICIES
+from fetusmap.network.device import device_named, has_fast_bfloat16, one_thread
 from fetusmap.network.discriminator import Discriminator
 from fetusmap.network.heatmap_network import HeatmapNetwork
 from fetusmap.network.land import HEIGHT, Land, LandWidths, build_land
@@ -33,7 +34,10 @@ __all__ = [
     "UNetWidths",
     "build_land",
     "build_unet",
+    "device_named",
+    "has_fast_bfloat16",
     "measure_peak_bytes",
+    "one_thread",
     "parameter_bytes",
     "parse_memory",
     "plan",

@@ -8,21 +8,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from fetusmap.anatomy import PoseLibrary
-from fetusmap.detect import (
-    Detection,
-    Pipeline,
-    channel_per_pair,
-    fit_library,
-    frame_of,
-    name_peaks,
-    stray_from,
-)
+from fetusmap.anatomy import channel_per_pair
+from fetusmap.atlas import PoseLibrary, fit_library, name_peaks, stray_from
+from fetusmap.atlas.limbs import find_exchange
+from fetusmap.atlas.retrieval import Hypothesis, find_support_in_maps, usable_atlases
+from fetusmap.detect import Detection, Pipeline, frame_of
 from fetusmap.errors import DegenerateAlignment
 from fetusmap.heatmap import FLOOR, REACH, Heatmaps, find_peaks
+from fetusmap.heatmap.landmark_maps import LandmarkMaps, Place, find_places
 from fetusmap.refine.changes import changes_between
-from fetusmap.refine.landmark_maps import LandmarkMaps, Place, find_places
-from fetusmap.refine.limbs import find_exchange
 from fetusmap.refine.refinement import (
     FITS_WORSE,
     TOO_FEW,
@@ -30,7 +24,6 @@ from fetusmap.refine.refinement import (
     Refinement,
     fits_worse,
 )
-from fetusmap.refine.retrieval import Hypothesis, find_support_in_maps, usable_atlases
 from fetusmap.types import FloatArray, IntArray, Points3
 
 FAINT = 0.01

@@ -14,11 +14,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fetusmap.anatomy import PoseLibrary, Skeleton
-from fetusmap.detect import Detection, Detector, Pipeline, has_fast_bfloat16, one_thread
+from fetusmap.anatomy import Skeleton
+from fetusmap.atlas import PoseLibrary
+from fetusmap.atlas.retrieval import SupportSet, find_support, usable_atlases
+from fetusmap.detect import Detection, Detector, Pipeline
 from fetusmap.errors import DegenerateAlignment
 from fetusmap.geometry import Grid
 from fetusmap.heatmap import Heatmaps, encode, find_peaks
+from fetusmap.network import has_fast_bfloat16, one_thread
 from fetusmap.refine.changes import changes_between
 from fetusmap.refine.refinement import (
     FITS_WORSE,
@@ -27,7 +30,6 @@ from fetusmap.refine.refinement import (
     Refinement,
     fits_worse,
 )
-from fetusmap.refine.retrieval import SupportSet, find_support, usable_atlases
 from fetusmap.types import FloatArray
 from fetusmap.volume import Volume
 

@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fetusmap.detect import Detection, Pipeline, fit_library
+from fetusmap.atlas import fit_library
+from fetusmap.atlas.retrieval import SupportSet
+from fetusmap.detect import Detection, Pipeline
 from fetusmap.geometry import Grid
 from fetusmap.heatmap import Heatmaps
-from fetusmap.refine.retrieval import SupportSet
 from fetusmap.types import Affine, FloatArray, Points3
 
 FITS_WORSE = "the refined pose would have fitted the pose library worse"

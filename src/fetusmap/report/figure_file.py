@@ -6,7 +6,8 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from fetusmap.io.files import atomic_path, format_suffix
+from fetusmap.files.names import format_suffix
+from fetusmap.files.writing import atomic_path
 
 FIGURE_SUFFIXES = (".png", ".svg", ".pdf")
 

@@ -9,7 +9,8 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
-from fetusmap.anatomy import PoseLibrary, Side, Skeleton, in_body_frame, joint_angles_of
+from fetusmap.anatomy import Side, Skeleton, in_body_frame, joint_angles_of
+from fetusmap.atlas import PoseLibrary
 from fetusmap.report.theme import MUTED, PANEL, TEXT, new_figure
 from fetusmap.report.views import BODY_VIEWS, WORLD_VIEWS, View
 from fetusmap.types import FloatArray, Points3

@@ -47,11 +47,11 @@ def draw_prediction(volume: Volume, pose: Pose, title: str = "") -> Figure:
 
 
 def _verdict(pose: Pose) -> str:
-    score = pose.quality.get("score")
+    score = pose.quality.score
     return "" if not isinstance(score, (int, float)) else f"quality {score:.2f}"
 
 
 def _write_reasons(panel: object, pose: Pose) -> None:
-    reasons = pose.quality.get("reasons")
+    reasons = pose.quality.reasons
     if isinstance(reasons, list) and reasons:
         panel.supxlabel("; ".join(str(reason) for reason in reasons), color=WARNING, fontsize=9)  # type: ignore[attr-defined]

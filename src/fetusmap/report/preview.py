@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from fetusmap.anatomy import Pose, body_axes
-from fetusmap.io.files import atomic_path
+from fetusmap.files.writing import atomic_path
 from fetusmap.report.theme import MUTED, TEXT, new_figure
 from fetusmap.types import FloatArray, RotationMatrix
 from fetusmap.volume import Volume

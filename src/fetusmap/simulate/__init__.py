@@ -1,6 +1,5 @@
 """The simulated fetus and the simulated scanner: volumes with exact landmarks, from seeds."""
 
-from fetusmap.simulate.beams import BeamLattice
 from fetusmap.simulate.case import SimulationSettings, draw_case
 from fetusmap.simulate.cohort import dataset_origin, simulate_dataset
 from fetusmap.simulate.draws import Seeds
@@ -9,6 +8,7 @@ from fetusmap.simulate.media import FETAL, Medium
 from fetusmap.simulate.rendering import PRESETS, BeamSpace, Drawn, Rendering, render
 from fetusmap.simulate.scanner import HARD, Difficulty, Scanner, profiles
 from fetusmap.simulate.stream import Shard, simulate_case, stream_cases
+from fetusmap.volume.beams import BeamLattice
 
 __all__ = [
     "FETAL",

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from fetusmap.anatomy import PoseLibrary
+from fetusmap.atlas import PoseLibrary
 from fetusmap.errors import BadInput
 from fetusmap.simulate.draws import truncated_normal
 from fetusmap.simulate.posture import ANGLES, ARM_ANGLES, LEG_ANGLES, SIDES, limb_angles

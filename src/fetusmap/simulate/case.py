@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from fetusmap.anatomy import PoseLibrary
+from fetusmap.atlas import PoseLibrary
 from fetusmap.errors import BadInput
 from fetusmap.simulate.body import build_body
 from fetusmap.simulate.draws import Seeds

@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import JsonValue
 
 from fetusmap._version import __version__
-from fetusmap.anatomy import PoseLibrary
+from fetusmap.atlas import PoseLibrary
 from fetusmap.dataset import Case, DatasetWriter, split_by_subject, write_case
 from fetusmap.errors import BadInput
 from fetusmap.simulate.case import SimulationSettings, draw_case

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from fetusmap.simulate.beams import row_blocks
 from fetusmap.simulate.scanner import Scanner
-from fetusmap.simulate.shapes import Field
+from fetusmap.types import Field
+from fetusmap.volume.beams import row_blocks
 
 CURVE_STEPS = 1024
 

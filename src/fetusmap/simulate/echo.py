@@ -6,17 +6,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fetusmap.simulate.beams import BeamLattice, row_blocks
 from fetusmap.simulate.fields import Upsampler
-from fetusmap.simulate.media import Labels, Medium, property_of_media
+from fetusmap.simulate.media import Medium, property_of_media
 from fetusmap.simulate.paint import Painting
 from fetusmap.simulate.pointspread import PointSpread, coherent_gain, spread_across, spread_along
 from fetusmap.simulate.probe import Probe
 from fetusmap.simulate.scanner import Scanner
-from fetusmap.simulate.shapes import Field
 from fetusmap.simulate.smoothing import smooth
 from fetusmap.simulate.tables import table
-from fetusmap.types import FloatArray
+from fetusmap.types import Field, FloatArray, Labels
+from fetusmap.volume.beams import BeamLattice, row_blocks
 
 NEPER_PER_DB = np.log(10) / 20
 SHIFT = 17  # beams between a scatterer and the noise that shares its random number

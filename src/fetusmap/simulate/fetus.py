@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from pydantic import JsonValue
 
-from fetusmap.anatomy import Pose, PoseLibrary, crown_rump_length_at, load_skeleton
+from fetusmap.anatomy import Pose, crown_rump_length_at, load_skeleton
+from fetusmap.atlas import PoseLibrary
 from fetusmap.errors import BadInput
 from fetusmap.simulate.angles import draw_angles
 from fetusmap.simulate.collision import intersects_itself, outgrows_sac

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fetusmap.simulate.beams import BeamLattice, Box
 from fetusmap.simulate.body import Body
 from fetusmap.simulate.probe import Probe
 from fetusmap.simulate.scene import Scene, Uterus, placenta_profile
-from fetusmap.simulate.shapes import Field, Shape, smooth_union
+from fetusmap.simulate.shapes import Shape, smooth_union
 from fetusmap.simulate.smoothing import smooth
-from fetusmap.types import Points3
+from fetusmap.types import Field, Points3
+from fetusmap.volume.beams import BeamLattice, Box
 
 REACH_MM = 9.0  # around each solid; further out the distance to it is not computed
 FAR_MM = 1000.0

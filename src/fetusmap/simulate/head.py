@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from fetusmap.simulate.beams import change_along
 from fetusmap.simulate.body import Body
 from fetusmap.simulate.fields import Placement
-from fetusmap.simulate.media import Labels, Medium, set_medium
-from fetusmap.simulate.shapes import Ellipsoid, Field
+from fetusmap.simulate.media import Medium, set_medium
+from fetusmap.simulate.shapes import Ellipsoid
 from fetusmap.simulate.tables import table
-from fetusmap.types import BoolArray
+from fetusmap.types import BoolArray, Field, Labels
+from fetusmap.volume.beams import change_along
 
 SUTURE_MM = 0.9
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from fetusmap.simulate.beams import change_along
 from fetusmap.simulate.body import Part
 from fetusmap.simulate.fields import Placement
-from fetusmap.simulate.media import Labels, Medium, reflectivity, set_medium
+from fetusmap.simulate.media import Medium, reflectivity, set_medium
 from fetusmap.simulate.probe import Probe
 from fetusmap.simulate.scene import Mother, Scene
-from fetusmap.simulate.shapes import Ellipsoid, Field, ball
+from fetusmap.simulate.shapes import Ellipsoid, ball
 from fetusmap.simulate.tables import table
-from fetusmap.types import FloatArray
+from fetusmap.types import Field, FloatArray, Labels
+from fetusmap.volume.beams import change_along
 
 SHEET_MM = 0.6  # half the thickness of a sheet of fascia, as it is painted
 

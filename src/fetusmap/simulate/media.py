@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fetusmap.simulate.tables import table
-from fetusmap.types import BoolArray
+from fetusmap.types import BoolArray, Labels
 
 
 class Medium(IntEnum):
@@ -58,7 +58,6 @@ BONES = (Medium.CARTILAGE, Medium.LONG_BONE, Medium.THIN_BONE, Medium.SKULL)
 SOFT = tuple(m for m in FETAL if m not in BONES)
 """Fetal media that an organ may displace."""
 
-Labels = NDArray[np.uint8]
 MediaProperty = NDArray[np.float32]
 
 

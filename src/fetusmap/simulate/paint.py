@@ -8,7 +8,6 @@ from itertools import pairwise
 
 import numpy as np
 
-from fetusmap.simulate.beams import row_blocks
 from fetusmap.simulate.body import Body, Part
 from fetusmap.simulate.fields import Fields, Placement, Upsampler
 from fetusmap.simulate.head import paint_head
@@ -19,12 +18,13 @@ from fetusmap.simulate.maternal import (
     paint_gas,
     paint_layers,
 )
-from fetusmap.simulate.media import SOFT, Labels, Medium, reflectivity, set_medium
+from fetusmap.simulate.media import SOFT, Medium, reflectivity, set_medium
 from fetusmap.simulate.probe import Probe
 from fetusmap.simulate.scene import Scene
-from fetusmap.simulate.shapes import Ellipsoid, Field, RoundCone, Shape, ball
+from fetusmap.simulate.shapes import Ellipsoid, RoundCone, Shape, ball
 from fetusmap.simulate.tables import table
-from fetusmap.types import FloatArray
+from fetusmap.types import Field, FloatArray, Labels
+from fetusmap.volume.beams import row_blocks
 
 INTERFACE_MM = 0.45
 FLUIDS = (Medium.AMNIOTIC_FLUID, Medium.COELOMIC_FLUID)

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fetusmap.simulate.beams import BeamLattice
 from fetusmap.simulate.scanner import FWHM_PER_SD, Scanner
-from fetusmap.simulate.shapes import Field
-from fetusmap.types import FloatArray
+from fetusmap.types import Field, FloatArray
+from fetusmap.volume.beams import BeamLattice
 
 ROWS = 48  # ranges that one axial product yields
 

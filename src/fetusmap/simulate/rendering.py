@@ -9,20 +9,19 @@ import numpy as np
 from fetusmap.anatomy import Pose, load_skeleton
 from fetusmap.errors import BadInput
 from fetusmap.geometry import Grid, affine_from, invert_affine
-from fetusmap.simulate.beams import BeamLattice
 from fetusmap.simulate.body import Body
 from fetusmap.simulate.display import to_decibels, to_grey
 from fetusmap.simulate.echo import illuminate, synthesize
 from fetusmap.simulate.fetus import Fetus
 from fetusmap.simulate.fields import Placement, Upsampler, compute_fields
-from fetusmap.simulate.media import Labels
 from fetusmap.simulate.paint import paint
 from fetusmap.simulate.probe import Probe
-from fetusmap.simulate.scan_conversion import scan_convert, scan_convert_labels
 from fetusmap.simulate.scene import Scene
-from fetusmap.types import Affine
+from fetusmap.threads import one_blas_thread
+from fetusmap.types import Affine, Labels
 from fetusmap.volume import Volume
-from fetusmap.workers import one_blas_thread
+from fetusmap.volume.beams import BeamLattice
+from fetusmap.volume.scan_conversion import scan_convert, scan_convert_labels
 
 
 @dataclass(frozen=True)

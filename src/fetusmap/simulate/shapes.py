@@ -6,11 +6,8 @@ from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
-from numpy.typing import NDArray
 
-from fetusmap.types import FloatArray, Points3, RotationMatrix
-
-Field = NDArray[np.float32]
+from fetusmap.types import Field, FloatArray, Points3, RotationMatrix
 
 _STEPS = np.array([s for s in product((-1.0, 0.0, 1.0), repeat=3) if any(s)])
 DIRECTIONS = _STEPS / np.linalg.norm(_STEPS, axis=1, keepdims=True)

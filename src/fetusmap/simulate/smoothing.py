@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fetusmap.simulate.shapes import Field
+from fetusmap.types import Field
 
 
 def smooth(field: Field, sds: tuple[float, float, float]) -> Field:

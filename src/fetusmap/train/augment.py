@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from fetusmap.anatomy import Skeleton
-from fetusmap.detect import BodyFrame, CanonicalGrid, WholeGrid, equalize, frame_of, sample
-from fetusmap.detect.preparation import FAINTEST
+from fetusmap.detect import BodyFrame, CanonicalGrid, WholeGrid, frame_of
 from fetusmap.geometry import Grid, random_rotations, rotation_about, rotation_from_vector
+from fetusmap.preprocess import equalize, sample
+from fetusmap.preprocess.preparation import FAINTEST
 from fetusmap.train.cases import TrainingCase
 from fetusmap.types import FloatArray, Points3, RotationMatrix
 from fetusmap.volume import Volume

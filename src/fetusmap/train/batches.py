@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from fetusmap.detect import Channels, standardize
+from fetusmap.anatomy import Channels
 from fetusmap.geometry import Grid
 from fetusmap.heatmap import encode
 from fetusmap.network import STRIDE
+from fetusmap.preprocess import standardize
 from fetusmap.train.augment import Sample
 from fetusmap.types import Points3
 

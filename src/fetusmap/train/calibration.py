@@ -8,19 +8,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fetusmap.anatomy import PoseLibrary
-from fetusmap.detect import (
-    Calibration,
-    Detection,
-    Evidence,
-    Pipeline,
-    fit_logistic,
-    recalibrate,
-    weigh,
-)
-from fetusmap.detect.confidence import FEATURES, NEAR_MM
+from fetusmap.atlas import PoseLibrary
+from fetusmap.detect import Detection, Pipeline
 from fetusmap.errors import BadInput, DegenerateAlignment
 from fetusmap.evaluate import landmark_errors_mm, sides_are_right
+from fetusmap.quality import Calibration, Evidence, fit_logistic, recalibrate, weigh
+from fetusmap.quality.confidence import FEATURES, NEAR_MM
 from fetusmap.train.cases import TrainingCase
 from fetusmap.types import FloatArray
 from fetusmap.volume import Volume

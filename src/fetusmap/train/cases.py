@@ -16,11 +16,12 @@ from safetensors.numpy import load_file, save
 from fetusmap._version import __version__
 from fetusmap.anatomy import Pose, Skeleton, load_skeleton
 from fetusmap.dataset import Case, Dataset, load_dataset
-from fetusmap.detect import prepare
-from fetusmap.detect.preparation import WORKING_SPACING_MM
 from fetusmap.errors import BadInput
+from fetusmap.files.reading import sha256_of
+from fetusmap.files.writing import write_bytes
 from fetusmap.geometry import Grid
-from fetusmap.io.files import sha256_of, write_bytes
+from fetusmap.preprocess import prepare
+from fetusmap.preprocess.preparation import WORKING_SPACING_MM
 from fetusmap.simulate import HARD, SimulationSettings, simulate_case
 from fetusmap.train.config import TrainingConfig
 from fetusmap.types import BoolArray, Points3

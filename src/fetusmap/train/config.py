@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from fetusmap.documents import Document
+from fetusmap.files.documents import Document
 from fetusmap.network import LandWidths
 
 CALIBRATION_SEED = 3

@@ -5,9 +5,9 @@ from __future__ import annotations
 from math import prod
 
 from fetusmap.dataset import load_dataset
-from fetusmap.detect.preparation import WORKING_SPACING_MM
 from fetusmap.errors import BadInput
 from fetusmap.network import LandWidths, Plan, parameter_bytes, plan
+from fetusmap.preprocess.preparation import WORKING_SPACING_MM
 from fetusmap.train.cases import annotated_cases
 from fetusmap.train.config import TrainingConfig
 from fetusmap.types import Shape3

@@ -16,18 +16,11 @@ from pydantic import JsonValue
 from fetusmap._version import __version__
 from fetusmap.anatomy import load_skeleton
 from fetusmap.dataset import load_dataset
-from fetusmap.detect import (
-    Cascade,
-    Detection,
-    Detector,
-    ModelCard,
-    Pipeline,
-    SinglePass,
-    save_model,
-)
+from fetusmap.detect import Cascade, Detection, Detector, Pipeline, SinglePass
 from fetusmap.detect.cascade import turn_around
-from fetusmap.detect.model_file import LIMITS
 from fetusmap.evaluate import auc_percent
+from fetusmap.model import ModelCard, save_model
+from fetusmap.model.model_file import LIMITS
 from fetusmap.simulate import draw_poses
 from fetusmap.train.calibration import Trial, fit_calibration, try_cases, without_fetus
 from fetusmap.train.cases import TrainingCase, cached, case_pool, held_out_pool

@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 
-from fetusmap.documents import parse_document, read_json
 from fetusmap.errors import BadInput
-from fetusmap.io.files import atomic_path, write_text
+from fetusmap.files.documents import parse_document, read_json
+from fetusmap.files.writing import atomic_path, write_text
 from fetusmap.train.config import TrainingConfig
 
 CONFIG_FILE = "config.json"

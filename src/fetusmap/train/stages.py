@@ -10,14 +10,8 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
-from fetusmap.anatomy import Skeleton
-from fetusmap.detect import (
-    CanonicalGrid,
-    Channels,
-    WholeGrid,
-    channel_per_landmark,
-    channel_per_pair,
-)
+from fetusmap.anatomy import Channels, Skeleton, channel_per_landmark, channel_per_pair
+from fetusmap.detect import CanonicalGrid, WholeGrid
 from fetusmap.network import (
     HEIGHT,
     Discriminator,

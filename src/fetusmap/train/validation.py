@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from fetusmap.detect import Channels
+from fetusmap.anatomy import Channels
 from fetusmap.heatmap import Heatmaps, find_peaks
 from fetusmap.network import HeatmapNetwork
 from fetusmap.train.batches import batch_of

@@ -1,0 +1,102 @@
+"""Atomic writes: a reader sees the old file or the whole new one."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from fetusmap.errors import BadInput
+from fetusmap.files.names import suffix_of
+from fetusmap.files.reading import _reason
+
+
+@contextmanager
+def atomic_path(path: Path, *, overwrite: bool = True) -> Iterator[Path]:
+    """A temporary path beside `path` that takes its place when the block ends well.
+
+    Whoever reads `path` sees the old file or the whole new one, never a part; when the block
+    fails, nothing is left behind. The temporary file has the same suffix, because writers choose
+    their format by it.
+
+    Raises:
+        BadInput: the folder does not exist or cannot be written, or the file exists and may not be
+            overwritten.
+    """
+    path = Path(path)
+    suffix = suffix_of(path) or path.suffix
+    temporary = path.with_name(f".{secrets.token_hex(8)}.partial{suffix}")
+    try:
+        if path.is_dir():
+            raise BadInput(path, expected="a file name", found="a folder", remedy="add a file name")
+        if path.exists() and not overwrite:
+            raise BadInput(
+                path,
+                expected="a new file",
+                found="an existing one",
+                remedy="choose another name or allow it with --overwrite",
+            )
+        # Fails at once, and in our words, where a library would fail later in its own.
+        temporary.touch(exist_ok=False)
+        temporary.unlink()
+        yield temporary
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        _move(temporary, path, overwrite)
+    except OSError as error:
+        raise BadInput(
+            path,
+            expected="a place that can be written",
+            found=_reason(error),
+            remedy="check the folder, its permissions and the free space",
+        ) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
+
+
+def _move(temporary: Path, path: Path, overwrite: bool) -> None:
+    """Put the finished file into its place; without `overwrite` never over another one."""
+    if overwrite:
+        temporary.replace(path)
+    else:
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without links: nearly as good, but not against a race
+            temporary.replace(path)
+    if os.name == "posix":
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def write_text(
+    path: Path, text: str, *, overwrite: bool = True, max_bytes: int | None = None
+) -> None:
+    """Write UTF-8 text atomically; never more than its reader would take.
+
+    Raises:
+        BadInput: more than `max_bytes`, or a place that cannot be written.
+    """
+    write_bytes(path, text.encode("utf-8"), overwrite=overwrite, max_bytes=max_bytes)
+
+
+def write_bytes(
+    path: Path, content: bytes, *, overwrite: bool = True, max_bytes: int | None = None
+) -> None:
+    """Write a file atomically, as `write_text` does."""
+    if max_bytes is not None and len(content) > max_bytes:
+        raise BadInput(
+            path,
+            expected=f"at most {max_bytes} bytes, so that it can be read back",
+            found=f"{len(content)}",
+            remedy="put less into it",
+        )
+    with atomic_path(path, overwrite=overwrite) as temporary:
+        temporary.write_bytes(content)

@@ -1,0 +1,14 @@
+"""Pose files: one module per format behind `load_pose` and `save_pose`."""
+
+from fetusmap.io.poses.landmark_table import write_measurements_csv
+from fetusmap.io.poses.pose_file import load_pose, save_pose
+from fetusmap.io.poses.pose_json import plain_from_pose, pose_from_plain, pose_schema
+
+__all__ = [
+    "load_pose",
+    "plain_from_pose",
+    "pose_from_plain",
+    "pose_schema",
+    "save_pose",
+    "write_measurements_csv",
+]

@@ -1,0 +1,105 @@
+"""Tables of landmarks and of measurements, one case per file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from fetusmap.anatomy import Pose, Skeleton, load_skeleton, measurements
+from fetusmap.errors import BadInput, UnreadableFile, errors_about
+from fetusmap.files.names import case_name
+from fetusmap.files.tables import read_rows, write_rows
+
+LANDMARK_COLUMNS = ("case", "landmark", "x_mm", "y_mm", "z_mm", "confidence")
+MEASUREMENT_COLUMNS = ("case", "kind", "name", "value", "unit")
+
+
+def landmark_rows(pose: Pose, case: str) -> list[dict[str, object]]:
+    """One row per landmark."""
+    return [
+        {"case": case, "landmark": mark.name, "confidence": mark.confidence,
+         **dict(zip(("x_mm", "y_mm", "z_mm"), mark.position_mm.tolist(), strict=True))}
+        for mark in pose
+    ]  # fmt: skip
+
+
+def measurement_rows(pose: Pose, case: str) -> list[dict[str, object]]:
+    """One row per segment length, joint angle, trunk flexion and crown-rump estimate."""
+    return [
+        {"case": case, "kind": m.kind, "name": m.name, "value": m.value, "unit": m.unit}
+        for m in measurements(pose)
+    ]
+
+
+def write_landmarks_csv(
+    pose: Pose, path: Path, case: str | None = None, *, overwrite: bool = True
+) -> None:
+    """Write the landmarks of one case."""
+    rows = landmark_rows(pose, case or case_name(path))
+    write_rows(path, LANDMARK_COLUMNS, rows, overwrite=overwrite)
+
+
+def write_measurements_csv(
+    pose: Pose, path: Path, case: str | None = None, *, overwrite: bool = True
+) -> None:
+    """Write the lengths and angles of one case."""
+    rows = measurement_rows(pose, case or case_name(path))
+    write_rows(path, MEASUREMENT_COLUMNS, rows, overwrite=overwrite)
+
+
+def read_landmarks_csv(path: Path, skeleton: Skeleton | None = None) -> Pose:
+    """Read the landmarks of one case, as `write_landmarks_csv` writes them.
+
+    The columns case and confidence may be missing (confidence 1); a landmark with empty
+    coordinates, or without a row, is absent.
+
+    Raises:
+        UnreadableFile: more than one case, a landmark twice, or a cell that is no number.
+        BadInput: a landmark that the skeleton does not have.
+    """
+    with errors_about(path):
+        return _pose_of_rows(path, read_rows(path, LANDMARK_COLUMNS[1:5]), skeleton)
+
+
+def _pose_of_rows(path: Path, rows: list[dict[str, str]], skeleton: Skeleton | None) -> Pose:
+    skeleton = skeleton or load_skeleton()
+    if len({row.get("case", "") for row in rows}) > 1:
+        raise UnreadableFile(
+            path, expected="one case", found="several", remedy="split the table by its case column"
+        )
+    positions = np.full((len(skeleton), 3), np.nan)
+    confidence = np.ones(len(skeleton))
+    seen: set[str] = set()
+    for row in rows:
+        name = row["landmark"]
+        if name in seen:
+            raise UnreadableFile(
+                path,
+                expected="each landmark once",
+                found=f"{name!r} twice",
+                remedy="remove one of the rows",
+            )
+        seen.add(name)
+        index = skeleton.index(name)
+        cells = [row[key] for key in ("x_mm", "y_mm", "z_mm")]
+        if any(cells):
+            positions[index] = [_number(path, name, cell) for cell in cells]
+            confidence[index] = _number(path, name, row.get("confidence") or "1")
+    if not seen:
+        raise BadInput(
+            path, expected="at least one landmark", found="no rows", remedy="add a row per landmark"
+        )
+    return Pose(skeleton, positions, confidence)
+
+
+def _number(path: Path, landmark: str, cell: str) -> float:
+    try:
+        return float(cell)
+    except ValueError:
+        raise UnreadableFile(
+            path,
+            expected=f"numbers for {landmark!r}",
+            found=repr(cell[:40]),
+            remedy="leave all three coordinates empty for an absent landmark",
+        ) from None

@@ -1,0 +1,221 @@
+"""3D Slicer markups, `.mrk.json`, schema 1.0.3: one list of points and one line per segment.
+
+The list carries the landmarks and is what is read back, so points that were dragged in Slicer come
+home as annotations; the lines are for looking at. Confidence travels in the points' descriptions.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from fetusmap.anatomy import Pose, PosedLandmark, Skeleton, load_skeleton
+from fetusmap.anatomy.skeleton import Segment, Side
+from fetusmap.errors import BadInput
+from fetusmap.files.documents import Position, parse_document, read_json
+from fetusmap.files.writing import write_text
+from fetusmap.geometry import LPS_FROM_RAS, apply_affine
+from fetusmap.types import FloatArray
+
+SCHEMA = (
+    "https://raw.githubusercontent.com/slicer/slicer/master/Modules/Loadable/Markups/"
+    "Resources/Schema/markups-schema-v1.0.3.json#"
+)
+MOST = 10_000
+UNMOVED_MM = 1e-3
+MM_PER_UNIT = {"mm": 1.0, "um": 0.001}
+
+
+class _SlicerPart(BaseModel):
+    """Slicer writes many more keys than we use, and newer versions more still: they may stay."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False)
+
+
+class ControlPoint(_SlicerPart):
+    """One point of a markup."""
+
+    label: str = ""
+    description: str = ""
+    position: Position | None = None
+    positionStatus: str = "defined"  # noqa: N815
+
+
+class Markup(_SlicerPart):
+    """One markup of a file."""
+
+    type: str
+    coordinateSystem: Literal["LPS", "RAS"] = "LPS"  # noqa: N815
+    coordinateUnits: str | tuple[str, str, str] = "mm"  # noqa: N815
+    controlPoints: Annotated[  # noqa: N815
+        tuple[ControlPoint, ...], Field(max_length=MOST, fail_fast=True)
+    ] = ()
+
+
+class MarkupsDocument(_SlicerPart):
+    """A Slicer markups file."""
+
+    markups: Annotated[tuple[Markup, ...], Field(max_length=MOST, fail_fast=True)]
+
+
+def read_markups(path: Path, skeleton: Skeleton | None = None) -> Pose:
+    """Read the landmarks of a markups file.
+
+    Points are found by their labels in the file's point lists; a landmark without a point, or with
+    an undefined one, is absent. Lines and other markups are passed over.
+
+    Raises:
+        BadInput: no point list, a label that is no landmark, one that stands twice, or a unit that
+            is neither mm nor um.
+    """
+    return pose_from_markups(read_json(path), skeleton, path)
+
+
+def write_markups(pose: Pose, path: Path, *, overwrite: bool = True) -> None:
+    """Write a markups file that opens in 3D Slicer; atomic, and reads back equal."""
+    text = json.dumps(markups_from_pose(pose), indent=1, allow_nan=False)
+    write_text(path, text + "\n", overwrite=overwrite)
+
+
+def pose_from_markups(
+    data: object, skeleton: Skeleton | None = None, subject: object = "markups"
+) -> Pose:
+    """Build a pose from the plain data of a markups file."""
+    skeleton = skeleton or load_skeleton()
+    document = parse_document(MarkupsDocument, data, subject)
+    positions = np.full((len(skeleton), 3), np.nan)
+    confidence = np.zeros(len(skeleton))
+    seen: set[str] = set()
+    for markup in document.markups:
+        if markup.type != "Fiducial":
+            continue
+        for point in markup.controlPoints:
+            _check_label(point.label, skeleton, seen, subject)
+            seen.add(point.label)
+            if point.positionStatus == "defined" and point.position is not None:
+                row = skeleton.index(point.label)
+                positions[row] = _world_position(markup, point.position, subject)
+                confidence[row] = _confidence(point.description, positions[row])
+    if not seen:
+        raise BadInput(
+            subject,
+            expected="a point list (type Fiducial) with landmark labels",
+            found="none",
+            remedy=f"label the points with the landmarks of {skeleton.name}",
+        )
+    return Pose(skeleton, positions, confidence)
+
+
+def markups_from_pose(pose: Pose) -> dict[str, Any]:
+    """The plain data of a markups file, ready for JSON."""
+    skeleton = pose.skeleton
+    points = {
+        "type": "Fiducial",
+        "name": skeleton.name,
+        "coordinateSystem": "LPS",
+        "coordinateUnits": "mm",
+        "locked": False,
+        "fixedNumberOfControlPoints": True,
+        "labelFormat": "%N-%d",
+        "controlPoints": [_control_point(n, landmark) for n, landmark in enumerate(pose, 1)],
+        "display": _display(skeleton, "midline"),
+    }
+    return {"@schema": SCHEMA, "markups": [points, *(_line(pose, s) for s in skeleton.segments)]}
+
+
+def _line(pose: Pose, segment: Segment) -> dict[str, Any]:
+    """One segment as a Slicer line in the colour of its side."""
+    ends = [pose[segment.start], pose[segment.end]]
+    return {
+        "type": "Line",
+        "name": segment.name,
+        "coordinateSystem": "LPS",
+        "coordinateUnits": "mm",
+        "locked": True,
+        "fixedNumberOfControlPoints": True,
+        "labelFormat": "%N-%d",
+        "controlPoints": [_control_point(n, end) for n, end in enumerate(ends, 1)],
+        "display": _display(pose.skeleton, pose.skeleton.segment_side(segment)),
+    }
+
+
+def _control_point(number: int, landmark: PosedLandmark) -> dict[str, Any]:
+    position = landmark.position_mm.tolist() if landmark.is_present else [0.0, 0.0, 0.0]
+    return {
+        "id": str(number),
+        "label": landmark.name,
+        "description": f"confidence {landmark.confidence!r} at {_text(position)}",
+        "associatedNodeID": "",
+        "position": position,
+        "orientation": [-1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 1.0],
+        "selected": True,
+        "locked": False,
+        "visibility": True,
+        "positionStatus": "defined" if landmark.is_present else "undefined",
+    }
+
+
+def _display(skeleton: Skeleton, side: Side) -> dict[str, Any]:
+    color = skeleton.color(side)
+    rgb = [int(color[n : n + 2], 16) / 255 for n in (1, 3, 5)]
+    return {
+        "visibility": True,
+        "opacity": 1.0,
+        "color": rgb,
+        "selectedColor": rgb,
+        "activeColor": [0.4, 1.0, 0.0],
+        "propertiesLabelVisibility": False,
+        "pointLabelsVisibility": side == "midline",
+        "textScale": 2.0,
+        "glyphType": "Sphere3D",
+        "glyphScale": 1.5,
+        "useGlyphScale": True,
+    }
+
+
+def _check_label(label: str, skeleton: Skeleton, seen: set[str], subject: object) -> None:
+    if label in skeleton.landmarks and label not in seen:
+        return
+    raise BadInput(
+        subject,
+        expected=f"each label once, and a landmark of {skeleton.name}",
+        found=f"{label!r}" + (" twice" if label in seen else ""),
+        remedy="rename the point in Slicer, or give your own skeleton file",
+    )
+
+
+def _world_position(
+    markup: Markup, position: tuple[float, float, float], subject: object
+) -> FloatArray:
+    units = markup.coordinateUnits
+    # The long form is (code, scheme, meaning), such as ("mm", "UCUM", "millimeter").
+    named = {units} if isinstance(units, str) else {units[0], *(set(units) & set(MM_PER_UNIT))}
+    if len(named) > 1 or not named <= set(MM_PER_UNIT):
+        raise BadInput(
+            subject,
+            expected="coordinates in mm or um",
+            found=repr(units),
+            remedy="save the markups again with Slicer's default unit",
+        )
+    point = np.array(position) * MM_PER_UNIT[named.pop()]
+    return apply_affine(LPS_FROM_RAS, point) if markup.coordinateSystem == "RAS" else point
+
+
+def _confidence(description: str, position_mm: FloatArray) -> float:
+    """The confidence that we wrote for this position; a point that a person moved is certain."""
+    match = re.fullmatch(r"confidence ([0-9.e+-]+) at (.*)", description.strip())
+    try:
+        value, *place = (float(w) for w in " ".join(match.groups()).split()) if match else (1.0,)
+    except ValueError:
+        return 1.0
+    moved = len(place) != 3 or not np.allclose(place, position_mm, rtol=0, atol=UNMOVED_MM)
+    return 1.0 if moved or not 0 <= value <= 1 else value
+
+
+def _text(position: list[float]) -> str:
+    return " ".join(repr(v) for v in position)

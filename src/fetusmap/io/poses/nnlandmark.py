@@ -1,0 +1,86 @@
+"""Landmark files of the nnLandmark family: voxel indices beside a NIfTI volume.
+
+`<case>_landmark.json` = {"spacing": s or [sx, sy, sz], "landmarks": {name: [i, j, k]}}. The indices
+belong to the volume's grid, so a pose needs that grid to become millimetres.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fetusmap.anatomy import Pose, Skeleton, load_skeleton
+from fetusmap.errors import BadInput, errors_about
+from fetusmap.files.documents import Document, Number, Position, parse_document, read_json
+from fetusmap.files.writing import write_text
+from fetusmap.geometry import Grid
+
+SUFFIX = "_landmark.json"
+
+
+class NnLandmarkDocument(Document):
+    """One annotated case of nnLandmark."""
+
+    spacing: Number | Position | None = None
+    landmarks: dict[str, Position]
+
+
+def read_nnlandmark(path: Path, grid: Grid, skeleton: Skeleton | None = None) -> Pose:
+    """Read landmark indices and place them in the world with the volume's grid.
+
+    Raises:
+        BadInput: as `pose_from_indices`.
+    """
+    return pose_from_indices(
+        parse_document(NnLandmarkDocument, read_json(path), path), grid, skeleton, path
+    )
+
+
+def pose_from_indices(
+    document: NnLandmarkDocument,
+    grid: Grid,
+    skeleton: Skeleton | None = None,
+    subject: object = "landmarks",
+) -> Pose:
+    """Place annotated voxel indices in the world.
+
+    Raises:
+        BadInput: a spacing that contradicts the grid's by more than 1 %, a name that is no
+            landmark of the skeleton, or no landmark at all.
+    """
+    if document.spacing is not None:
+        spacing = np.broadcast_to(np.array(document.spacing, dtype=np.float64), 3)
+        if not np.allclose(spacing, grid.spacing_mm, rtol=0.01, atol=0):
+            raise BadInput(
+                subject,
+                expected=f"the volume's spacing {grid.spacing_mm.round(4).tolist()} mm",
+                found=f"{spacing.tolist()} mm in the annotation",
+                remedy="give the true spacing with --spacing X Y Z",
+            )
+    if not document.landmarks:
+        raise BadInput(subject, expected="landmarks", found="none", remedy="annotate the case")
+    with errors_about(subject):
+        return Pose.from_positions(
+            {name: grid.to_world(index) for name, index in document.landmarks.items()},
+            skeleton or load_skeleton(),
+        )
+
+
+def write_nnlandmark(pose: Pose, path: Path, grid: Grid, *, overwrite: bool = True) -> None:
+    """Write the present landmarks as (fractional) voxel indices, with the grid's spacing.
+
+    Raises:
+        BadInput: no landmark is present, or the file cannot be written.
+    """
+    if not pose.present.any():
+        raise BadInput(path, expected="landmarks", found="none", remedy="leave this case out")
+    data: dict[str, Any] = {
+        "spacing": grid.spacing_mm.tolist(),
+        "landmarks": {
+            mark.name: grid.to_index(mark.position_mm).tolist() for mark in pose if mark.is_present
+        },
+    }
+    write_text(path, json.dumps(data, indent=2, allow_nan=False) + "\n", overwrite=overwrite)

@@ -1,0 +1,275 @@
+"""What a volume file says about itself, and whether that can be believed.
+
+Each format's module reads its header into a `VolumeHeader` without touching a voxel. The guards
+here are the same for all formats.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from fetusmap.errors import BadInput, UnreadableFile
+from fetusmap.files.names import is_plain_name
+from fetusmap.files.reading import check_regular_file, is_link
+from fetusmap.geometry import Grid, affine_from, check_affine
+from fetusmap.geometry.affine import direction_of, shear_of, spacing_of
+from fetusmap.io.volumes.limits import ReadLimits
+from fetusmap.types import Affine, Shape3, Triple
+
+OVERRIDE = "give the true spacing with --spacing X Y Z"
+Compression = Literal["none", "gzip", "zlib", "bzip2"]
+
+
+@dataclass(frozen=True)
+class VolumeHeader:
+    """A file's own description of its voxels.
+
+    Attributes:
+        format: name for people, such as "NIfTI-1".
+        shape: (I, J, K), the first index varying fastest in the file.
+        dtype: type on disk, with byte order.
+        affine: (4, 4) world_from_index in LPS mm, or None when the file gives no orientation.
+        doubt: why that geometry cannot be believed before the caller gives a spacing, or "".
+        conflict: what is wrong with it that no spacing can settle, or "".
+        data_path: the file with the voxels.
+        skip_file: bytes of that file before the (compressed) voxels.
+        skip_stream: bytes of the decompressed stream before the first voxel.
+        compression: how the voxels are packed.
+        slope, intercept: intensity = slope * stored + intercept.
+        facts: for people to read.
+        warnings: what was doubtful.
+    """
+
+    format: str
+    shape: Shape3
+    dtype: np.dtype[np.generic]
+    affine: Affine | None
+    data_path: Path
+    doubt: str = ""
+    conflict: str = ""
+    skip_file: int = 0
+    skip_stream: int = 0
+    compression: Compression = "none"
+    slope: float = 1.0
+    intercept: float = 0.0
+    facts: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def data_bytes(self) -> int:
+        """Bytes of the stored voxels. Python integers: no header can overflow them."""
+        i, j, k = self.shape
+        return i * j * k * self.dtype.itemsize
+
+    @property
+    def is_scaled(self) -> bool:
+        """Whether intensities differ from what is stored; they become float32 then."""
+        return (self.slope, self.intercept) != (1.0, 0.0)
+
+
+def check_size(header: VolumeHeader, path: Path, limits: ReadLimits) -> None:
+    """Refuse a volume that is too small, too large, or packed too well to be one.
+
+    Raises:
+        UnreadableFile: with the number that is out of bounds.
+    """
+    widest = max(header.dtype.itemsize, 4 if header.is_scaled else 0)
+    check_shape(header.shape, widest, path, limits)
+    available = check_regular_file(header.data_path, follow_links=limits.follow_links)
+    available -= header.skip_file
+    needed = header.data_bytes + header.skip_stream
+    if available < (needed if header.compression == "none" else 1):
+        raise UnreadableFile(
+            path,
+            expected=f"{needed} bytes of voxels",
+            found=f"{max(available, 0)} (the file is cut short)",
+            remedy="copy or export it again",
+        )
+    ratio = needed / available
+    if header.compression != "none" and needed > limits.free_bytes and ratio > limits.max_ratio:
+        raise UnreadableFile(
+            path,
+            expected=f"a compression ratio of at most {limits.max_ratio:.0f}",
+            found=f"{ratio:.0f} ({available} bytes for {needed})",
+            remedy="decompress it yourself if you trust it",
+        )
+
+
+def check_shape(shape: Shape3, itemsize: int, path: Path, limits: ReadLimits) -> None:
+    """Refuse too few voxels on an axis, or too many in all; for reading and writing alike.
+
+    Raises:
+        UnreadableFile: with the number that is out of bounds.
+    """
+    if min(shape) < limits.min_axis:
+        raise UnreadableFile(
+            path,
+            expected=f"at least {limits.min_axis} voxels on each of three axes",
+            found=f"shape {shape}",
+            remedy="give the whole 3D volume, not a slice or a thumbnail",
+        )
+    voxels = shape[0] * shape[1] * shape[2]
+    if voxels > limits.max_voxels or voxels * itemsize > limits.max_bytes:
+        raise UnreadableFile(
+            path,
+            expected=f"at most {limits.max_voxels} voxels and {limits.max_bytes} bytes",
+            found=f"{voxels} voxels, {voxels * itemsize} bytes",
+            remedy="crop or downsample the volume, or raise the limits for a file you trust",
+        )
+
+
+def checked_grid(
+    header: VolumeHeader, path: Path, limits: ReadLimits, spacing_mm: Triple | None
+) -> tuple[Grid, tuple[str, ...]]:
+    """The header's grid, or the one that the caller's spacing makes of it.
+
+    Args:
+        header: as read.
+        path: for messages.
+        limits: plausible spacing and shear.
+        spacing_mm: what the caller knows better; keeps the file's directions where it has any.
+
+    Returns:
+        The grid, and a warning for each thing that was overridden or assumed.
+
+    Raises:
+        UnreadableFile: no orientation, or a geometry that `check_geometry` refuses.
+        BadInput: a spacing of the caller's that is none.
+    """
+    if header.conflict:
+        raise UnreadableFile(
+            path,
+            expected="one orientation and position",
+            found=header.conflict,
+            remedy="mend the header with the program that wrote it",
+        )
+    if spacing_mm is not None:
+        affine, warnings = _override_spacing(header.affine, _checked_spacing(spacing_mm))
+        warnings += (f"not believed: {header.doubt}",) if header.doubt else ()
+    elif header.affine is None or header.doubt:
+        raise UnreadableFile(
+            path,
+            expected="a spacing and an orientation (without them no length and no side is sure)",
+            found=header.doubt or "none",
+            remedy=OVERRIDE,
+        )
+    else:
+        affine, warnings = header.affine, ()
+    check_geometry(affine, path, limits)
+    return Grid(header.shape, affine), warnings
+
+
+def check_geometry(affine: Affine, path: Path, limits: ReadLimits) -> None:
+    """Refuse what is no box of plausible voxels; for reading and writing alike.
+
+    Raises:
+        UnreadableFile: an affine that is not finite, singular or sheared, or an implausible
+            spacing.
+    """
+    try:
+        check_affine(affine, path)
+    except BadInput as error:
+        raise UnreadableFile(
+            path,
+            expected="a finite, invertible affine",
+            found=f"{np.array2string(affine[:3], precision=3, separator=',')}",
+            remedy=OVERRIDE,
+        ) from error
+    spacing = spacing_of(affine)
+    low, high = limits.spacing_mm
+    rounding = 1e-6  # of single precision, in which NIfTI keeps its numbers
+    if not ((spacing >= low * (1 - rounding)) & (spacing <= high * (1 + rounding))).all():
+        raise UnreadableFile(
+            path,
+            expected=f"a spacing of {low} to {high} mm",
+            found=f"{_text(spacing)} mm",
+            remedy=OVERRIDE,
+        )
+    if shear_of(affine) > limits.max_shear:
+        raise UnreadableFile(
+            path,
+            expected="axes at right angles",
+            found=f"a sheared affine (cosine {shear_of(affine):.3f} between two axes)",
+            remedy="resample it onto a box first",
+        )
+
+
+def _checked_spacing(spacing_mm: Triple) -> Triple:
+    """The caller's spacing, if it is one."""
+    values = np.asarray(spacing_mm, dtype=np.float64)
+    if values.shape != (3,) or not (np.isfinite(values) & (values > 0)).all():
+        raise BadInput(
+            "spacing",
+            expected="three positive numbers of millimetres",
+            found=repr(spacing_mm),
+            remedy="give X Y Z",
+        )
+    return float(values[0]), float(values[1]), float(values[2])
+
+
+def _override_spacing(affine: Affine | None, spacing_mm: Triple) -> tuple[Affine, tuple[str, ...]]:
+    """The caller's spacing along the file's directions, or along L, P, S where it has none."""
+    told = f"spacing {_text(spacing_mm)} mm given by the caller"
+    spacing = np.array(spacing_mm, dtype=np.float64)
+    if affine is not None and np.isfinite(affine).all() and spacing_of(affine).all():
+        return affine_from(direction_of(affine) * spacing, affine[:3, 3]), (told,)
+    assumed = "no usable orientation in the file: axes taken as left, posterior, superior"
+    return affine_from(np.diag(spacing), np.zeros(3)), (told, assumed)
+
+
+def skip_to_last(header: VolumeHeader, start: int) -> int:
+    """Bytes before uncompressed voxels that are the end of their file, but never before `start`."""
+    length = check_regular_file(header.data_path, follow_links=True)
+    return max(start, length - header.data_bytes)
+
+
+def real_dtype(path: Path, dtype: DTypeLike | None, found: str) -> np.dtype[np.generic]:
+    """A supported voxel type, or one clear line.
+
+    Raises:
+        UnreadableFile: `dtype` is None: the format's type has several channels or parts.
+    """
+    if dtype is None:
+        raise UnreadableFile(
+            path,
+            expected="one integer or floating-point value per voxel",
+            found=found,
+            remedy="convert it to one grey value per voxel",
+        )
+    return np.dtype(dtype)
+
+
+def detached_data(header_path: Path, name: str, limits: ReadLimits) -> Path:
+    """The file that a detached header names, if it lies beside the header and is no link.
+
+    Raises:
+        UnreadableFile: a name that reaches outside the header's folder, or a link; any name at all
+            where detached files are not allowed.
+    """
+    if not limits.allow_detached:
+        raise UnreadableFile(
+            header_path,
+            expected="a file that holds its own voxels",
+            found="a header that names another file",
+            remedy="write it as one .nrrd, .mha or .nii.gz",
+        )
+    name = name.removeprefix("./")
+    data = header_path.with_name(name) if is_plain_name(name) else None
+    if data is None or is_link(data):
+        raise UnreadableFile(
+            header_path,
+            expected="voxels in a file beside the header",
+            found=f"data file {name!r}" + (", a link" if data is not None else ""),
+            remedy="put both files into one folder",
+        )
+    return data
+
+
+def _text(spacing: object) -> str:
+    return " x ".join(f"{v:.4g}" for v in np.asarray(spacing))

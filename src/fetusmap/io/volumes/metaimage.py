@@ -1,0 +1,196 @@
+"""MetaImage: headers in, attached (`.mha`) and detached (`.mhd`); zlib files out.
+
+Source: the MetaIO documentation, and its keys as ITK reads them. ITK keeps the direction of index
+axis n in row n of TransformMatrix and ignores CenterOfRotation and AnatomicalOrientation; so do we.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from fetusmap.errors import UnreadableFile
+from fetusmap.geometry import affine_from
+from fetusmap.io.volumes.encode import LEVEL, voxel_pieces
+from fetusmap.io.volumes.header import VolumeHeader, detached_data, real_dtype, skip_to_last
+from fetusmap.io.volumes.limits import ReadLimits
+from fetusmap.io.volumes.textheader import LARGEST, integers, numbers, read_lines
+from fetusmap.types import Affine, FloatArray
+from fetusmap.volume import Volume
+
+DTYPES = {
+    "MET_CHAR": "i1", "MET_UCHAR": "u1", "MET_SHORT": "i2", "MET_USHORT": "u2",
+    "MET_INT": "i4", "MET_UINT": "u4", "MET_FLOAT": "f4", "MET_DOUBLE": "f8",
+}  # fmt: skip
+MM_PER_UNIT = {"mm": 1.0, "um": 0.001, "cm": 10.0, "m": 1000.0}
+LAST_KEY = "ElementDataFile"
+OFFSETS = ("Offset", "Position", "Origin")
+MATRICES = ("TransformMatrix", "Rotation", "Orientation")
+SIZE_TO_COME = "?" * 16
+
+
+def read_header(path: Path, limits: ReadLimits) -> VolumeHeader:
+    """Read the header of a `.mha` or `.mhd` file.
+
+    Raises:
+        UnreadableFile: not MetaImage, not three-dimensional, more than one value per voxel, text
+            voxels, or voxels outside the header's folder.
+    """
+    lines, data_start = read_lines(
+        path, limits, is_last=lambda line: line.split("=")[0].strip() == LAST_KEY
+    )
+    fields = _fields(path, lines)
+    if "NDims" not in fields or LAST_KEY not in fields:
+        raise UnreadableFile(
+            path,
+            expected="a MetaImage header with NDims and ElementDataFile",
+            found="none",
+            remedy="check that the file is what its name says",
+        )
+    if fields["NDims"] != "3":
+        raise UnreadableFile(
+            path,
+            expected="three axes",
+            found=f"NDims = {fields['NDims']}",
+            remedy="extract one 3D volume",
+        )
+    shape = integers(path, "DimSize", fields.get("DimSize", ""), 3)
+    channels = fields.get("ElementNumberOfChannels", "1")
+    kind = fields.get("ElementType", "none")
+    found = f"{channels} channels of {kind}"
+    msb = fields.get("BinaryDataByteOrderMSB", fields.get("ElementByteOrderMSB", "False"))
+    order: Literal["<", ">"] = ">" if _is_true(msb) else "<"
+    dtype = real_dtype(path, DTYPES.get(kind) if channels == "1" else None, found)
+    if not _is_true(fields.get("BinaryData", "True")):
+        raise UnreadableFile(
+            path, expected="binary voxels", found="text", remedy="write it again as binary"
+        )
+    packed = _is_true(fields.get("CompressedData", "False"))
+    affine, how, doubt = _orientation(path, fields)
+    local = fields[LAST_KEY].upper() == "LOCAL"
+    data_path = path if local else detached_data(path, fields[LAST_KEY], limits)
+    header = VolumeHeader(
+        format="MetaImage" + (" (zlib)" if packed else ""),
+        shape=(shape[0], shape[1], shape[2]),
+        dtype=dtype.newbyteorder(order),
+        affine=affine,
+        data_path=data_path,
+        doubt=doubt,
+        conflict=_conflict(fields),
+        compression="zlib" if packed else "none",
+        facts={
+            "orientation from": how,
+            "unit": fields.get("DistanceUnits", "millimetre by definition"),
+            "byte order": "big endian" if order == ">" else "little endian",
+            "data file": data_path.name,
+        },
+    )
+    return replace(header, skip_file=_skip(path, fields, header, data_start if local else 0))
+
+
+def _fields(path: Path, lines: list[str]) -> dict[str, str]:
+    """`Key = value` lines."""
+    fields: dict[str, str] = {}
+    for key, _, value in (line.partition("=") for line in lines):
+        if key.strip() in fields and key.strip() != "Comment":
+            raise UnreadableFile(
+                path,
+                expected="each key once",
+                found=f"{key.strip()!r} twice",
+                remedy="write it again",
+            )
+        fields[key.strip()] = value.strip()
+    return fields
+
+
+def _conflict(fields: dict[str, str]) -> str:
+    """Synonyms that say different things about the geometry, or ""."""
+    for keys in (OFFSETS, MATRICES):
+        said = sorted({fields[key] for key in keys if key in fields})
+        if len(said) > 1:
+            return f"several of {', '.join(keys)}: {'; '.join(said)}"
+    return ""
+
+
+def _skip(path: Path, fields: dict[str, str], header: VolumeHeader, start: int) -> int:
+    """Bytes before the voxels: HeaderSize where it is given, -1 for "the end of the file"."""
+    (size,) = integers(path, "HeaderSize", fields.get("HeaderSize", "0"), 1, -1, LARGEST)
+    if size >= 0:
+        return size or start
+    if header.compression != "none":
+        raise UnreadableFile(
+            path,
+            expected="HeaderSize of 0 or more for compressed voxels",
+            found="-1",
+            remedy="write it again as one .mha",
+        )
+    return skip_to_last(header, start)
+
+
+def _orientation(path: Path, fields: dict[str, str]) -> tuple[Affine | None, str, str]:
+    """World_from_index in LPS mm, how it was found, and a doubt."""
+
+    def first(*keys: str) -> str | None:
+        return next((fields[key] for key in keys if key in fields), None)
+
+    spacing = first("ElementSpacing", "ElementSize")
+    matrix = first(*MATRICES)
+    if matrix is None:
+        return None, "none", "no TransformMatrix"
+    rows = numbers(path, "TransformMatrix", matrix, 9).reshape(3, 3)
+    steps = numbers(path, "ElementSpacing", spacing or "0 0 0", 3)
+    offset = numbers(path, "Offset", first(*OFFSETS) or "0 0 0", 3)
+    unit = fields.get("DistanceUnits", "mm").lower()
+    doubt = ""
+    if unit not in MM_PER_UNIT:
+        doubt = f"DistanceUnits = {unit}"
+    elif spacing is None:
+        doubt = "no ElementSpacing"
+    elif not (steps > 0).all():
+        doubt = f"ElementSpacing = {spacing}"
+    # A step that is not positive would mirror or flatten what the matrix says.
+    steps = np.where(steps > 0, steps, 1.0)
+    mm = MM_PER_UNIT.get(unit, 1.0)
+    return affine_from(rows.T * steps * mm, offset * mm), "TransformMatrix", doubt
+
+
+def write_volume(volume: Volume, dtype: np.dtype[np.generic], path: Path) -> None:
+    """Write an attached, zlib-compressed MetaImage file; numbers keep all their digits."""
+    grid = volume.grid
+    kind = next(name for name, code in DTYPES.items() if code == f"{dtype.kind}{dtype.itemsize}")
+    fields = {
+        "ObjectType": "Image",
+        "NDims": "3",
+        "BinaryData": "True",
+        "BinaryDataByteOrderMSB": "False",
+        "CompressedData": "True",
+        "CompressedDataSize": SIZE_TO_COME,
+        "TransformMatrix": _numbers(grid.direction.T.ravel()),
+        "Offset": _numbers(grid.origin_mm),
+        "CenterOfRotation": "0 0 0",
+        "ElementSpacing": _numbers(grid.spacing_mm),
+        "DimSize": " ".join(str(n) for n in grid.shape),
+        "ElementType": kind,
+        LAST_KEY: "LOCAL",
+    }
+    header = "".join(f"{key} = {value}\n" for key, value in fields.items()).encode()
+    packer = zlib.compressobj(LEVEL)
+    with path.open("wb") as file:
+        file.write(header)
+        file.writelines(map(packer.compress, voxel_pieces(volume.array, dtype.newbyteorder("<"))))
+        file.write(packer.flush())
+        size = file.tell() - len(header)
+        file.seek(header.index(SIZE_TO_COME.encode()))
+        file.write(str(size).zfill(len(SIZE_TO_COME)).encode())
+
+
+def _numbers(values: FloatArray) -> str:
+    return " ".join(repr(float(v)) for v in values)
+
+
+def _is_true(text: str) -> bool:
+    return text.strip().lower() in ("true", "1", "t")
