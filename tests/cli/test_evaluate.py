@@ -1,4 +1,4 @@
-"""`fetusmap evaluate` on predictions whose errors are known."""
+"""`fetusmap evaluate` on predictions whose errors are known by hand."""
 
 import csv
 import re
@@ -47,8 +47,8 @@ def write_off_by(folder, truth, offset_mm, cases=CASES):
     return folder
 
 
-def told_by(outcome):
-    """Metric to what is printed for the one method."""
+def metrics_of(outcome):
+    """Metric to what the table prints for the one method."""
     lines = (re.split(r"\s{2,}", line.strip()) for line in outcome.out.splitlines())
     return {parts[0]: parts[1] for parts in lines if len(parts) == 2}
 
@@ -57,11 +57,11 @@ def test_errors_are_printed_with_intervals(fetusmap, dataset, truth, tmp_path):
     found = write_off_by(tmp_path / "found", truth, 2.5)
     outcome = fetusmap("evaluate", str(found), "--truth", str(dataset))
     assert outcome.code == 0
-    told = told_by(outcome)
-    assert told["mean, mm"] == told["median, mm"] == "2.50 (2.50 to 2.50)"
-    assert told["AUC, %"] == "75.00 (75.00 to 75.00)"
-    assert told["within 10 mm, %"] == "100.00 (100.00 to 100.00)"
-    assert told["bodies exchanged"] == told["missed"] == "0"
+    printed = metrics_of(outcome)
+    assert printed["mean, mm"] == printed["median, mm"] == "2.50 (2.50 to 2.50)"
+    assert printed["AUC, %"] == "75.00 (75.00 to 75.00)"
+    assert printed["within 10 mm, %"] == "100.00 (100.00 to 100.00)"
+    assert printed["bodies exchanged"] == printed["missed"] == "0"
     assert f"3 cases of {dataset}" in outcome.out
 
 
@@ -83,7 +83,7 @@ def test_a_dataset_with_its_own_skeleton_is_evaluated(fetusmap, tmp_path):
     found = write_off_by(tmp_path / "found", truth, 2.0, ("a",))
     outcome = fetusmap("evaluate", str(found), "--truth", str(tmp_path / "data"))
     assert outcome.code == 0
-    assert told_by(outcome)["mean, mm"].startswith("2.00")
+    assert metrics_of(outcome)["mean, mm"].startswith("2.00")
 
 
 def test_two_are_compared_case_by_case(fetusmap, dataset, truth, tmp_path):
@@ -93,7 +93,7 @@ def test_two_are_compared_case_by_case(fetusmap, dataset, truth, tmp_path):
     words = ["evaluate", str(before), str(after), "--truth", str(dataset), "-o", str(out)]
     outcome = fetusmap(*words)
     assert outcome.code == 0
-    assert "Minus before, case by case" in outcome.out
+    assert "Difference from before, case by case" in outcome.out
     assert "-3.00 (-3.00 to -3.00)" in outcome.out
     assert "+30.00 (+30.00 to +30.00)" in outcome.out
     rows = list(csv.DictReader((out / "errors.csv").read_text().splitlines()))
@@ -106,12 +106,100 @@ def test_two_are_compared_case_by_case(fetusmap, dataset, truth, tmp_path):
     assert (out / "pck.png").stat().st_size > 5000
 
 
-def test_what_was_not_predicted_is_missed_and_told(fetusmap, dataset, truth, tmp_path):
+def test_what_was_not_predicted_counts_as_missed_and_is_listed(fetusmap, dataset, truth, tmp_path):
     found = write_off_by(tmp_path / "found", truth, 0.0, cases=("a",))
     outcome = fetusmap("evaluate", str(found), "--truth", str(dataset))
     assert outcome.code == 0
     assert "2 cases without a prediction, counted as missed: b, c" in outcome.err
-    assert told_by(outcome)["missed"] == "31"  # 15 visible landmarks of b, 16 of c
+    assert metrics_of(outcome)["missed"] == "31"  # 15 visible landmarks of b, 16 of c
+
+
+def test_a_prediction_without_annotation_is_listed(fetusmap, dataset, truth, tmp_path):
+    found = write_off_by(tmp_path / "found", truth, 0.0)
+    save_pose(truth["a"], found / "z.json")
+    outcome = fetusmap("evaluate", str(found), "--truth", str(dataset))
+    assert outcome.code == 0
+    assert "1 case predicted but not annotated in the dataset, not counted: z" in outcome.err
+    assert metrics_of(outcome)["missed"] == "0"
+
+
+def test_one_folder_beside_pose_files_hides_none_of_them(fetusmap, dataset, truth, tmp_path):
+    found = write_off_by(tmp_path / "found", truth, 2.0, cases=("a",))
+    for name in ("b", "c"):
+        save_pose(truth[name], found / f"{name}.json")
+    outcome = fetusmap("evaluate", str(found), "--truth", str(dataset))
+    assert (outcome.code, outcome.err) == (0, "")
+    # 16 landmarks of a are 2 mm off, 15 of b and 16 of c are exact
+    assert metrics_of(outcome)["mean, mm"].startswith(f"{2 * 16 / 47:.2f} ")
+
+
+def skeleton_of(*landmarks, mirror_pairs=()):
+    return skeleton_from_plain(
+        {
+            "format": "fetusmap-skeleton",
+            "version": 1,
+            "name": f"own-{len(landmarks)}",
+            "landmarks": [{"name": name} for name in landmarks],
+            "mirror_pairs": [list(pair) for pair in mirror_pairs],
+        }
+    )
+
+
+@pytest.fixture
+def write_dataset(tmp_path):
+    """A function that writes a dataset of one case, "a"."""
+
+    def write(pose):
+        volume = Volume(np.zeros((16, 17, 18), np.uint8), Grid.from_spacing((16, 17, 18), 1.0))
+        folder = tmp_path / "data"
+        with DatasetWriter(folder, name="own", licence="CC0-1.0", skeleton=pose.skeleton) as writer:
+            writer.add(replace(volume, name="a"), pose, subject="of a")
+        return folder
+
+    return write
+
+
+def write_pose(folder, skeleton, positions_mm):
+    folder.mkdir()
+    save_pose(Pose(skeleton, np.array(positions_mm, dtype=float)), folder / "a.json")
+    return folder
+
+
+def test_different_skeletons_are_compared_over_the_shared_names(fetusmap, write_dataset, tmp_path):
+    """Of the five annotated landmarks the prediction has three, in another order, and one more."""
+    five = skeleton_of("top", "L", "R", "tail", "chin", mirror_pairs=(("L", "R"),))
+    four = skeleton_of("R", "extra", "top", "L", mirror_pairs=(("L", "R"),))
+    truth = [[8, 8, 8], [5, 8, 8], [11, 8, 8], [8, 8, 2], [8, 5, 8]]
+    dataset = write_dataset(Pose(five, np.array(truth, dtype=float)))
+    found = write_pose(tmp_path / "found", four, [[5, 8, 8], [0, 0, 0], [8, 8, 9], [11, 8, 8]])
+    out = tmp_path / "out"
+    outcome = fetusmap("evaluate", str(found), "--truth", str(dataset), "-o", str(out))
+    assert outcome.code == 0
+    (line,) = outcome.err.splitlines()
+    assert "3 landmarks that predictions and annotations share" in line
+    assert "only predicted: extra; only annotated: tail, chin" in line
+    printed = metrics_of(outcome)
+    assert printed["mean, mm"].startswith(f"{(1 + 6 + 6) / 3:.2f} ")
+    assert printed["pairs exchanged, %"].startswith("100.00 ")
+    rows = list(csv.reader((out / "errors.csv").read_text().splitlines()))
+    assert rows == [["method", "case", "top", "L", "R"], ["found", "a", "1.0", "6.0", "6.0"]]
+
+
+def test_methods_of_different_skeletons_are_compared_over_what_all_have(
+    fetusmap, write_dataset, tmp_path
+):
+    three = skeleton_of("top", "L", "R", mirror_pairs=(("L", "R"),))
+    dataset = write_dataset(Pose(three, np.diag([8.0, 9.0, 10.0])))
+    one = write_pose(tmp_path / "one", skeleton_of("top", "L"), [[8, 0, 1], [0, 9, 3]])
+    two = write_pose(tmp_path / "two", skeleton_of("L", "R"), [[0, 9, 5], [0, 0, 10]])
+    outcome = fetusmap("evaluate", str(one), str(two), "--truth", str(dataset))
+    assert outcome.code == 0
+    assert "methods are compared over the 1 landmark that all of them predict" in outcome.err
+    assert "+2.00 (+2.00 to +2.00)" in outcome.out  # 5 mm minus 3 mm at L
+    only_top = write_pose(tmp_path / "top", skeleton_of("top"), [[8, 0, 1]])
+    outcome = fetusmap("evaluate", str(only_top), str(two), "--truth", str(dataset))
+    assert outcome.code == 2
+    assert "expected folders whose predictions have a landmark in common" in outcome.err
 
 
 def test_a_split_is_evaluated_alone(fetusmap, dataset, truth, tmp_path):
@@ -120,17 +208,23 @@ def test_a_split_is_evaluated_alone(fetusmap, dataset, truth, tmp_path):
     assert outcome.code == 0
     assert outcome.err == ""
     assert "2 cases" in outcome.out
+    both = write_off_by(tmp_path / "both", truth, 0.0)  # c is of another split: nothing to warn of
+    assert fetusmap("evaluate", str(both), "--truth", str(dataset), "--split", "test").err == ""
 
 
 def test_bad_input_is_one_line(fetusmap, dataset, truth, tmp_path):
     found = write_off_by(tmp_path / "found", truth, 0.0)
     others = tmp_path / "others"
-    save_pose(truth["a"], others / "z.json") if others.mkdir() is None else None
+    others.mkdir()
+    save_pose(truth["a"], others / "z.json")
+    strangers = tmp_path / "strangers"
+    write_pose(strangers, skeleton_of("top", "L"), [[0, 0, 0], [1, 1, 1]])
     for words, said in (
         ((str(tmp_path / "nowhere"),), "found no such folder"),
         ((str(others),), "expected predictions of the dataset's cases, such as a, found others"),
         ((str(found), str(found)), "expected folders that differ in their names"),
         ((str(found), "--split", "val"), "val"),
+        ((str(strangers),), "prediction of a: expected a landmark that the annotations (fetus-16)"),
     ):
         outcome = fetusmap("evaluate", *words, "--truth", str(dataset))
         assert outcome.code == 2

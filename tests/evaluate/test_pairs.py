@@ -1,12 +1,12 @@
-"""Predictions beside annotations: what is missing on either side, and where poses are found."""
+"""Predictions and annotations of the same cases: what is missing on either side, by hand."""
 
 import numpy as np
 import pytest
 
-from fetusmap.anatomy import Pose, Skeleton, load_skeleton, reference_pose
+from fetusmap.anatomy import Pose, Segment, Skeleton, load_skeleton, reference_pose
 from fetusmap.dataset import Case
 from fetusmap.errors import BadInput
-from fetusmap.evaluate import find_poses, pair_with_truth
+from fetusmap.evaluate import exchanged_pairs, pair_with_truth, summarize
 from fetusmap.io import save_pose
 
 FETUS = load_skeleton()
@@ -74,6 +74,7 @@ def test_a_case_without_annotation_is_left_out(make_case):
     pairs = pair_with_truth(dict.fromkeys(["a", "b", "other"], truth), cases)
     assert pairs.cases == ("b",)
     assert pairs.without_prediction == ()
+    assert pairs.without_truth == ("a", "other")
     assert pairs.errors_mm.tolist() == [[0] * 16]
 
 
@@ -115,12 +116,81 @@ def test_other_skeletons_are_evaluated_too(make_case):
     assert pairs.errors_mm.tolist() == [[3, INF, 5]]
 
 
-def test_a_prediction_of_another_skeleton_is_refused_by_name(make_case):
+def test_different_skeletons_are_compared_over_the_names_that_they_share(make_case):
+    """The order of the rows differs, and each side has a landmark that the other lacks."""
+    true = Skeleton(
+        "true", ("left", "chin", "right", "nose"),
+        (Segment("face", "chin", "nose"), Segment("across", "left", "right")), (("left", "right"),),
+    )  # fmt: skip
+    found = Skeleton("found", ("nose", "right", "tail", "left"), (), (("left", "right"),))
+    truth = Pose(true, np.array([[-10.0, 0, 0], [0, -9, 0], [10, 0, 0], [0, 5, 0]]))
+    pose = Pose(found, np.array([[0.0, 5, 3], [-10, 0, 2], [0, 0, 99], [10, 0, 0]]))
+    pairs = pair_with_truth({"a": pose}, [make_case("a", truth, skeleton=true)])
+    assert pairs.skeleton.landmarks == ("left", "right", "nose")
+    assert pairs.skeleton.mirror_pairs == (("left", "right"),)
+    assert [segment.name for segment in pairs.skeleton.segments] == ["across"]
+    assert (pairs.only_true, pairs.only_found) == (("chin",), ("tail",))
+    np.testing.assert_allclose(pairs.errors_mm, [[20, np.hypot(20, 2), 3]])
+    assert exchanged_pairs(pairs.skeleton, pairs.found_mm, pairs.true_mm).tolist() == [[1]]
+
+
+def test_a_pair_whose_partner_is_not_shared_has_no_side(make_case):
+    """The nose and the left ear remain; a pair of one ear cannot be exchanged."""
+    half = Skeleton("half", ("left_ear", "nose"), (), ())
+    truth = Pose(NOSE, np.array([[0.0, 0, 0], [-5, 0, 0], [5, 0, 0]]))
+    pose = Pose(half, np.array([[5.0, 0, 0], [0, 0, 0]]))
+    pairs = pair_with_truth({"a": pose}, [make_case("a", truth, skeleton=NOSE)])
+    assert pairs.skeleton.mirror_pairs == ()
+    assert pairs.errors_mm.tolist() == [[0, 10]]
+    assert np.isnan(summarize(pairs).swap_percent.value)
+
+
+@pytest.mark.parametrize("count", [5, 22])
+def test_skeletons_of_any_size_are_evaluated(make_case, count):
+    own = Skeleton(f"own-{count}", tuple(f"p{n}" for n in range(count)), (), (("p0", "p1"),))
+    places = np.arange(3.0 * count).reshape(count, 3)
+    pairs = pair_with_truth(
+        {"a": Pose(own, places + np.array([0, 3, 4]))},
+        [make_case("a", Pose(own, places), skeleton=own)],
+    )
+    assert pairs.skeleton == own
+    assert pairs.errors_mm.tolist() == [[5.0] * count]
+    assert (pairs.only_true, pairs.only_found) == ((), ())
+
+
+def test_predictions_of_one_folder_may_have_different_skeletons(make_case):
+    """The landmarks that all of them have are compared."""
+    truth = Pose(NOSE, np.zeros((3, 3)))
+    ears = Skeleton("ears", ("left_ear", "right_ear"), (), ())
+    pairs = pair_with_truth(
+        {"a": Pose(NOSE, np.ones((3, 3))), "b": Pose(ears, np.full((2, 3), 2.0))},
+        [make_case(name, truth, skeleton=NOSE) for name in "ab"],
+    )
+    assert pairs.skeleton.landmarks == ("left_ear", "right_ear")
+    assert pairs.found_mm.tolist() == [[[1] * 3] * 2, [[2] * 3] * 2]
+    assert pairs.only_true == ("nose",)
+
+
+def test_a_prediction_that_shares_no_landmark_is_refused_by_name(make_case):
     truth = reference_pose(60.0)
     cases = [make_case("a", truth), make_case("b", truth)]
     found = {"a": truth, "b": Pose(NOSE, np.zeros((3, 3)))}
-    with pytest.raises(BadInput, match=r"^prediction of b: .*fetus-16, found one of nose-and-ears"):
+    with pytest.raises(
+        BadInput, match=r"^prediction of b: .*fetus-16.*found the skeleton nose-and"
+    ):
         pair_with_truth(found, cases)
+
+
+def test_pairs_can_be_restricted_to_some_landmarks(make_case):
+    truth = reference_pose(60.0)
+    shift = np.arange(16.0)[:, None] * [0, 0, 1]
+    pairs = pair_with_truth({"a": Pose(FETUS, truth.positions_mm + shift)}, [make_case("a", truth)])
+    some = pairs.restricted_to(("neck", "left_knee", "head", "right_knee"))
+    expected = sorted(rows_of("neck", "left_knee", "head", "right_knee"))
+    assert some.skeleton.landmarks == tuple(FETUS.landmarks[row] for row in expected)
+    assert some.skeleton.mirror_pairs == (("left_knee", "right_knee"),)
+    np.testing.assert_allclose(some.errors_mm, [expected])
+    assert pairs.restricted_to(FETUS.landmarks).skeleton == FETUS
 
 
 @pytest.mark.parametrize(("count", "told"), [(0, "found none"), (2, "found 2 without annotation")])
@@ -128,60 +198,3 @@ def test_without_an_annotated_case_nothing_is_evaluated(make_case, count, told):
     cases = [make_case(f"{n}") for n in range(count)]
     with pytest.raises(BadInput, match=told):
         pair_with_truth({"0": reference_pose(60.0)}, cases)
-
-
-# Poses in folders
-
-
-@pytest.mark.parametrize("layout", ["{}/pose.json", "{}.json"])
-def test_poses_of_a_folder_are_found_by_case(tmp_path, layout):
-    poses = {name: reference_pose(40.0 + n) for n, name in enumerate(["case-2", "b.1", "a"])}
-    for name, pose in poses.items():
-        path = tmp_path / layout.format(name)
-        path.parent.mkdir(exist_ok=True)
-        save_pose(pose, path)
-    found = find_poses(tmp_path)
-    assert found.keys() == poses.keys()
-    assert all(found[name].equals(pose) for name, pose in poses.items())
-
-
-def test_what_else_a_prediction_wrote_is_no_pose(tmp_path):
-    """Beside the folders of cases, and within them."""
-    (tmp_path / "a").mkdir()
-    (tmp_path / "empty").mkdir()
-    save_pose(reference_pose(50.0), tmp_path / "a" / "pose.json")
-    (tmp_path / "a" / "quality.json").write_text("{}")
-    (tmp_path / "run.json").write_text("{}")
-    (tmp_path / "table.csv").write_text("case\n")
-    assert [*find_poses(tmp_path)] == ["a"]
-
-
-def test_poses_of_another_skeleton_are_read_with_it(tmp_path):
-    pose = Pose(NOSE, np.arange(9.0).reshape(3, 3))
-    save_pose(pose, tmp_path / "a.json")
-    assert find_poses(tmp_path, NOSE)["a"].equals(pose)
-    with pytest.raises(BadInput, match="nose-and-ears"):
-        find_poses(tmp_path)
-
-
-def test_a_file_that_is_no_pose_is_refused_by_name(tmp_path):
-    save_pose(reference_pose(50.0), tmp_path / "a.json")
-    (tmp_path / "b.json").write_text("{}")
-    with pytest.raises(BadInput, match=r"b\.json"):
-        find_poses(tmp_path)
-
-
-def test_where_nothing_is_nothing_is_found(tmp_path):
-    with pytest.raises(BadInput, match="found none; give the folder"):
-        find_poses(tmp_path)
-    with pytest.raises(BadInput, match="found no such folder"):
-        find_poses(tmp_path / "nowhere")
-    save_pose(reference_pose(50.0), tmp_path / "a.json")
-    with pytest.raises(BadInput, match="found no such folder"):
-        find_poses(tmp_path / "a.json")
-
-
-def test_what_a_killed_process_left_is_no_pose(tmp_path):
-    save_pose(reference_pose(60.0), tmp_path / "a.json")
-    (tmp_path / ".0123456789abcdef.partial.json").write_text('{"format": "fetus')
-    assert list(find_poses(tmp_path)) == ["a"]

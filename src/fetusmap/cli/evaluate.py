@@ -1,4 +1,4 @@
-"""`fetusmap evaluate`: how far predictions are from annotations."""
+"""`fetusmap evaluate`: measure how far predictions are from annotations."""
 
 from __future__ import annotations
 
@@ -6,30 +6,28 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import typer
 
-from fetusmap.anatomy import Skeleton
 from fetusmap.cli.console import out, print_table, warn
-from fetusmap.dataset import Case, load_dataset
+from fetusmap.dataset import Dataset, load_dataset
 from fetusmap.errors import BadInput
 from fetusmap.evaluate import (
     SUMMARY_COLUMNS,
     Pairs,
+    abbreviate_names,
     auc_percent,
     compare,
     find_poses,
-    interval_words,
+    format_interval,
+    format_p_value,
     mean_error_mm,
-    p_words,
     pair_with_truth,
     summarize,
     summary_cells,
+    write_errors_csv,
 )
-from fetusmap.files.tables import write_rows
+from fetusmap.files import write_rows
 from fetusmap.report import draw_pck, save_figure
-
-NAMED = 5
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich")
 
@@ -46,34 +44,34 @@ def evaluate(
             help="Folders that predict wrote, or folders of pose files named after their cases.",
         ),
     ],
-    truth: Annotated[Path, typer.Option(metavar="DATASET", help="With the annotations.")],
+    truth: Annotated[Path, typer.Option(metavar="DATASET", help="Dataset with the annotations.")],
     split: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Of the dataset; all cases unless told.")
+        str | None,
+        typer.Option(metavar="NAME", help="Split of the dataset; without it, all of its cases."),
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="Tables and curves go into this folder."),
+        typer.Option("--output", "-o", help="Folder into which tables and curves are written."),
     ] = None,
 ) -> int:
     """Measure how far predicted poses are from annotations: errors, curves, sides, intervals.
 
-    The intervals of 95 % come from drawing subjects with replacement. With several folders each is
-    compared with the first, case by case. A case without a prediction counts as missed.
+    The 95 % intervals come from drawing subjects with replacement. Several folders are each
+    compared with the first one, case by case. A case without a prediction counts as missed.
+    Predictions and annotations are compared over the landmarks whose names they share.
     """
     dataset = load_dataset(truth)
-    cases = dataset.cases if split is None else dataset.split(split)
-    methods = {
-        name: _pairs(folder, cases, dataset.skeleton)
-        for name, folder in _named(predictions).items()
-    }
+    methods = _comparable(
+        {name: _pairs(folder, dataset, split) for name, folder in _by_name(predictions).items()}
+    )
     rows = [(name, *summary_cells(summarize(pairs))) for name, pairs in methods.items()]
     columns = ("method", *SUMMARY_COLUMNS)
-    # Methods side by side: a terminal has more lines than room for intervals in one.
-    turned = list(zip(columns, *rows, strict=True))
+    # Methods side by side: a terminal is not wide enough for a row of five intervals.
+    transposed = list(zip(columns, *rows, strict=True))
     count = len(next(iter(methods.values())).cases)
-    print_table(f"{count} cases of {truth}", ("", *turned[0][1:]), turned[1:])
+    print_table(f"{count} cases of {truth}", ("", *transposed[0][1:]), transposed[1:])
     if len(methods) > 1:
-        title = f"Minus {next(iter(methods))}, case by case"
+        title = f"Difference from {next(iter(methods))}, case by case"
         print_table(title, ("", "mean, mm", "p (Wilcoxon)", "AUC, %"), _differences(methods))
     if output is not None:
         _write(output, methods, columns, rows)
@@ -81,8 +79,8 @@ def evaluate(
     return 0
 
 
-def _named(folders: list[Path]) -> dict[str, Path]:
-    """By their own names, with their parents' where two are called alike."""
+def _by_name(folders: list[Path]) -> dict[str, Path]:
+    """Return the folders by name, with the parent's name where two have the same one."""
     names = [folder.resolve().name for folder in folders]
     if len(set(names)) < len(names):
         names = [f"{folder.resolve().parent.name}/{folder.resolve().name}" for folder in folders]
@@ -90,28 +88,62 @@ def _named(folders: list[Path]) -> dict[str, Path]:
         raise BadInput(
             "PREDICTIONS",
             expected="folders that differ in their names",
-            found="two that are called alike",
+            found="two of one name",
             remedy="rename one, or give each once",
         )
     return dict(zip(names, folders, strict=True))
 
 
-def _pairs(folder: Path, cases: tuple[Case, ...], skeleton: Skeleton) -> Pairs:
-    found = find_poses(folder, skeleton)
+def _pairs(folder: Path, dataset: Dataset, split: str | None) -> Pairs:
+    """Pair the predictions of a folder with the annotations; warn of what is only on one side."""
+    cases = dataset.cases if split is None else dataset.split(split)
+    found = find_poses(folder, dataset.skeleton)
     pairs = pair_with_truth(found, cases)
-    missing = pairs.without_prediction
-    if len(missing) == len(pairs.cases):
+    if len(pairs.without_prediction) == len(pairs.cases):
         raise BadInput(
             folder,
             expected=f"predictions of the dataset's cases, such as {pairs.cases[0]}",
             found=f"others, such as {next(iter(found))}",
             remedy="give the dataset that was predicted, or another --split",
         )
-    if missing:
-        named = ", ".join(missing[:NAMED]) + ", ..." * (len(missing) > NAMED)
-        count = f"{len(missing)} case{'s' * (len(missing) > 1)}"
-        warn(f"{folder}: {count} without a prediction, counted as missed: {named}")
+    elsewhere = {case.name for case in dataset.cases if case.is_annotated}  # in another split
+    unknown = [name for name in pairs.without_truth if name not in elsewhere]
+    for names, what in (
+        (pairs.without_prediction, "without a prediction, counted as missed"),
+        (unknown, "predicted but not annotated in the dataset, not counted"),
+    ):
+        if names:
+            count = f"{len(names)} case{'s' * (len(names) > 1)}"
+            warn(f"{folder}: {count} {what}: {abbreviate_names(names)}")
+    left_out = [
+        f"only {where}: {', '.join(names)}"
+        for names, where in ((pairs.only_found, "predicted"), (pairs.only_true, "annotated"))
+        if names
+    ]
+    if left_out:
+        landmarks = "landmark" + "s" * (len(pairs.skeleton) > 1)
+        warn(
+            f"{folder}: compared over the {len(pairs.skeleton)} {landmarks} that predictions and "
+            f"annotations share; {'; '.join(left_out)}"
+        )
     return pairs
+
+
+def _comparable(methods: Mapping[str, Pairs]) -> dict[str, Pairs]:
+    """Restrict all methods to the landmarks that each of them shares with the annotations."""
+    names = [pairs.skeleton.landmarks for pairs in methods.values()]
+    shared = [name for name in names[0] if all(name in others for others in names)]
+    if not shared:
+        raise BadInput(
+            "PREDICTIONS",
+            expected="folders whose predictions have a landmark in common",
+            found=" and ".join(abbreviate_names(each) for each in names),
+            remedy="evaluate them one by one",
+        )
+    if any(len(each) > len(shared) for each in names):
+        landmarks = "landmark" + "s" * (len(shared) > 1)
+        warn(f"methods are compared over the {len(shared)} {landmarks} that all of them predict")
+    return {name: pairs.restricted_to(shared) for name, pairs in methods.items()}
 
 
 def _differences(methods: Mapping[str, Pairs]) -> list[tuple[str, ...]]:
@@ -122,8 +154,8 @@ def _differences(methods: Mapping[str, Pairs]) -> list[tuple[str, ...]]:
             compare(pairs.errors_mm, first.errors_mm, statistic, subjects=first.subjects)
             for statistic in (mean_error_mm, auc_percent)
         )
-        words = [interval_words(one.difference, signed=True) for one in (mean, auc)]
-        rows.append((name, words[0], p_words(mean.p_value), words[1]))
+        words = [format_interval(one.difference, signed=True) for one in (mean, auc)]
+        rows.append((name, words[0], format_p_value(mean.p_value), words[1]))
     return rows
 
 
@@ -136,17 +168,7 @@ def _write(
     folder.mkdir(parents=True, exist_ok=True)
     lines = [dict(zip(columns, row, strict=True)) for row in rows]
     write_rows(folder / "summary.csv", columns, lines)
-    first = next(iter(methods.values()))
-    landmarks = first.skeleton.landmarks
-    each = [
-        {"method": name, "case": case}
-        | {
-            landmark: None if np.isnan(error) else round(float(error), 3)
-            for landmark, error in zip(landmarks, errors, strict=True)
-        }
-        for name, pairs in methods.items()
-        for case, errors in zip(pairs.cases, pairs.errors_mm, strict=True)
-    ]
-    write_rows(folder / "errors.csv", ("method", "case", *landmarks), each)
+    write_errors_csv(folder / "errors.csv", methods)
     curves = {"all landmarks": {name: pairs.errors_mm for name, pairs in methods.items()}}
-    save_figure(draw_pck(curves, subjects=first.subjects), folder / "pck.png")
+    subjects = next(iter(methods.values())).subjects
+    save_figure(draw_pck(curves, subjects=subjects), folder / "pck.png")

@@ -1,5 +1,13 @@
-"""How good predictions are: errors in millimetres, areas under curves, sides, with intervals."""
+"""How accurate predictions are: errors in mm, areas under curves, exchanged sides, intervals."""
 
+from fetusmap.evaluate.error_table import write_errors_csv
+from fetusmap.evaluate.formatting import (
+    SUMMARY_COLUMNS,
+    format_interval,
+    format_number,
+    format_p_value,
+    summary_cells,
+)
 from fetusmap.evaluate.metrics import (
     AUC_CAP_MM,
     auc_percent,
@@ -12,7 +20,8 @@ from fetusmap.evaluate.metrics import (
     sides_are_right,
     swap_rate_percent,
 )
-from fetusmap.evaluate.pairs import Pairs, find_poses, pair_with_truth
+from fetusmap.evaluate.pairs import Pairs, abbreviate_names, pair_with_truth
+from fetusmap.evaluate.pose_folder import find_poses
 from fetusmap.evaluate.statistics import (
     Comparison,
     Interval,
@@ -21,13 +30,6 @@ from fetusmap.evaluate.statistics import (
     pck_interval,
 )
 from fetusmap.evaluate.summary import Summary, summarize
-from fetusmap.evaluate.wording import (
-    SUMMARY_COLUMNS,
-    interval_words,
-    number_words,
-    p_words,
-    summary_cells,
-)
 
 __all__ = [
     "AUC_CAP_MM",
@@ -36,17 +38,18 @@ __all__ = [
     "Interval",
     "Pairs",
     "Summary",
+    "abbreviate_names",
     "auc_percent",
     "bootstrap_interval",
     "compare",
     "exchanged_pairs",
     "find_poses",
-    "interval_words",
+    "format_interval",
+    "format_number",
+    "format_p_value",
     "landmark_errors_mm",
     "mean_error_mm",
     "median_error_mm",
-    "number_words",
-    "p_words",
     "pair_with_truth",
     "pck_curve_percent",
     "pck_interval",
@@ -55,4 +58,5 @@ __all__ = [
     "summarize",
     "summary_cells",
     "swap_rate_percent",
+    "write_errors_csv",
 ]

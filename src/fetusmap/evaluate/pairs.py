@@ -1,10 +1,9 @@
-"""Predicted poses beside the annotations of the same cases, as arrays."""
+"""Predicted poses and the annotations of the same cases, side by side as arrays."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,25 +11,28 @@ from fetusmap.anatomy import Pose, Skeleton
 from fetusmap.dataset import Case
 from fetusmap.errors import BadInput
 from fetusmap.evaluate.metrics import landmark_errors_mm
-from fetusmap.files.reading import visible_files
-from fetusmap.io import load_pose
 from fetusmap.types import FloatArray, Points3
 
-POSE_FILE = "pose.json"
-MARKUPS_SUFFIX = ".mrk.json"
+MAX_NAMED = 5
+"""Number of names that a message lists before it abbreviates."""
 
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """What was found and what is true.
+    """Predictions and annotations of a cohort, over the landmarks that both have.
 
     Attributes:
-        skeleton: of all poses.
-        cases: names.
-        subjects: of each case.
-        found_mm: (cases, N, 3); NaN for what was not found.
-        true_mm: (cases, N, 3); NaN without annotation or outside the volume.
-        without_prediction: names of the cases that nothing was predicted for.
+        skeleton: the N landmarks that predictions and annotations share, in the order of the
+            annotations, with the mirror pairs and segments between them.
+        cases: names of the cases.
+        subjects: subject of each case.
+        found_mm: (cases, N, 3) predicted positions; NaN where a landmark was not found.
+        true_mm: (cases, N, 3) annotated positions; NaN where there is no annotation, or where it
+            lies outside the volume.
+        without_prediction: annotated cases for which there is no prediction.
+        without_truth: predicted cases for which there is no annotation.
+        only_found: landmarks that a prediction has and the annotations lack.
+        only_true: landmarks that the annotations have and a prediction lacks.
     """
 
     skeleton: Skeleton
@@ -39,25 +41,40 @@ class Pairs:
     found_mm: Points3
     true_mm: Points3
     without_prediction: tuple[str, ...] = ()
+    without_truth: tuple[str, ...] = ()
+    only_found: tuple[str, ...] = ()
+    only_true: tuple[str, ...] = ()
 
     @property
     def errors_mm(self) -> FloatArray:
-        """(cases, N) distances; infinite for what was not found, NaN without annotation."""
+        """(cases, N) distances; infinite where a landmark was not found, NaN if not annotated."""
         return landmark_errors_mm(self.found_mm, self.true_mm)
+
+    def restricted_to(self, landmarks: Sequence[str]) -> Pairs:
+        """Return the same pairs over some of the landmarks only, in the present order."""
+        kept = tuple(name for name in self.skeleton.landmarks if name in set(landmarks))
+        rows = self.skeleton.indices(kept)
+        return replace(
+            self,
+            skeleton=_skeleton_of(self.skeleton, kept),
+            found_mm=self.found_mm[:, rows],
+            true_mm=self.true_mm[:, rows],
+        )
 
 
 def pair_with_truth(found: Mapping[str, Pose], cases: Sequence[Case]) -> Pairs:
-    """Put predictions beside the annotations of cases.
+    """Pair predictions with the annotations of their cases, by the names of the landmarks.
 
-    A case without a prediction counts as missed altogether. A landmark that the annotation does
-    not vouch for (confidence 0: outside the volume) is not counted at all.
+    The skeletons may differ: the pairs hold the landmarks that the annotations share with every
+    prediction. A case without a prediction counts as missed altogether. A landmark whose annotation
+    has confidence 0 (outside the volume) is not counted at all.
 
     Args:
-        found: poses by the name of their case.
-        cases: of a dataset.
+        found: predicted poses by the name of their case.
+        cases: cases of a dataset.
 
     Raises:
-        BadInput: no annotated case, or a pose of another skeleton.
+        BadInput: no case is annotated, or predictions and annotations share no landmark.
     """
     annotated = [case for case in cases if case.is_annotated]
     if not annotated:
@@ -68,46 +85,76 @@ def pair_with_truth(found: Mapping[str, Pose], cases: Sequence[Case]) -> Pairs:
             remedy="name a dataset, or a split of it, that has landmarks",
         )
     truths = [case.load_pose() for case in annotated]
-    skeleton = truths[0].skeleton
-    poses = [found.get(case.name) for case in annotated]
-    for case, pose in zip(annotated, poses, strict=True):
-        if pose is not None and pose.skeleton != skeleton:
-            raise BadInput(
-                f"prediction of {case.name}",
-                expected=f"a pose of the skeleton {skeleton.name}",
-                found=f"one of {pose.skeleton.name}",
-                remedy="evaluate predictions of the same skeleton",
-            )
-    nowhere = np.full((len(skeleton), 3), np.nan)
+    poses = {case.name: found[case.name] for case in annotated if case.name in found}
+    whole = truths[0].skeleton
+    shared = _shared_landmarks(whole, poses)
+    predicted = dict.fromkeys(name for pose in poses.values() for name in pose.skeleton.landmarks)
+    nowhere = np.full((len(shared), 3), np.nan)
+    rows = whole.indices(shared)
+    names = tuple(case.name for case in annotated)
     return Pairs(
-        skeleton,
-        tuple(case.name for case in annotated),
-        tuple(case.subject or case.name for case in annotated),
-        np.array([nowhere if pose is None else pose.positions_mm for pose in poses]),
-        np.array([np.where(t.confidence[:, None] > 0, t.positions_mm, np.nan) for t in truths]),
-        tuple(c.name for c, pose in zip(annotated, poses, strict=True) if pose is None),
+        skeleton=_skeleton_of(whole, shared),
+        cases=names,
+        subjects=tuple(case.subject or case.name for case in annotated),
+        found_mm=np.array(
+            [_positions(poses[name], shared) if name in poses else nowhere for name in names]
+        ),
+        true_mm=np.array([_annotated_positions(truth)[rows] for truth in truths]),
+        without_prediction=tuple(name for name in names if name not in poses),
+        without_truth=tuple(sorted(set(found) - set(names))),
+        only_found=tuple(name for name in predicted if name not in whole.landmarks),
+        only_true=tuple(name for name in whole.landmarks if name not in shared),
     )
 
 
-def find_poses(folder: Path, skeleton: Skeleton | None = None) -> dict[str, Pose]:
-    """The poses of a folder by case: FOLDER/<case>/pose.json, or FOLDER/<case>.json.
+def abbreviate_names(names: Sequence[str]) -> str:
+    """Return names in one line; only the first five where there are more."""
+    return ", ".join(names[:MAX_NAMED]) + ", ..." * (len(names) > MAX_NAMED)
 
-    Args:
-        folder: what `fetusmap predict` wrote, or a folder of pose files.
-        skeleton: of the poses; None for one that ships.
 
-    Raises:
-        BadInput: no pose there, or a pose file that is none.
-    """
-    paths = {path.parent.name: path for path in visible_files(folder, f"*/{POSE_FILE}")}
-    if not paths:
-        files = (p for p in visible_files(folder, "*.json") if not p.name.endswith(MARKUPS_SUFFIX))
-        paths = {path.stem: path for path in files}
-    if not paths:
-        raise BadInput(
-            folder,
-            expected=f"poses: <case>/{POSE_FILE} as predict writes them, or <case>.json",
-            found="none" if folder.is_dir() else "no such folder",
-            remedy="give the folder of a prediction",
-        )
-    return {case: load_pose(path, skeleton) for case, path in paths.items()}
+def _shared_landmarks(skeleton: Skeleton, poses: Mapping[str, Pose]) -> tuple[str, ...]:
+    """Return the landmarks of the annotations that every prediction has."""
+    shared = skeleton.landmarks
+    for case, pose in poses.items():
+        shared = tuple(name for name in shared if name in pose.skeleton.landmarks)
+        if not shared:
+            raise BadInput(
+                f"prediction of {case}",
+                expected=f"a landmark that the annotations ({skeleton.name}) and all predictions "
+                f"have, such as {abbreviate_names(skeleton.landmarks)}",
+                found=f"the skeleton {pose.skeleton.name} with "
+                f"{abbreviate_names(pose.skeleton.landmarks)}",
+                remedy="use the same landmark names on both sides, or give another dataset",
+            )
+    return shared
+
+
+def _skeleton_of(skeleton: Skeleton, landmarks: tuple[str, ...]) -> Skeleton:
+    """Return the part of a skeleton that lies between some of its landmarks."""
+    if landmarks == skeleton.landmarks:
+        return skeleton
+    names = set(landmarks)
+    reference = skeleton.reference_positions
+    return replace(
+        skeleton,
+        landmarks=landmarks,
+        segments=tuple(s for s in skeleton.segments if {s.start, s.end} <= names),
+        mirror_pairs=tuple(pair for pair in skeleton.mirror_pairs if set(pair) <= names),
+        angles=tuple(a for a in skeleton.angles if {*a.first, *a.second} <= names),
+        trunk=skeleton.trunk if set(skeleton.trunk or ()) <= names else None,
+        crown_rump=None,
+        lateral_pairs=tuple(pair for pair in skeleton.lateral_pairs if set(pair) <= names),
+        registration_subset=tuple(n for n in skeleton.registration_subset if n in names),
+        paper_index={n: i for n, i in skeleton.paper_index.items() if n in names},
+        reference_positions=None
+        if reference is None
+        else tuple(reference[row] for row in skeleton.indices(landmarks)),
+    )
+
+
+def _positions(pose: Pose, landmarks: tuple[str, ...]) -> Points3:
+    return np.asarray(pose.positions_mm[pose.skeleton.indices(landmarks)])
+
+
+def _annotated_positions(truth: Pose) -> Points3:
+    return np.where(truth.confidence[:, None] > 0, truth.positions_mm, np.nan)

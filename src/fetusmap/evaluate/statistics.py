@@ -1,4 +1,4 @@
-"""How far a number may be trusted: intervals and comparisons by drawing subjects."""
+"""Confidence intervals and paired comparisons, by drawing subjects with replacement."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from fetusmap.evaluate.metrics import mean_error_mm, pck_curve_percent
 from fetusmap.types import ArrayLike, FloatArray, IntArray
 
 ROUNDS = 2000
+"""Bootstrap samples."""
 
 Statistic = Callable[[FloatArray], float]
 
@@ -26,12 +27,12 @@ class Interval(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """One method against another on the same cases.
+    """Comparison of two methods on the same cases.
 
     Attributes:
-        difference: of a statistic, first minus second, with its interval.
-        p_value: of Wilcoxon's signed-rank test on the statistic of each subject, two-sided and
-            exact for up to 50 subjects that differ; 1 where none does.
+        difference: difference of a statistic, first minus second, with its interval.
+        p_value: p value of Wilcoxon's signed-rank test on the statistic of each subject. The test
+            is two-sided, and exact for up to 50 subjects that differ; p is 1 where none differs.
     """
 
     difference: Interval
@@ -46,17 +47,17 @@ def bootstrap_interval(
     rounds: int = ROUNDS,
     seed: int = 0,
 ) -> Interval:
-    """A statistic of a cohort with its 95 % interval, by drawing subjects with replacement.
+    """Return a statistic of a cohort with its 95 % bootstrap interval.
 
     Args:
-        errors_mm: (cases, ...).
-        statistic: of such an array.
-        subjects: of each case; every case is a subject of its own if not given.
-        rounds: of drawing.
-        seed: of drawing.
+        errors_mm: (cases, ...) errors.
+        statistic: function of such an array.
+        subjects: subject of each case; every case is a subject of its own if not given.
+        rounds: number of bootstrap samples of subjects.
+        seed: seed of the samples.
     """
     values = [statistic(errors_mm[rows]) for rows in _draws(len(errors_mm), subjects, rounds, seed)]
-    low, high = _middle(values)
+    low, high = _middle_95_percent(values)
     return Interval(statistic(errors_mm), low, high)
 
 
@@ -68,21 +69,21 @@ def pck_interval(
     rounds: int = 400,
     seed: int = 0,
 ) -> tuple[FloatArray, FloatArray]:
-    """The 95 % band of a curve of correct keypoints, by drawing subjects with replacement.
+    """Return the 95 % bootstrap band of a curve of correct keypoints.
 
     Args:
-        errors_mm: (cases, ...).
-        thresholds_mm: (T,).
-        subjects: of each case; every case is a subject of its own if not given.
-        rounds: of drawing.
-        seed: of drawing.
+        errors_mm: (cases, ...) errors.
+        thresholds_mm: (T,) thresholds.
+        subjects: subject of each case; every case is a subject of its own if not given.
+        rounds: number of bootstrap samples of subjects.
+        seed: seed of the samples.
 
     Returns:
-        Two (T,) of percentages, for each threshold by itself.
+        The (T,) lower and the (T,) upper ends in percent, for each threshold by itself.
     """
     drawn = _draws(len(errors_mm), subjects, rounds, seed)
     curves = [pck_curve_percent(errors_mm[rows], thresholds_mm) for rows in drawn]
-    ends = [_middle(column) for column in np.transpose(curves)]
+    ends = [_middle_95_percent(column) for column in np.transpose(curves)]
     low, high = np.array(ends).reshape(-1, 2).T
     return low, high
 
@@ -96,21 +97,22 @@ def compare(
     rounds: int = ROUNDS,
     seed: int = 0,
 ) -> Comparison:
-    """Compare two methods on the same cases, by drawing the same subjects for both.
+    """Compare two methods on the same cases, with the same bootstrap samples for both.
 
-    What only one of them found is counted as neither's: a method that misses the hard landmarks
-    has no lower mean for it. An area counts what was missed by itself, and is compared over all.
+    Mean errors are compared over the landmarks that both methods found, so that a method which
+    misses the hard landmarks does not gain by it. An area already counts missed landmarks as 0 and
+    is compared over all of them.
 
     Args:
-        first_mm: (cases, N) errors of the first.
-        second_mm: (cases, N) errors of the second.
-        statistic: of such an array.
-        subjects: of each case; every case is a subject of its own if not given.
-        rounds: of drawing.
-        seed: of drawing.
+        first_mm: (cases, N) errors of the first method.
+        second_mm: (cases, N) errors of the second method.
+        statistic: function of such an array.
+        subjects: subject of each case; every case is a subject of its own if not given.
+        rounds: number of bootstrap samples of subjects.
+        seed: seed of the samples.
 
     Raises:
-        BadInput: errors of different cases or landmarks.
+        BadInput: the errors are of different cases or landmarks.
     """
     if first_mm.shape != second_mm.shape:
         raise BadInput(
@@ -123,7 +125,9 @@ def compare(
         both = np.isfinite(first_mm) & np.isfinite(second_mm)
         first_mm, second_mm = np.where(both, first_mm, np.nan), np.where(both, second_mm, np.nan)
     drawn = _draws(len(first_mm), subjects, rounds, seed)
-    low, high = _middle([statistic(first_mm[rows]) - statistic(second_mm[rows]) for rows in drawn])
+    low, high = _middle_95_percent(
+        [statistic(first_mm[rows]) - statistic(second_mm[rows]) for rows in drawn]
+    )
     difference = Interval(statistic(first_mm) - statistic(second_mm), low, high)
     groups = _rows_of_subjects(len(first_mm), subjects)
     first, second = (
@@ -133,13 +137,13 @@ def compare(
 
 
 def _signed_rank(differences: FloatArray) -> float:
-    # Subjects without a difference say nothing, and would make scipy give up the exact test.
+    # With subjects that do not differ scipy would give up the exact test; they hold no information.
     differing = differences[np.isfinite(differences) & (differences != 0)]
     return float(stats.wilcoxon(differing).pvalue) if differing.size else 1.0
 
 
 def _draws(cases: int, subjects: Sequence[str] | None, rounds: int, seed: int) -> list[IntArray]:
-    """The rows of each round."""
+    """Return the rows (cases) of each bootstrap sample."""
     groups = _rows_of_subjects(cases, subjects)
     rng = np.random.default_rng(seed)
     chosen = (rng.integers(len(groups), size=len(groups)) for _ in range(rounds))
@@ -153,8 +157,8 @@ def _rows_of_subjects(cases: int, subjects: Sequence[str] | None) -> list[IntArr
     return [np.flatnonzero(names == name) for name in dict.fromkeys(subjects)]
 
 
-def _middle(values: ArrayLike) -> tuple[float, float]:
-    """Ends of the middle 95 %; NaN where nothing could be measured."""
+def _middle_95_percent(values: ArrayLike) -> tuple[float, float]:
+    """Return the ends of the middle 95 % of the values, NaN if none is known."""
     drawn = np.asarray(values, dtype=np.float64)
     known = drawn[~np.isnan(drawn)]
     if not known.size:
@@ -164,7 +168,7 @@ def _middle(values: ArrayLike) -> tuple[float, float]:
 
 
 def _quantile(ordered: FloatArray, part: float) -> float:
-    """Between neighbours as `np.quantile` does it, but of two infinities the infinity."""
+    """Interpolate as `np.quantile` does, but give infinity between two infinities."""
     place = part * (len(ordered) - 1)
     low, high = ordered[int(np.floor(place))], ordered[int(np.ceil(place))]
     return float(low if low == high else low + (high - low) * (place % 1))

@@ -22,17 +22,17 @@ from fetusmap.evaluate.statistics import Interval, bootstrap_interval
 
 @dataclass(frozen=True)
 class Summary:
-    """Metrics with 95 % intervals by subject.
+    """Metrics of one method on one cohort, with 95 % intervals by subject.
 
     Attributes:
-        cases: how many.
-        mean_mm: error over all landmarks that were found.
-        median_mm: error over all annotated landmarks.
+        cases: number of cases.
+        mean_mm: mean error of the landmarks that were found.
+        median_mm: median error of all annotated landmarks.
         auc_percent: area under the curve of correct keypoints to 10 mm.
-        within_10_mm_percent: detection rate.
-        swap_percent: mirror pairs with left and right exchanged.
-        wrong_sides: cases whose sides are exchanged as a whole.
-        missed: annotated landmarks that were not found.
+        within_10_mm_percent: percentage of landmarks with an error of at most 10 mm.
+        swap_percent: percentage of mirror pairs whose left and right are exchanged.
+        wrong_sides: number of cases whose body is the wrong way round, see `sides_are_right`.
+        missed: number of annotated landmarks that were not found.
         worst_case_mm: mean error of the worst case.
         landmark_mean_mm: (N,) mean error of each landmark.
         landmark_auc_percent: (N,) area of each landmark.
@@ -52,11 +52,11 @@ class Summary:
 
 
 def summarize(pairs: Pairs) -> Summary:
-    """All metrics of predictions beside their annotations."""
+    """Compute all metrics of predictions against their annotations."""
     errors = pairs.errors_mm
     interval = partial(bootstrap_interval, subjects=pairs.subjects)
     swaps = exchanged_pairs(pairs.skeleton, pairs.found_mm, pairs.true_mm)
-    both = (
+    comparable = (
         (found, true)
         for found, true, pair in zip(pairs.found_mm, pairs.true_mm, swaps, strict=True)
         if np.isfinite(pair).any()
@@ -69,7 +69,7 @@ def summarize(pairs: Pairs) -> Summary:
         auc_percent=interval(errors, auc_percent),
         within_10_mm_percent=interval(errors, partial(pck_percent, threshold_mm=AUC_CAP_MM)),
         swap_percent=interval(100 * swaps, mean_error_mm),
-        wrong_sides=sum(not sides_are_right(pairs.skeleton, *case) for case in both),
+        wrong_sides=sum(not sides_are_right(pairs.skeleton, *case) for case in comparable),
         missed=int(np.isinf(errors).sum()),
         worst_case_mm=float(np.nanmax(means)) if np.isfinite(means).any() else float("nan"),
         landmark_mean_mm=tuple(mean_error_mm(column) for column in errors.T),

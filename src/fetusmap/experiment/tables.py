@@ -11,9 +11,9 @@ from fetusmap.evaluate import (
     SUMMARY_COLUMNS,
     Interval,
     Summary,
-    interval_words,
-    number_words,
-    p_words,
+    format_interval,
+    format_number,
+    format_p_value,
     summary_cells,
 )
 from fetusmap.experiment.published import Metric, published
@@ -62,11 +62,11 @@ def landmark_table(results: Results, metric: Metric) -> Table:
             Cell(_number(value), strong=value == top)
             for value, top in zip(values[row.name], best, strict=True)
         ]
-        mean = Cell(interval_words(interval), strong=cells[-1].strong)
+        mean = Cell(format_interval(interval), strong=cells[-1].strong)
         lines.append((Cell(row.name), *cells[:-1], mean))
         if row.name in published(metric):
             told = published(metric)[row.name]
-            texts = (f"{row.name}, paper", *map(_number, told[:-1]), number_words(told[-1]))
+            texts = (f"{row.name}, paper", *map(_number, told[:-1]), format_number(told[-1]))
             lines.append(tuple(Cell(text, faint=True) for text in texts))
     columns = ("", *(f"L{n}" for n in range(1, len(order) + 1)), "mean (95 %)")
     return Table(CAPTIONS[metric], columns, tuple(lines))
@@ -123,12 +123,12 @@ def claims_table(tested: Sequence[Tested], *, of_paper: bool) -> Table:
             one.claim.words,
             f"{one.claim.better} minus {one.claim.worse}",
             *([told[0]] if of_paper else []),
-            interval_words(one.mean_mm.difference, signed=True),
-            p_words(one.mean_mm.p_value),
+            format_interval(one.mean_mm.difference, signed=True),
+            format_p_value(one.mean_mm.p_value),
             words[0],
             *([told[1]] if of_paper else []),
-            interval_words(one.auc_percent.difference, signed=True),
-            p_words(one.auc_percent.p_value),
+            format_interval(one.auc_percent.difference, signed=True),
+            format_p_value(one.auc_percent.p_value),
             words[1],
         ]
         lines.append(tuple(map(Cell, cells)))
@@ -164,8 +164,8 @@ def _best_of(rows: list[list[float]], metric: Metric) -> list[float]:
 
 
 def _number(value: float) -> str:
-    return f"{value:.1f}" if 10 <= abs(value) < np.inf else number_words(value)
+    return f"{value:.1f}" if 10 <= abs(value) < np.inf else format_number(value)
 
 
 def _signed(value: float | None) -> str:
-    return "-" if value is None else number_words(value, signed=True)
+    return "-" if value is None else format_number(value, signed=True)

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from fetusmap.evaluate import Interval, interval_words, number_words, p_words
+from fetusmap.evaluate import Interval, format_interval, format_number, format_p_value
 
 
 @pytest.mark.parametrize(
@@ -23,16 +23,16 @@ from fetusmap.evaluate import Interval, interval_words, number_words, p_words
     ],
 )
 def test_numbers(number, signed, said):
-    assert number_words(number, signed=signed) == said
+    assert format_number(number, signed=signed) == said
 
 
 def test_an_interval_names_its_ends():
-    assert interval_words(Interval(1.0, -0.25, 2.5), signed=True) == "+1.00 (-0.25 to +2.50)"
-    assert interval_words(Interval(1.0, math.nan, math.nan)) == "1.00 (- to -)"
+    assert format_interval(Interval(1.0, -0.25, 2.5), signed=True) == "+1.00 (-0.25 to +2.50)"
+    assert format_interval(Interval(1.0, math.nan, math.nan)) == "1.00 (- to -)"
 
 
 @pytest.mark.parametrize(
     ("p_value", "said"), [(0.000999, "< 0.001"), (0.001, "0.001"), (0.0496, "0.050"), (1, "1.000")]
 )
 def test_a_small_p_is_not_told_in_digits(p_value, said):
-    assert p_words(p_value) == said
+    assert format_p_value(p_value) == said
