@@ -14,8 +14,8 @@ class FetusmapError(Exception):
     """Base of all errors that FetusMap raises on purpose."""
 
 
-class BadInput(FetusmapError, ValueError):
-    """What was given cannot be used as it is.
+class DescribedError(FetusmapError):
+    """An error that says what was expected, what was found, and what to do.
 
     Args:
         subject: what the error is about, such as a file or an argument.
@@ -34,6 +34,14 @@ class BadInput(FetusmapError, ValueError):
     def __reduce__(self) -> tuple[object, ...]:
         """Keep the four parts when the error crosses a process boundary."""
         return (_rebuild, (type(self), self.subject, self.expected, self.found, self.remedy))
+
+
+class BadInput(DescribedError, ValueError):
+    """What was given cannot be used as it is."""
+
+
+class ResourceError(DescribedError):
+    """The machine does not have what the work needs: memory, disk space, a living process."""
 
 
 class UnreadableFile(BadInput):
@@ -70,6 +78,6 @@ def one_line(text: str) -> str:
 
 
 def _rebuild(
-    kind: type[BadInput], subject: str, expected: str, found: str, remedy: str
-) -> BadInput:
+    kind: type[DescribedError], subject: str, expected: str, found: str, remedy: str
+) -> DescribedError:
     return kind(subject, expected=expected, found=found, remedy=remedy)

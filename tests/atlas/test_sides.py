@@ -7,7 +7,7 @@ import pytest
 
 from fetusmap.anatomy import channel_per_landmark, channel_per_pair
 from fetusmap.atlas import PoseLibrary, name_sides
-from fetusmap.detect import frame_of
+from fetusmap.detect import body_frame_of
 from fetusmap.errors import DegenerateAlignment
 from fetusmap.geometry import align_similarity, random_rotations
 
@@ -56,8 +56,8 @@ def test_sides_of_unseen_poses_come_out_right(skeleton, library, unseen, noise_m
         if harm:
             same[[harmed, skeleton.mirror_index[harmed]]] = True
         pairs_right.append(same.all())
-        right = frame_of(skeleton, best.support_mm).axes[:, 0]
-        body_right.append(right @ frame_of(skeleton, truth).axes[:, 0] > 0.7)
+        right = body_frame_of(skeleton, best.support_mm).axes[:, 0]
+        body_right.append(right @ body_frame_of(skeleton, truth).axes[:, 0] > 0.7)
     # Of 300 poses all bodies were right, and all pairs of 99.3 % at least.
     assert np.mean(body_right) == 1
     assert np.mean(pairs_right) >= 0.95
@@ -174,7 +174,7 @@ def test_a_landmark_of_little_weight_hardly_counts(skeleton, library, unseen):
     weights[skeleton.index("left_wrist")] = 1e-6
     best = name_sides(positions, weights, channel_per_pair(skeleton), library)[0]
     assert best.residual == pytest.approx(clean.residual, abs=0.02)
-    assert frame_of(skeleton, best.support_mm).sacrum_mm == pytest.approx(positions[7], abs=4)
+    assert body_frame_of(skeleton, best.support_mm).sacrum_mm == pytest.approx(positions[7], abs=4)
 
 
 def test_atlases_that_lack_landmarks_do_not_pass_for_the_best(skeleton, library, unseen):

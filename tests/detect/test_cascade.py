@@ -14,10 +14,10 @@ from scipy.spatial.transform import Rotation
 
 from fetusmap.anatomy import Channels, Skeleton, channel_per_landmark, channel_per_pair
 from fetusmap.atlas import PoseLibrary
-from fetusmap.detect import BodyFrame, CanonicalGrid, Cascade, Detector, WholeGrid, frame_of
+from fetusmap.detect import BodyFrame, BodyFrameGrid, Cascade, Detector, WholeVolumeGrid, body_frame_of
 from fetusmap.geometry import Grid, angle_between_rotations
 from fetusmap.heatmap import Heatmaps, encode
-from fetusmap.quality import weigh
+from fetusmap.quality import collect_evidence
 from fetusmap.volume import Volume
 
 ROOM = Grid.from_spacing(
@@ -26,7 +26,7 @@ ROOM = Grid.from_spacing(
 NOTHING = Volume(np.zeros(ROOM.shape, np.uint8), ROOM)
 """The networks below know where the body is and need not look."""
 
-CANONICAL = CanonicalGrid(0.072, (40, 32, 48))
+CANONICAL = BodyFrameGrid(0.072, (40, 32, 48))
 
 Sight = Callable[[np.ndarray, Channels, Grid], np.ndarray]
 
@@ -92,7 +92,7 @@ def cascade_for(skeleton: Skeleton, library: PoseLibrary) -> Callable[..., Casca
         network = SimpleNamespace(multiple=16, stride=2)
         return Cascade(
             skeleton,
-            Seer(network, WholeGrid(2.0), channel_per_pair(skeleton), skeleton, body, coarse),
+            Seer(network, WholeVolumeGrid(2.0), channel_per_pair(skeleton), skeleton, body, coarse),
             Seer(network, CANONICAL, channel_per_landmark(skeleton), skeleton, body, canonical),
             library.select(np.arange(100)),
         )
@@ -112,7 +112,7 @@ def test_every_landmark_is_found_under_its_name(cascade_for, skeleton, unseen, p
     best = found[0]
     assert off_mm(best.positions_mm, body) < 0.15
     assert best.heatmaps.array.shape == (16, 20, 16, 24)
-    frame = frame_of(skeleton, body)
+    frame = body_frame_of(skeleton, body)
     assert np.degrees(angle_between_rotations(best.frame.axes, frame.axes)) < 25
     assert np.linalg.norm(best.frame.sacrum_mm - frame.sacrum_mm) < 0.2 * 25
     assert best.frame.trunk_mm == pytest.approx(25, rel=0.2)
@@ -148,7 +148,7 @@ def test_where_the_first_pass_errs_about_front_and_back_the_second_one_does_not(
     wrong_first = 0
     for pose in unseen[:4]:
         body = in_the_room(pose)
-        frame = frame_of(skeleton, body)
+        frame = body_frame_of(skeleton, body)
         flat = np.diag([1, depth, 1])
 
         def as_seen(body, channels, grid, frame=frame, flat=flat):
@@ -170,7 +170,7 @@ def test_where_the_first_pass_errs_about_front_and_back_the_second_one_does_not(
 def test_a_second_look_starts_from_the_better_frame(cascade_for, skeleton, unseen):
     body = in_the_room(unseen[1])
     cascade = cascade_for(body)
-    truth = frame_of(skeleton, body)
+    truth = body_frame_of(skeleton, body)
     askew = Rotation.from_rotvec([0.5, 0.4, -0.5]).as_matrix()
     frame = BodyFrame(truth.sacrum_mm + 5, askew @ truth.axes, 1.25 * truth.trunk_mm)
     found = cascade.refine_frame(NOTHING, frame, flip_average=False)
@@ -236,7 +236,7 @@ def test_one_side_seen_in_the_mirror_stands_in_for_the_other(cascade_for, skelet
 
     body = in_the_room(unseen[0])
     cascade = cascade_for(body, canonical=only_right)
-    frame = frame_of(skeleton, body)
+    frame = body_frame_of(skeleton, body)
     plain = cascade.refine_frame(NOTHING, frame, flip_average=False)
     left = [name.startswith("left") for name in skeleton.landmarks]
     assert off_mm(plain.positions_mm[left], body[left]) > 5
@@ -249,25 +249,25 @@ def test_a_landmark_that_strays_from_all_atlases_says_so(cascade_for, skeleton, 
 
     def astray(body, channels, grid):
         body = body.copy()
-        body[wrist] += 0.7 * 25 * frame_of(skeleton, body).axes[:, 2]
+        body[wrist] += 0.7 * 25 * body_frame_of(skeleton, body).axes[:, 2]
         return clearly(body, channels, grid)
 
     body = in_the_room(unseen[0])
-    frame = frame_of(skeleton, body)
+    frame = body_frame_of(skeleton, body)
     plain, harmed = (
         cascade_for(body, canonical=sight).refine_frame(NOTHING, frame, flip_average=False)
         for sight in (clearly, astray)
     )
-    assert harmed.stray.argmax() == wrist
-    assert harmed.stray[wrist] > plain.stray[wrist] + 0.3
+    assert harmed.distance_to_atlas_mean.argmax() == wrist
+    assert harmed.distance_to_atlas_mean[wrist] > plain.distance_to_atlas_mean[wrist] + 0.3
     assert harmed.residual > plain.residual
-    assert plain.stray.mean() < 0.3
+    assert plain.distance_to_atlas_mean.mean() < 0.3
 
 
 def test_what_is_found_has_its_sides_right_as_far_as_the_library_can_tell(cascade_for, unseen):
     for pose in unseen[:5]:
         cascade = cascade_for(in_the_room(pose))
-        assert weigh(cascade.detect(NOTHING)[0], cascade.library).margin > 0.01
+        assert collect_evidence(cascade.detect(NOTHING)[0], cascade.library).margin > 0.01
 
 
 def test_the_passes_go_by_their_names(cascade_for, unseen):

@@ -11,13 +11,13 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from fetusmap.atlas import PoseLibrary
-from fetusmap.atlas.sides import fit_library, stray_from
+from fetusmap.atlas.sides import fit_library, distances_to_atlas_mean
 from fetusmap.detect import Detection
 from fetusmap.detect.detection import highest_peaks, look_mirrored, mean_of
 from fetusmap.errors import DegenerateAlignment
 from fetusmap.geometry import Grid, align_similarity
 from fetusmap.heatmap import Heatmaps
-from fetusmap.quality import weigh
+from fetusmap.quality import collect_evidence
 from fetusmap.volume import Volume
 
 HEATMAPS = Heatmaps(torch.zeros(16, 1, 1, 1), Grid((1, 1, 1), np.eye(4)))
@@ -29,7 +29,7 @@ def detection(positions_mm, library, masses=None) -> Detection:
     """As a pipeline would judge these positions; one trunk length is 25 mm."""
     masses = np.full(16, 0.9) if masses is None else masses
     fit = fit_library(positions_mm, masses, library)
-    stray = stray_from(positions_mm, fit, 25.0)
+    stray = distances_to_atlas_mean(positions_mm, fit, 25.0)
     return Detection(positions_mm, masses, fit.residual, stray, None, HEATMAPS)
 
 
@@ -173,7 +173,7 @@ def test_how_far_landmarks_stray_by_hand(library, unseen, skeleton):
     moved = unseen[0].copy()
     moved[wrist] += [0, 12.5, 0]
     fit = fit_library(moved, masses, copies(library, unseen[0]))
-    stray = stray_from(moved, fit, 25.0)
+    stray = distances_to_atlas_mean(moved, fit, 25.0)
     assert stray[wrist] == pytest.approx(0.5, abs=0.01)
     assert np.delete(stray, wrist) == pytest.approx([0] * 15, abs=0.01)
 
@@ -189,9 +189,9 @@ def test_landmarks_in_one_place_or_on_a_line_cannot_be_compared(library, where):
 
 def test_evidence_holds_what_was_found_and_a_margin(library, unseen):
     found = detection(unseen[0], library, np.linspace(0.1, 0.9, 16))
-    evidence = weigh(found, library)
+    evidence = collect_evidence(found, library)
     np.testing.assert_array_equal(evidence.masses, found.masses)
-    np.testing.assert_array_equal(evidence.stray, found.stray)
+    np.testing.assert_array_equal(evidence.distance_to_atlas_mean, found.distance_to_atlas_mean)
     assert evidence.residual == found.residual
 
 
@@ -202,22 +202,22 @@ def test_the_margin_tells_a_pose_from_its_exchanged_sides(library, unseen, skele
     for seed, pose in enumerate(unseen[:8]):
         masses = np.random.default_rng(seed).uniform(0.3, 1, 16)
         right = detection(pose, hundred, masses)
-        margin = weigh(right, hundred).margin
+        margin = collect_evidence(right, hundred).margin
         assert margin > 0.01
         wrong = detection(pose[order], hundred, masses[order])
         assert wrong.residual == pytest.approx(right.residual + margin)
-        assert weigh(wrong, hundred).margin == pytest.approx(-margin, abs=1e-9)
+        assert collect_evidence(wrong, hundred).margin == pytest.approx(-margin, abs=1e-9)
 
 
 def test_a_pose_that_is_its_own_mirror_image_has_no_margin(library, unseen, skeleton):
     """Flat and symmetric: half a turn about its long axis exchanges the sides."""
     order = skeleton.mirror_index
     flat = (unseen[0] + unseen[0][order] * [-1, 1, 1]) / 2 * [1, 0, 1]
-    evidence = weigh(detection(flat, library), library)
+    evidence = collect_evidence(detection(flat, library), library)
     assert evidence.margin == pytest.approx(0, abs=1e-9)
     assert evidence.residual > 0.05
 
 
 def test_where_nothing_can_be_compared_the_margin_is_0(library, unseen):
     found = replace(detection(unseen[0], library), positions_mm=np.full((16, 3), 5.0))
-    assert weigh(found, library).margin == 0.0
+    assert collect_evidence(found, library).margin == 0.0

@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 from torch import nn
 
 from fetusmap.anatomy import Channels
-from fetusmap.detect import CanonicalGrid, Detector, WholeGrid
+from fetusmap.detect import BodyFrameGrid, Detector, WholeVolumeGrid
 from fetusmap.geometry import Grid
 from fetusmap.heatmap import find_peaks
 from fetusmap.network import HEIGHT, HeatmapNetwork, Land, UNet, UNetWidths, build_unet
@@ -80,8 +80,8 @@ def balls(grid: Grid, bright_mm, dark_mm) -> Volume:
     return Volume(np.rint(128 + 100 * up - 100 * down).astype(np.uint8), grid)
 
 
-def detector(network: nn.Module, look: WholeGrid | CanonicalGrid | None = None) -> Detector:
-    return Detector(network.eval(), look or WholeGrid(1.5), CHANNELS)
+def detector(network: nn.Module, look: WholeVolumeGrid | BodyFrameGrid | None = None) -> Detector:
+    return Detector(network.eval(), look or WholeVolumeGrid(1.5), CHANNELS)
 
 
 @settings(max_examples=15)
@@ -247,7 +247,7 @@ def test_a_left_handed_file_is_seen_as_the_body_is_and_not_mirrored():
     other = Volume(np.flip(volume.array, 0).copy(), ROOM.flip(0))
     for one in (volume, other):
         prepared = prepare(one)
-        grid = WholeGrid(1.5).around(prepared.grid, 4)
+        grid = WholeVolumeGrid(1.5).around(prepared.grid, 4)
         assert not grid.is_left_handed
         found = find_peaks(detector(BrightAndDark()).detect(prepared, grid, half=False))
         np.testing.assert_allclose(found.positions_mm[0, 0], BRIGHT, atol=0.3)

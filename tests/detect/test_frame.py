@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from fetusmap.anatomy import load_skeleton, plain_from_skeleton, reference_pose, skeleton_from_plain
-from fetusmap.detect import BodyFrame, CanonicalGrid, WholeGrid, frame_of
+from fetusmap.detect import BodyFrame, BodyFrameGrid, WholeVolumeGrid, body_frame_of
 from fetusmap.errors import BadInput
 from fetusmap.geometry import Grid
 from fetusmap.simulate import draw_poses
@@ -33,14 +33,14 @@ def upright() -> np.ndarray:
 
 
 def test_an_upright_pose_has_the_frame_of_the_axes():
-    frame = frame_of(SKELETON, upright())
+    frame = body_frame_of(SKELETON, upright())
     assert frame.sacrum_mm.tolist() == [1, 2, 3]
     np.testing.assert_allclose(frame.axes, np.eye(3), atol=1e-12)
     assert frame.trunk_mm == pytest.approx(20)
 
 
 def test_the_reference_pose_has_its_sacrum_at_the_origin_and_its_right_along_x():
-    frame = frame_of(SKELETON, reference_pose(100.0).positions_mm)
+    frame = body_frame_of(SKELETON, reference_pose(100.0).positions_mm)
     assert frame.sacrum_mm.tolist() == [0, 0, 0]
     assert frame.trunk_mm == pytest.approx(np.hypot(3.5, 46.7))
     # The neck lies 3.5 mm in front of the sacrum and 46.7 mm above it.
@@ -52,8 +52,8 @@ def test_the_reference_pose_has_its_sacrum_at_the_origin_and_its_right_along_x()
 @given(rotation=ROTATIONS, offset=OFFSETS, scale=st.floats(0.3, 3.0), pose=st.integers(0, 9))
 def test_the_frame_goes_along_when_the_body_moves_turns_and_grows(rotation, offset, scale, pose):
     positions = draw_poses(10, seed=4).positions_mm[pose].astype(float)
-    still = frame_of(SKELETON, positions)
-    moved = frame_of(SKELETON, scale * rotation.apply(positions) + offset)
+    still = body_frame_of(SKELETON, positions)
+    moved = body_frame_of(SKELETON, scale * rotation.apply(positions) + offset)
     np.testing.assert_allclose(
         moved.sacrum_mm, scale * rotation.apply(still.sacrum_mm) + offset, atol=1e-9
     )
@@ -64,8 +64,8 @@ def test_the_frame_goes_along_when_the_body_moves_turns_and_grows(rotation, offs
 
 def test_exchanged_sides_turn_the_frame_about_the_trunk():
     positions = reference_pose(60.0).positions_mm
-    frame = frame_of(SKELETON, positions)
-    turned = frame_of(SKELETON, positions[SKELETON.mirror_index])
+    frame = body_frame_of(SKELETON, positions)
+    turned = body_frame_of(SKELETON, positions[SKELETON.mirror_index])
     np.testing.assert_allclose(turned.axes, frame.axes * [-1, -1, 1], atol=1e-12)
 
 
@@ -81,41 +81,41 @@ def test_exchanged_sides_turn_the_frame_about_the_trunk():
 def test_without_trunk_or_lateral_pairs_there_is_no_frame(absent):
     positions = upright()
     positions[SKELETON.indices(absent)] = np.nan
-    assert frame_of(SKELETON, positions) is None
+    assert body_frame_of(SKELETON, positions) is None
 
 
 @pytest.mark.parametrize("name", ["spine", "head", "left_ankle", "right_shoulder", "left_hip"])
 def test_other_landmarks_may_be_missing(name):
     positions = reference_pose(60.0).positions_mm.copy()
     positions[SKELETON.index(name)] = np.nan
-    frame = frame_of(SKELETON, positions)
-    whole = frame_of(SKELETON, reference_pose(60.0).positions_mm)
+    frame = body_frame_of(SKELETON, positions)
+    whole = body_frame_of(SKELETON, reference_pose(60.0).positions_mm)
     np.testing.assert_allclose(frame.axes, whole.axes, atol=1e-6)
 
 
 def test_a_trunk_without_length_gives_no_frame():
     positions = upright()
     positions[SKELETON.index("neck")] = positions[SKELETON.index("sacrum")]
-    assert frame_of(SKELETON, positions) is None
+    assert body_frame_of(SKELETON, positions) is None
 
 
 def test_a_skeleton_without_trunk_has_no_frames():
     plain = plain_from_skeleton(SKELETON)
     own = skeleton_from_plain({key: value for key, value in plain.items() if key != "trunk"})
     assert own.trunk is None
-    assert frame_of(own, reference_pose(60.0).positions_mm) is None
+    assert body_frame_of(own, reference_pose(60.0).positions_mm) is None
 
 
 def test_the_canonical_grid_holds_every_landmark_of_simulated_poses_with_a_margin():
-    look = CanonicalGrid()
+    look = BodyFrameGrid()
     for pose in draw_poses(400, seed=11).positions_mm.astype(float):
-        frame = frame_of(SKELETON, pose)
+        frame = body_frame_of(SKELETON, pose)
         assert look.of_frame(frame).contains(pose, 0.17 * frame.trunk_mm).all()
 
 
 @given(rotation=ROTATIONS, sacrum=OFFSETS, trunk=st.floats(5.0, 60.0))
 def test_the_canonical_grid_stands_in_the_bodys_frame(rotation, sacrum, trunk):
-    look = CanonicalGrid(0.05, (16, 32, 48), (0.1, 0.2, 0.4))
+    look = BodyFrameGrid(0.05, (16, 32, 48), (0.1, 0.2, 0.4))
     axes = rotation.as_matrix()
     grid = look.of_frame(BodyFrame(np.array(sacrum), axes, trunk))
     assert grid.shape == (16, 32, 48)
@@ -131,7 +131,7 @@ def test_the_canonical_grid_stands_in_the_bodys_frame(rotation, sacrum, trunk):
 @pytest.mark.parametrize("trunk", [0.0, -1.0, np.nan])
 def test_a_frame_without_a_trunk_makes_no_grid(trunk):
     with pytest.raises(BadInput, match="body frame: expected a trunk longer than 0 mm, found"):
-        CanonicalGrid().of_frame(BodyFrame(np.zeros(3), np.eye(3), trunk))
+        BodyFrameGrid().of_frame(BodyFrame(np.zeros(3), np.eye(3), trunk))
 
 
 @given(
@@ -145,7 +145,7 @@ def test_the_whole_grid_is_the_smallest_of_its_multiple_over_the_box(
     shape, spacing, rotation, multiple, step
 ):
     grid = Grid.from_spacing(shape, spacing, (7, -8, 9), rotation.as_matrix())
-    around = WholeGrid(step).around(grid, multiple)
+    around = WholeVolumeGrid(step).around(grid, multiple)
     assert around.contains(grid.corners_mm(), -1e-4).all()
     assert all(n % multiple == 0 for n in around.shape)
     fewer = step * (np.array(around.shape) - multiple)
@@ -159,4 +159,4 @@ def test_the_whole_grid_is_the_smallest_of_its_multiple_over_the_box(
 def test_a_box_that_fits_exactly_gets_no_voxel_more_at_any_angle(rotation):
     # 48 x 72 x 24 voxels of 1 mm are 32 x 48 x 16 of 1.5 mm.
     grid = Grid.from_spacing((48, 72, 24), 1.0, (3, 4, 5), rotation.as_matrix())
-    assert WholeGrid(1.5).around(grid, 16).shape == (32, 48, 16)
+    assert WholeVolumeGrid(1.5).around(grid, 16).shape == (32, 48, 16)

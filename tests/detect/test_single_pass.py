@@ -14,10 +14,10 @@ from scipy.spatial.transform import Rotation
 from fetusmap.anatomy import Skeleton, channel_per_landmark
 from fetusmap.atlas import PoseLibrary
 from fetusmap.atlas.sides import fit_library
-from fetusmap.detect import Detector, SinglePass, WholeGrid, frame_of
+from fetusmap.detect import Detector, SinglePass, WholeVolumeGrid, body_frame_of
 from fetusmap.geometry import Grid
 from fetusmap.heatmap import Heatmaps, encode
-from fetusmap.quality import weigh
+from fetusmap.quality import collect_evidence
 from fetusmap.volume import Volume
 
 ROOM = Grid.from_spacing(
@@ -73,7 +73,7 @@ def pass_for(skeleton: Skeleton, library: PoseLibrary) -> Callable[..., SinglePa
     def make(body: np.ndarray, sight: Sight = clearly, atlases: PoseLibrary | None = None):
         seer = Seer(
             SimpleNamespace(multiple=1, stride=1),
-            WholeGrid(2.0),
+            WholeVolumeGrid(2.0),
             channel_per_landmark(skeleton),
             skeleton,
             body,
@@ -106,22 +106,22 @@ def test_the_library_judges_what_was_found(pass_for, skeleton, unseen):
     (found,) = single.detect(NOTHING, flip_average=False)
     fit = fit_library(found.positions_mm, found.masses, single.library)
     assert found.residual == fit.residual
-    trunk = frame_of(skeleton, fit.support_mm).trunk_mm
+    trunk = body_frame_of(skeleton, fit.support_mm).trunk_mm
     apart = np.linalg.norm(found.positions_mm - fit.support_mm, axis=1)
-    np.testing.assert_allclose(found.stray, apart / trunk, rtol=1e-12)
-    assert weigh(found, single.library).margin > 0.01
+    np.testing.assert_allclose(found.distance_to_atlas_mean, apart / trunk, rtol=1e-12)
+    assert collect_evidence(found, single.library).margin > 0.01
 
 
 def test_a_landmark_that_strays_from_all_atlases_says_so(pass_for, skeleton, unseen):
     wrist = skeleton.index("left_wrist")
     body = in_the_room(unseen[0])
     astray = body.copy()
-    astray[wrist] += 0.7 * 25 * frame_of(skeleton, body).axes[:, 2]
+    astray[wrist] += 0.7 * 25 * body_frame_of(skeleton, body).axes[:, 2]
     (plain,), (harmed,) = (
         pass_for(seen).detect(NOTHING, flip_average=False) for seen in (body, astray)
     )
-    assert harmed.stray.argmax() == wrist
-    assert harmed.stray[wrist] > plain.stray[wrist] + 0.3
+    assert harmed.distance_to_atlas_mean.argmax() == wrist
+    assert harmed.distance_to_atlas_mean[wrist] > plain.distance_to_atlas_mean[wrist] + 0.3
     assert harmed.residual > plain.residual
 
 

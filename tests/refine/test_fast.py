@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from fetusmap.atlas import PoseLibrary, fit_library, stray_from
-from fetusmap.detect import Detection, frame_of
+from fetusmap.atlas import PoseLibrary, fit_library, distances_to_atlas_mean
+from fetusmap.detect import Detection, body_frame_of
 from fetusmap.errors import BadInput
 from fetusmap.heatmap import Heatmaps, encode, find_peaks
 from fetusmap.refine import FastRefinement, refine_fast
@@ -32,8 +32,8 @@ def detection_of(skeleton, library):
         peaks = find_peaks(heatmaps)
         positions, masses = peaks.positions_mm[:, 0], peaks.masses[:, 0]
         fit = fit_library(positions, masses, library)
-        trunk_mm = frame_of(skeleton, fit.support_mm).trunk_mm
-        stray = stray_from(positions, fit, trunk_mm)
+        trunk_mm = body_frame_of(skeleton, fit.support_mm).trunk_mm
+        stray = distances_to_atlas_mean(positions, fit, trunk_mm)
         return Detection(positions, masses, fit.residual, stray, None, heatmaps)
 
     return read
@@ -83,7 +83,7 @@ def test_left_and_right_of_the_whole_body_are_put_right(
     found = refine_fast(pipeline, before, library)
     assert_on_its_side(found.detection, pose, skeleton, range(16))
     assert found.changes[0] == "left and right exchanged"
-    assert found.kept == ""
+    assert found.rejected_because == ""
     assert found.before is before
     assert found.detection.residual < before.residual
     assert len(found.iterations) == FastRefinement().rounds
@@ -115,7 +115,7 @@ def test_where_nothing_is_doubtful_nothing_changes(seen, pipeline, library, dete
     found = refine_fast(pipeline, before, library)
     assert found.detection.positions_mm.tobytes() == before.positions_mm.tobytes()
     assert found.detection.masses.tobytes() == before.masses.tobytes()
-    assert found.detection.stray.tobytes() == before.stray.tobytes()
+    assert found.detection.distance_to_atlas_mean.tobytes() == before.distance_to_atlas_mean.tobytes()
     assert found.detection.residual == before.residual
     assert found.changes == ()
 
@@ -147,7 +147,7 @@ def test_in_a_likely_pose_only_what_lies_astray_moves(seen, pipeline, library, d
     before = detection_of(veiled(maps), grid)
     assert before.masses.max() < 0.5
     assert before.residual < 0.2
-    near = before.stray < 0.3
+    near = before.distance_to_atlas_mean < 0.3
     assert near.sum() >= 14
     found = refine_fast(pipeline, before, library).detection
     np.testing.assert_array_equal(found.positions_mm[near], before.positions_mm[near])
@@ -160,7 +160,7 @@ def test_in_an_unlikely_pose_all_may_move_of_which_the_heatmaps_are_not_sure(
     _, grid, maps = seen
     before = detection_of(veiled(exchanged(maps, skeleton, ["shoulder", "knee"])), grid)
     assert before.residual > 0.2
-    near = before.stray < 0.3
+    near = before.distance_to_atlas_mean < 0.3
     assert near.sum() >= 6
     found = refine_fast(pipeline, before, library).detection
     moved = np.linalg.norm(found.positions_mm - before.positions_mm, axis=1)
@@ -234,7 +234,7 @@ def test_nothing_is_learnt(seen, pipeline, library, detection_of):
     """So there is no label proxy, nor a loss; and none where it is moved."""
     _, grid, maps = seen
     found = refine_fast(pipeline, detection_of(maps, grid), library)
-    for refinement in (found, found.moved(np.eye(4))):
+    for refinement in (found, found.transformed(np.eye(4))):
         assert all(turn.proxy is None for turn in refinement.iterations)
         assert all(np.isnan(turn.loss) for turn in refinement.iterations)
 
@@ -242,10 +242,10 @@ def test_nothing_is_learnt(seen, pipeline, library, detection_of):
 def test_the_detection_that_is_given_is_left_alone(seen, pipeline, library, skeleton, detection_of):
     _, grid, maps = seen
     before = detection_of(maps[skeleton.mirror_index], grid)
-    kept = [a.copy() for a in (before.positions_mm, before.masses, before.stray)]
+    kept = [a.copy() for a in (before.positions_mm, before.masses, before.distance_to_atlas_mean)]
     heatmaps = before.heatmaps.array.clone()
     refine_fast(pipeline, before, library)
-    for array, copy in zip((before.positions_mm, before.masses, before.stray), kept, strict=True):
+    for array, copy in zip((before.positions_mm, before.masses, before.distance_to_atlas_mean), kept, strict=True):
         np.testing.assert_array_equal(array, copy)
     assert torch.equal(before.heatmaps.array, heatmaps)
 
@@ -258,10 +258,10 @@ def test_what_fits_the_library_worse_is_not_taken(seen, pipeline, library, skele
     loyal = SimpleNamespace(skeleton=skeleton, library=own, last=pipeline.last)
     found = refine_fast(loyal, before, library)
     assert found.detection is before
-    assert found.kept == "the refined pose would have fitted the pose library worse"
+    assert found.rejected_because == "the refined pose would have fitted the pose library worse"
     assert found.changes == ()
     assert len(found.iterations) == FastRefinement().rounds
-    assert refine_fast(pipeline, before, library).kept == ""
+    assert refine_fast(pipeline, before, library).rejected_because == ""
 
 
 def test_a_small_library_is_refused(seen, pipeline, library, detection_of):
@@ -298,5 +298,5 @@ def test_a_detection_of_too_few_landmarks_is_kept(seen, pipeline, library, detec
     blind = replace(before, positions_mm=positions, masses=masses, heatmaps=Heatmaps(few, grid))
     found = refine_fast(pipeline, blind, library)
     assert found.iterations == ()
-    assert found.kept == "too few landmarks to align an atlas with"
+    assert found.rejected_because == "too few landmarks to align an atlas with"
     np.testing.assert_array_equal(found.detection.positions_mm, positions)

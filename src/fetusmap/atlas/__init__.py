@@ -1,8 +1,17 @@
-"""Pose libraries, and what they know: which atlases fit a pose, and which side is which."""
+"""Pose libraries, and what they answer: which atlases fit a pose, and which side is which."""
 
+from fetusmap.atlas.fit import (
+    MIN_ALIGNMENT_WEIGHT,
+    LibraryFit,
+    body_sizes_mm,
+    distances_to_atlas_mean,
+    fit_library,
+    fit_orders,
+    mean_where_present,
+)
 from fetusmap.atlas.library import PoseLibrary, join_libraries
 from fetusmap.atlas.library_file import load_library, save_library
-from fetusmap.atlas.limbs import find_exchange, limb_orders, limbs_of
+from fetusmap.atlas.limbs import exchange_candidates, find_exchange, limb_orders, limbs_of
 from fetusmap.atlas.retrieval import (
     Hypothesis,
     SupportSet,
@@ -10,23 +19,20 @@ from fetusmap.atlas.retrieval import (
     find_support_in_maps,
     usable_atlases,
 )
-from fetusmap.atlas.shipped import load_atlases
-from fetusmap.atlas.sides import (
-    LEAST_WEIGHT,
-    SideHypothesis,
-    fit_library,
-    fit_orders,
-    name_peaks,
-    name_sides,
-    stray_from,
-)
+from fetusmap.atlas.shipped import SHIPPED_LIBRARY, atlases_for, load_atlases
+from fetusmap.atlas.sides import name_peaks, name_sides
 
 __all__ = [
-    "LEAST_WEIGHT",
+    "MIN_ALIGNMENT_WEIGHT",
+    "SHIPPED_LIBRARY",
     "Hypothesis",
+    "LibraryFit",
     "PoseLibrary",
-    "SideHypothesis",
     "SupportSet",
+    "atlases_for",
+    "body_sizes_mm",
+    "distances_to_atlas_mean",
+    "exchange_candidates",
     "find_exchange",
     "find_support",
     "find_support_in_maps",
@@ -37,9 +43,9 @@ __all__ = [
     "limbs_of",
     "load_atlases",
     "load_library",
+    "mean_where_present",
     "name_peaks",
     "name_sides",
     "save_library",
-    "stray_from",
     "usable_atlases",
 ]

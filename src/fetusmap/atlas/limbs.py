@@ -1,8 +1,9 @@
-"""Which limbs are exchanged between left and right: a pose library knows, a network may not.
+"""Which limbs are exchanged between left and right: the pose library decides, limb by limb.
 
-A limb is exchanged whole, or below its root: an ankle that is found on the other leg brings its
-knee along. With every pair free to exchange, crossed ankles look as likely as straight ones: of
-249 real poses with an exchanged limb 67 % were repaired so, and all of them with whole limbs.
+A limb is exchanged whole, or below its root: an ankle that was found on the other leg brings its
+knee along. If every pair were free to exchange, crossed ankles would look as likely as straight
+ones: of 249 real poses with an exchanged limb 67 % were repaired in this way, and all of them with
+whole limbs.
 """
 
 from __future__ import annotations
@@ -12,51 +13,74 @@ from itertools import chain, product
 import numpy as np
 
 from fetusmap.anatomy import Skeleton
+from fetusmap.atlas.fit import fit_orders
 from fetusmap.atlas.library import PoseLibrary
-from fetusmap.atlas.sides import fit_orders
 from fetusmap.types import FloatArray, IntArray, Points3
 
-CLEARLY = 0.005
-"""Trunk lengths by which an exchange must fit better."""
+MIN_IMPROVEMENT = 0.005
+"""Body sizes by which an exchange must fit better than none."""
+
+MAX_EXCHANGES = 256
+"""Largest number of combinations of exchanged limbs that are scored at once: those of 5 limbs."""
 
 
 def find_exchange(positions_mm: Points3, weights: FloatArray, library: PoseLibrary) -> IntArray:
-    """The exchange of limbs that makes a pose most like the poses of a library.
+    """Find the exchange of limbs that makes a pose most similar to the poses of a library.
+
+    All combinations are compared where there are few limbs. With many limbs, the best exchange of
+    one limb is applied again and again, as long as it improves the fit clearly.
 
     Args:
-        positions_mm: (N, 3) landmarks; NaN for one that was not found.
-        weights: (N,) how much each counts.
-        library: of the skeleton.
+        positions_mm: (N, 3) landmarks; NaN for a landmark that was not found.
+        weights: (N,) weights of the landmarks.
+        library: pose library of the same skeleton.
 
     Returns:
-        (N,) row of the landmark that each one should have been called.
+        (N,) for each landmark, the row whose name it should have; the identity if no exchange fits
+        better by `MIN_IMPROVEMENT`.
 
     Raises:
-        DegenerateAlignment: fewer than three landmarks, or all of them on a line.
+        DegenerateAlignment: fewer than three landmarks were found, or all of them lie on a line.
     """
-    orders = limb_orders(library.skeleton)
-    scores, _ = fit_orders(positions_mm, weights, library, orders)
-    best = int(np.argmin(scores))
-    return np.asarray(orders[best if scores[best] < scores[0] - CLEARLY else 0])
+    candidates = exchange_candidates(library.skeleton)
+    order = candidates[0]
+    while True:
+        better = _best_order(positions_mm, weights, library, order[candidates])
+        if np.array_equal(better, order) or _are_all_combinations(library.skeleton):
+            return better
+        order = better
+
+
+def exchange_candidates(skeleton: Skeleton) -> IntArray:
+    """(H, N) exchanges of limbs that are worth comparing; the first one exchanges nothing.
+
+    These are all combinations of limbs if there are at most `MAX_EXCHANGES`, and otherwise the
+    exchanges of a single limb. Each is its own inverse.
+    """
+    if _are_all_combinations(skeleton):
+        return limb_orders(skeleton)
+    parts = [part for limb in limbs_of(skeleton) for part in _parts(limb)[1:]]
+    return _orders_of(skeleton, [[], *([part] for part in parts)])
+
+
+def _are_all_combinations(skeleton: Skeleton) -> bool:
+    combinations: int = 3 ** min(len(limbs_of(skeleton)), MAX_EXCHANGES)
+    return combinations <= MAX_EXCHANGES
 
 
 def limb_orders(skeleton: Skeleton) -> IntArray:
-    """(H, N) ways of exchanging whole limbs, or limbs below their roots; the first is none."""
-    orders = []
-    for chosen in product(*map(_parts, limbs_of(skeleton))):
-        order = np.arange(len(skeleton))
-        for row in chain.from_iterable(chosen):
-            partner = skeleton.mirror_index[row]
-            order[[row, partner]] = partner, row
-        orders.append(order)
-    return np.array(orders)
+    """(H, N) every combination of exchanged limbs, whole or below their roots; the first is none.
+
+    There are 3^L of them for L limbs; see `exchange_candidates` for skeletons with many limbs.
+    """
+    return _orders_of(skeleton, [list(c) for c in product(*map(_parts, limbs_of(skeleton)))])
 
 
 def limbs_of(skeleton: Skeleton) -> list[list[int]]:
     """Rows of the limbs of the left side, each from its root outwards.
 
-    A limb is what hangs together by segments without the midline; its root is the landmark that a
-    segment joins to the midline, or the first one.
+    A limb is a set of lateral landmarks that segments connect without the midline. Its root is the
+    landmark that a segment connects to the midline, or the first one.
     """
     lateral = skeleton.mirror_index != np.arange(len(skeleton))
     neighbours: dict[int, list[int]] = {row: [] for row in range(len(skeleton))}
@@ -78,5 +102,25 @@ def limbs_of(skeleton: Skeleton) -> list[list[int]]:
     return limbs
 
 
+def _best_order(
+    positions_mm: Points3, weights: FloatArray, library: PoseLibrary, orders: IntArray
+) -> IntArray:
+    """(N,) the order that fits best; the first one unless another one fits clearly better."""
+    scores, _ = fit_orders(positions_mm, weights, library, orders)
+    best = int(np.argmin(scores))
+    return np.asarray(orders[best if scores[best] < scores[0] - MIN_IMPROVEMENT else 0])
+
+
+def _orders_of(skeleton: Skeleton, exchanges: list[list[list[int]]]) -> IntArray:
+    """(H, N) orders in which the landmarks of some parts have changed sides."""
+    orders = np.tile(np.arange(len(skeleton)), (len(exchanges), 1))
+    for order, parts in zip(orders, exchanges, strict=True):
+        for row in chain.from_iterable(parts):
+            partner = skeleton.mirror_index[row]
+            order[[row, partner]] = partner, row
+    return orders
+
+
 def _parts(limb: list[int]) -> list[list[int]]:
+    """What may be exchanged of a limb: nothing, all of it, or all below its root."""
     return [[], limb, limb[1:]] if len(limb) > 1 else [[], limb]

@@ -1,4 +1,4 @@
-"""The support set: the atlases of a pose library that fit best, brought onto the fetus."""
+"""The support set: the atlases of a pose library that fit best, aligned to the fetus."""
 
 from __future__ import annotations
 
@@ -9,19 +9,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from fetusmap.atlas.fit import mean_where_present
 from fetusmap.atlas.library import PoseLibrary
 from fetusmap.errors import BadInput, DegenerateAlignment
 from fetusmap.geometry import Alignment, align_rigid, align_similarity
 from fetusmap.types import BoolArray, FloatArray, IntArray, Points3
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # heatmaps need torch, a pose library does not
     from fetusmap.heatmap import LandmarkMaps
 
-FLATTEST = 1e-3
-"""Of an atlas: distance of a landmark from the line through two others, by their distance."""
+MIN_FLATNESS = 1e-3
+"""An atlas is usable if some landmark lies farther from the line through two others than this
+part of their distance."""
 
 Hypothesis = tuple[Points3, FloatArray]
-"""(N, 3) positions and (N,) their weights: one idea of the pose, to align atlases with."""
+"""(N, 3) positions and their (N,) weights: one hypothesis of the pose, to align atlases with."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,11 +31,12 @@ class SupportSet:
     """The K atlases that fit best, the best one first.
 
     Attributes:
-        atlases: (K,) their rows in the library that was searched; a refinement searches the
-            usable atlases of the one that it was given.
-        positions_mm: (K, N, 3) aligned to the fetus; NaN where an atlas lacks a landmark.
-        scores: (K,) how well each fits, larger is better: minus the registration error in mm, or
-            the mean logarithm of the heatmaps.
+        atlases: (K,) their rows in the library that was searched. A refinement searches the usable
+            atlases of the library that it was given.
+        positions_mm: (K, N, 3) the atlases, aligned to the fetus; NaN where an atlas lacks a
+            landmark.
+        scores: (K,) how well each atlas fits, larger is better: the negative registration error in
+            mm, or the mean logarithm of the heatmaps.
     """
 
     atlases: IntArray
@@ -43,29 +46,27 @@ class SupportSet:
     @property
     def mean_mm(self) -> Points3:
         """(N, 3) mean of the atlases that have the landmark; NaN where none has."""
-        present = np.asarray(np.isfinite(self.positions_mm).all(axis=2))
-        total = np.where(present[..., None], self.positions_mm, 0.0).sum(axis=0)
-        count = present.sum(axis=0)[:, None]
-        return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+        return mean_where_present(self.positions_mm, axis=0)
 
 
 def find_support(
     library: PoseLibrary, positions_mm: Points3, count: int, weights: FloatArray | None = None
 ) -> SupportSet:
-    """Align every atlas rigidly to a pose and keep those with the lowest registration error.
+    """Find the atlases with the lowest registration error after a rigid alignment.
 
-    The error of an atlas is the mean distance of all landmarks that both have (eq. 1 of Yang et
-    al. 2019), also of those that take no part in the alignment.
+    The registration error of an atlas is the mean distance over all landmarks that both poses have
+    (eq. 1 of Yang et al. 2019). It includes the landmarks that take no part in the alignment.
 
     Args:
-        library: of the pose's skeleton.
+        library: pose library of the pose's skeleton.
         positions_mm: (N, 3) the pose; NaN for a landmark that was not found.
         count: K.
-        weights: (N,) of the landmarks in the alignment; 0 leaves one out. None weighs all alike.
+        weights: (N,) weights of the landmarks in the alignment; 0 leaves a landmark out. None
+            gives all landmarks the same weight.
 
     Raises:
-        BadInput: fewer than K atlases in the library.
-        DegenerateAlignment: fewer than three landmarks to align, or all of them on a line.
+        BadInput: the library has fewer than K atlases.
+        DegenerateAlignment: fewer than three landmarks can be aligned, or all lie on a line.
     """
     check_enough(len(library), count)
     aligned = align_rigid(library.positions_mm, positions_mm, weights)
@@ -73,42 +74,42 @@ def find_support(
     total = np.where(known, aligned.residuals_mm, 0.0).sum(axis=1)
     errors = np.where(known.any(axis=1), total / np.maximum(known.sum(axis=1), 1), np.inf)
     best = _lowest(errors, count)
-    return SupportSet(best, _carried(aligned, library, best), -errors[best])
+    return SupportSet(best, _aligned_atlases(aligned, library, best), -errors[best])
 
 
 def find_support_in_maps(
     library: PoseLibrary, maps: LandmarkMaps, hypotheses: Sequence[Hypothesis], count: int
 ) -> SupportSet:
-    """Align every atlas to each hypothesis, and keep the atlases that the heatmaps like best.
+    """Find the atlases on whose landmarks the heatmaps are highest.
 
-    Peaks only bring the atlases near. An atlas counts by the heights that the heatmaps have at all
-    of its landmarks, so that a second peak, or a faint one in the right place, has its say.
+    Every atlas is aligned to every hypothesis by a similarity transform, which brings it near the
+    fetus. It is then scored by the heatmaps at all of its landmarks, so that a second peak, or a
+    weak one in the right place, contributes to the choice.
 
     Args:
-        library: of the maps' skeleton.
-        maps: of the fetus.
-        hypotheses: poses to align the atlases with, by similarity transforms; those that determine
-            none are passed over.
+        library: pose library of the maps' skeleton.
+        maps: heatmaps of the fetus.
+        hypotheses: poses to align the atlases with; those that determine no alignment are skipped.
         count: K.
 
     Raises:
-        BadInput: fewer than K atlases in the library.
+        BadInput: the library has fewer than K atlases.
         DegenerateAlignment: no hypothesis determines an alignment.
     """
     check_enough(len(library), count)
     found: list[SupportSet] = []
-    refused: DegenerateAlignment | None = None
+    degenerate: DegenerateAlignment | None = None
     for positions, weights in hypotheses:
         try:
             aligned = align_similarity(library.positions_mm, positions, weights)
         except DegenerateAlignment as error:
-            refused = error
+            degenerate = error
             continue
-        likely = maps.mean_log_at(aligned.apply(library.positions_mm))
-        best = _lowest(-likely, count)
-        found.append(SupportSet(best, _carried(aligned, library, best), likely[best]))
-    if refused is not None and not found:
-        raise refused
+        likelihood = maps.mean_log_at(aligned.apply(library.positions_mm))
+        best = _lowest(-likelihood, count)
+        found.append(SupportSet(best, _aligned_atlases(aligned, library, best), likelihood[best]))
+    if degenerate is not None and not found:
+        raise degenerate
     scores = np.concatenate([support.scores for support in found])
     positions_mm = np.concatenate([support.positions_mm for support in found])
     atlases = np.concatenate([support.atlases for support in found])
@@ -119,47 +120,47 @@ def find_support_in_maps(
 
 
 def usable_atlases(library: PoseLibrary, count: int) -> PoseLibrary:
-    """The atlases that have every landmark, not all on a line.
+    """Select the atlases that have every landmark, not all of them on a line.
 
-    An atlas that lacks landmarks is judged by fewer: with 30 of 300 atlases cut down to four
-    midline landmarks these made up 97 % of the support sets. One that determines no rotation would
-    stop the alignment of all others.
+    An atlas that lacks landmarks is scored by fewer of them: when 30 of 300 atlases were cut down
+    to four midline landmarks, these made up 97 % of the support sets. An atlas that determines no
+    rotation would stop the alignment of all others.
 
     Args:
         library: the atlases.
-        count: how many there must be.
+        count: smallest number of usable atlases.
 
     Raises:
-        BadInput: there are fewer.
+        BadInput: fewer atlases are usable.
     """
     skeleton, points = library.skeleton, library.positions_mm
     usable: BoolArray = _spans_a_plane(points) & np.isfinite(points).all(axis=(1, 2))
-    if skeleton.registration_subset:  # the paper aligns by these alone
+    if skeleton.registration_subset:  # the paper aligns by these landmarks alone
         usable &= _spans_a_plane(points[:, list(skeleton.indices(skeleton.registration_subset))])
     check_enough(int(usable.sum()), count, of=len(library))
     return library if usable.all() else library.select(np.flatnonzero(usable))
 
 
 def _spans_a_plane(points: NDArray[np.float32]) -> BoolArray:
-    """(A,) whether the points of each atlas lie on no line; anything where some are missing."""
+    """(A,) whether the points of each atlas lie on no line; undefined where some are missing."""
     arms = points[:, 1:] - points[:, :1]
     lengths = np.linalg.norm(arms, axis=2)
     longest = np.argmax(np.nan_to_num(lengths), axis=1)
     first = arms[np.arange(len(arms)), longest][:, None]
     across = np.linalg.norm(np.cross(first, arms), axis=2).max(axis=1)
-    return np.asarray(across > FLATTEST * lengths.max(axis=1) ** 2)
+    return np.asarray(across > MIN_FLATNESS * lengths.max(axis=1) ** 2)
 
 
 def check_enough(found: int, count: int, *, of: int | None = None) -> None:
-    """Make sure that a library can fill a support set.
+    """Check that a library can fill a support set.
 
     Args:
-        found: how many atlases there are to use.
-        count: how many there must be.
-        of: how many there are in all.
+        found: number of usable atlases.
+        count: smallest number that is needed.
+        of: number of atlases in the whole library.
 
     Raises:
-        BadInput: there are fewer.
+        BadInput: fewer atlases are usable than needed.
     """
     if found < count:
         whole = f" with all landmarks, of {of}" if of not in (None, found) else ""
@@ -167,18 +168,18 @@ def check_enough(found: int, count: int, *, of: int | None = None) -> None:
             "pose library",
             expected=f"at least {count} atlases, as many as the support set has",
             found=f"{found}{whole}",
-            remedy="add poses to the library, or take a smaller support set",
+            remedy="add poses to the library, or choose a smaller support set",
         )
 
 
 def _lowest(values: FloatArray, count: int) -> IntArray:
-    """(count,) rows of the lowest values, in order; of equal ones the first."""
+    """(count,) rows of the lowest values, in order; of equal values the first."""
     best = np.argpartition(values, count - 1)[:count]
     return np.asarray(best[np.lexsort((best, values[best]))])
 
 
-def _carried(aligned: Alignment, library: PoseLibrary, rows: IntArray) -> Points3:
-    """(K, N, 3) some atlases where their alignments put them."""
+def _aligned_atlases(aligned: Alignment, library: PoseLibrary, rows: IntArray) -> Points3:
+    """(K, N, 3) some atlases in the frame to which they are aligned."""
     chosen = replace(
         aligned,
         rotation=aligned.rotation[rows],

@@ -1,4 +1,4 @@
-"""The pose library that ships with the package."""
+"""The pose library that ships with the package: 20,000 simulated poses."""
 
 from __future__ import annotations
 
@@ -8,13 +8,19 @@ from fetusmap.anatomy import Skeleton
 from fetusmap.atlas.library import PoseLibrary
 from fetusmap.atlas.library_file import load_library
 
-FILE = Path(__file__).resolve().parents[1] / "models" / "atlases.safetensors"
+SHIPPED_LIBRARY = Path(__file__).resolve().parents[1] / "models" / "atlases.safetensors"
 
 
 def load_atlases(skeleton: Skeleton) -> PoseLibrary:
-    """Read the library that ships.
+    """Load the library that ships with the package.
 
     Raises:
-        BadInput: it is not of this skeleton.
+        BadInput: the library is of another skeleton.
     """
-    return load_library(FILE, skeleton)
+    return load_library(SHIPPED_LIBRARY, skeleton)
+
+
+def atlases_for(skeleton: Skeleton, fallback: PoseLibrary) -> PoseLibrary:
+    """Return the library that ships if it is of this skeleton, and `fallback` otherwise."""
+    shipped = load_library(SHIPPED_LIBRARY)
+    return shipped if shipped.skeleton == skeleton else fallback

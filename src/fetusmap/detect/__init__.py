@@ -1,19 +1,36 @@
-"""From a volume to a pose, by networks and a library of poses."""
+"""From a prepared volume to landmarks: detectors, and the pipelines that combine them."""
 
-from fetusmap.detect.cascade import Cascade
-from fetusmap.detect.detection import Detection, Pipeline
-from fetusmap.detect.detector import Detector
-from fetusmap.detect.frame import BodyFrame, CanonicalGrid, WholeGrid, frame_of
+from fetusmap.detect.cascade import Cascade, back_to_front
+from fetusmap.detect.detection import (
+    Detection,
+    Pipeline,
+    detection_from_heatmaps,
+    highest_peaks,
+    transformed_grid,
+)
+from fetusmap.detect.detector import Detector, mean_heatmaps, predict_mirrored, predict_on
+from fetusmap.detect.frame import BodyFrame, BodyFrameGrid, WholeVolumeGrid, body_frame_of
+from fetusmap.detect.memory import AffordableDetections, detect_within_memory, is_out_of_memory
 from fetusmap.detect.single_pass import SinglePass
 
 __all__ = [
+    "AffordableDetections",
     "BodyFrame",
-    "CanonicalGrid",
+    "BodyFrameGrid",
     "Cascade",
     "Detection",
     "Detector",
     "Pipeline",
     "SinglePass",
-    "WholeGrid",
-    "frame_of",
+    "WholeVolumeGrid",
+    "back_to_front",
+    "body_frame_of",
+    "detect_within_memory",
+    "detection_from_heatmaps",
+    "highest_peaks",
+    "is_out_of_memory",
+    "mean_heatmaps",
+    "predict_mirrored",
+    "predict_on",
+    "transformed_grid",
 ]

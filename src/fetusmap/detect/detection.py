@@ -1,14 +1,17 @@
-"""What a pipeline found, and what the pose library thinks of it."""
+"""A detection: what a pipeline found in a volume, and how well the pose library fits it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+import numpy as np
+
 from fetusmap.anatomy import Skeleton
-from fetusmap.atlas import PoseLibrary
+from fetusmap.atlas import PoseLibrary, body_sizes_mm, distances_to_atlas_mean, fit_library
 from fetusmap.detect.detector import Detector
 from fetusmap.detect.frame import BodyFrame
+from fetusmap.errors import DegenerateAlignment
 from fetusmap.geometry import Grid
 from fetusmap.heatmap import Heatmaps, find_peaks
 from fetusmap.types import Affine, FloatArray, Points3
@@ -17,56 +20,113 @@ from fetusmap.volume import Volume
 
 @dataclass(frozen=True, eq=False)
 class Detection:
-    """What was found in a volume, from one body frame or from none.
+    """Landmarks that were found in a volume by one pass of a network.
 
     Attributes:
         positions_mm: (N, 3) landmarks.
         masses: (N,) share of each landmark's heatmap that lies in its peak, 0 to 1.
-        residual: mean distance from the best atlases, trunk lengths.
-        stray: (N,) distance of each landmark from the mean of the best atlases, trunk lengths.
-        frame: in which the landmarks were found; None where the whole volume was looked at.
-        heatmaps: of the last pass.
+        residual: mean distance from the best atlases, body sizes.
+        distance_to_atlas_mean: (N,) distance of each landmark from the mean of the best atlases,
+            body sizes.
+        frame: the body frame in which the network predicted; None for a pass over the whole volume.
+        heatmaps: heatmaps of the last pass, one channel per landmark.
+        input_grid: the grid on which the network received the volume.
     """
 
     positions_mm: Points3
     masses: FloatArray
     residual: float
-    stray: FloatArray
+    distance_to_atlas_mean: FloatArray
     frame: BodyFrame | None
     heatmaps: Heatmaps
+    input_grid: Grid
 
     @property
     def score(self) -> float:
-        """How well sure peaks and a likely pose go together; larger is better."""
+        """Mean peak mass minus residual: certain peaks that form a likely pose score high."""
         return float(self.masses.mean() - self.residual)
 
-    def moved(self, target_from_source: Affine) -> Detection:
-        """The same in another frame of the world; (4, 4), a rotation and a translation."""
-        turn, shift = target_from_source[:3, :3], target_from_source[:3, 3]
-        grid = self.heatmaps.grid
-        frame = self.frame and BodyFrame(
-            turn @ self.frame.sacrum_mm + shift, turn @ self.frame.axes, self.frame.trunk_mm
+    def with_landmarks(
+        self, positions_mm: Points3, masses: FloatArray, library: PoseLibrary
+    ) -> Detection:
+        """Replace the landmarks, and compute anew how well the library fits them.
+
+        Raises:
+            DegenerateAlignment: fewer than three landmarks, or all of them lie on a line.
+        """
+        fit = fit_library(positions_mm, masses, library)
+        return replace(
+            self,
+            positions_mm=positions_mm,
+            masses=masses,
+            residual=fit.residual,
+            distance_to_atlas_mean=distances_to_atlas_mean(positions_mm, fit, library.skeleton),
         )
+
+    def transformed(self, target_from_source: Affine) -> Detection:
+        """Map the detection by a (4, 4) rigid map."""
+        turn, shift = target_from_source[:3, :3], target_from_source[:3, 3]
         return replace(
             self,
             positions_mm=self.positions_mm @ turn.T + shift,
-            frame=frame,
+            frame=None if self.frame is None else self.frame.transformed(target_from_source),
             heatmaps=Heatmaps(
-                self.heatmaps.array, Grid(grid.shape, target_from_source @ grid.affine)
+                self.heatmaps.array, transformed_grid(self.heatmaps.grid, target_from_source)
             ),
+            input_grid=transformed_grid(self.input_grid, target_from_source),
         )
 
 
+def detection_from_heatmaps(
+    heatmaps: Heatmaps, input_grid: Grid, library: PoseLibrary, frame: BodyFrame | None = None
+) -> Detection:
+    """Read the highest peak of each channel, and fit the pose library to the landmarks.
+
+    Args:
+        heatmaps: one channel per landmark.
+        input_grid: the grid on which the network received the volume.
+        library: pose library of the same skeleton.
+        frame: the body frame of the grid; None for a pass over the whole volume.
+
+    Raises:
+        DegenerateAlignment: the peaks coincide, or they form a pose without a size: the volume
+            shows no body there.
+    """
+    positions, masses = highest_peaks(heatmaps)
+    fit = fit_library(positions, masses, library)
+    size_mm = body_sizes_mm(library.skeleton, fit.support_mm)
+    if not (np.isfinite(size_mm) and size_mm > 0):
+        raise DegenerateAlignment(
+            "detection",
+            expected="a pose with a size",
+            found="a pose without a trunk",
+            remedy="give another volume",
+        )
+    distances = distances_to_atlas_mean(positions, fit, library.skeleton)
+    return Detection(positions, masses, fit.residual, distances, frame, heatmaps, input_grid)
+
+
+def highest_peaks(heatmaps: Heatmaps) -> tuple[Points3, FloatArray]:
+    """(N, 3) positions, mm, and (N,) masses of the highest peak of each channel."""
+    peaks = find_peaks(heatmaps)
+    return peaks.positions_mm[:, 0], peaks.masses[:, 0]
+
+
+def transformed_grid(grid: Grid, target_from_source: Affine) -> Grid:
+    """Map a grid by a (4, 4) rigid map."""
+    return Grid(grid.shape, target_from_source @ grid.affine)
+
+
 class Pipeline(Protocol):
-    """From a prepared volume to detections."""
+    """Finds bodies in a prepared volume."""
 
     @property
     def skeleton(self) -> Skeleton:
-        """Of the poses."""
+        """Skeleton whose landmarks this pipeline predicts."""
 
     @property
     def library(self) -> PoseLibrary:
-        """Poses of the skeleton."""
+        """Poses of this skeleton."""
 
     @property
     def detectors(self) -> dict[str, Detector]:
@@ -74,7 +134,7 @@ class Pipeline(Protocol):
 
     @property
     def last(self) -> Detector:
-        """The pass that made the heatmaps of a detection; it has a channel per landmark."""
+        """The pass that makes the heatmaps of a detection; it has one channel per landmark."""
 
     def detect(
         self,
@@ -84,69 +144,11 @@ class Pipeline(Protocol):
         coarsen: float = 1.0,
         half: bool | None = None,
     ) -> list[Detection]:
-        """Everything that the volume may show, best first; nothing where no body was found.
+        """Find everything that may be a body, best first; the list is empty if nothing may.
 
         Args:
-            prepared: see `prepare`.
-            flip_average: look at the mirror image as well, sides exchanged, and average.
-            coarsen: voxels of a pass over the whole volume are this many times larger; saves
-                memory.
-            half: compute in bfloat16; None where that is fast.
+            prepared: a prepared volume, see `fetusmap.preprocess.prepare`.
+            flip_average: average the heatmaps with those of the mirror image.
+            coarsen: factor on the voxel size of a pass over the whole volume, which saves memory.
+            half: compute in bfloat16; None does so where bfloat16 is fast.
         """
-
-    def last_grid(self, prepared: Volume, detection: Detection) -> Grid:
-        """On which the last pass looked at a volume when it made a detection."""
-
-    def look_again(
-        self,
-        detector: Detector,
-        prepared: Volume,
-        detection: Detection,
-        *,
-        flip_average: bool = True,
-        half: bool | None = None,
-    ) -> Detection:
-        """What another detector, in place of the last pass, finds where a detection was made.
-
-        Raises:
-            DegenerateAlignment: nothing but coinciding peaks.
-        """
-
-
-def look_mirrored(
-    detector: Detector, skeleton: Skeleton, prepared: Volume, grid: Grid, *, half: bool | None
-) -> Heatmaps:
-    """Heatmaps, on the same grid, of a detector that is shown the mirror image.
-
-    The sides are exchanged back. The detector has a channel per landmark.
-    """
-    mirrored = detector.detect(prepared, grid.flip(0), half=half).array.flip(1)
-    array = mirrored[skeleton.mirror_index.tolist()]
-    return Heatmaps(array, grid.pool(detector.network.stride))
-
-
-def look(
-    detector: Detector,
-    skeleton: Skeleton,
-    prepared: Volume,
-    grid: Grid,
-    *,
-    flip_average: bool,
-    half: bool | None,
-) -> Heatmaps:
-    """Heatmaps of a detector with a channel per landmark; with the mirror image's, if wanted."""
-    heatmaps = detector.detect(prepared, grid, half=half)
-    if not flip_average:
-        return heatmaps
-    return mean_of(heatmaps, look_mirrored(detector, skeleton, prepared, grid, half=half))
-
-
-def mean_of(first: Heatmaps, second: Heatmaps) -> Heatmaps:
-    """The mean of heatmaps on one grid."""
-    return Heatmaps((first.array + second.array) / 2, first.grid)
-
-
-def highest_peaks(heatmaps: Heatmaps) -> tuple[Points3, FloatArray]:
-    """(N, 3) positions, mm, and (N,) masses of the highest peak of each channel."""
-    peaks = find_peaks(heatmaps)
-    return peaks.positions_mm[:, 0], peaks.masses[:, 0]

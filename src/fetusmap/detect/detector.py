@@ -1,4 +1,4 @@
-"""A detector: a network, what it looks at, and what its channels show."""
+"""A detector: a network, the grid of its input, and the landmarks of its channels."""
 
 from __future__ import annotations
 
@@ -6,54 +6,54 @@ from dataclasses import dataclass, field
 
 import torch
 
-from fetusmap.anatomy import Channels
-from fetusmap.detect.frame import CanonicalGrid, WholeGrid
+from fetusmap.anatomy import Channels, Skeleton
+from fetusmap.detect.frame import BodyFrameGrid, WholeVolumeGrid
 from fetusmap.geometry import Grid
 from fetusmap.heatmap import Heatmaps
-from fetusmap.network import HeatmapNetwork
-from fetusmap.network.device import has_fast_bfloat16, one_thread
-from fetusmap.preprocess.preparation import equalize, sample, standardize
+from fetusmap.network import HeatmapNetwork, has_fast_bfloat16, one_thread
+from fetusmap.preprocess import equalize, sample, standardize
 from fetusmap.volume import Volume
 
 
 @dataclass(frozen=True, eq=False)
 class Detector:
-    """One pass: a volume on a grid in, a heatmap per channel out.
+    """One pass: predicts a heatmap per channel from a prepared volume on a grid.
 
     Attributes:
-        network: in evaluation mode.
-        look: how grids for it are placed.
-        channels: of its output.
-        sigma_voxels: standard deviation of the Gaussians that it was trained on.
+        network: the network, in evaluation mode.
+        input_grid: how grids for its input are placed.
+        channels: the landmarks that its output channels show.
+        sigma_voxels: standard deviation of the Gaussians that the network was trained on.
     """
 
     network: HeatmapNetwork
-    look: WholeGrid | CanonicalGrid
+    input_grid: WholeVolumeGrid | BodyFrameGrid
     channels: Channels
     sigma_voxels: float = field(default=1.0, kw_only=True)
 
     @property
-    def height(self) -> float:
-        """Of a heatmap at a landmark that it shows without doubt."""
+    def peak_height(self) -> float:
+        """Height of a heatmap at a landmark that the network is certain of."""
         return self.network.height(self.sigma_voxels)
 
     @property
     def multiple(self) -> int:
-        """Each axis of a grid must be a multiple of this."""
+        """Number of which each axis of a grid must be a multiple."""
         return self.network.multiple
 
-    def detect(self, prepared: Volume, grid: Grid, *, half: bool | None = None) -> Heatmaps:
-        """Heatmaps of a prepared volume on a grid.
+    def predict(self, prepared: Volume, grid: Grid, *, half: bool | None = None) -> Heatmaps:
+        """Predict the heatmaps of a prepared volume on a grid.
 
         Args:
-            prepared: see `prepare`.
-            grid: each axis a multiple of the network's.
-            half: compute in bfloat16; None where that is fast.
+            prepared: a prepared volume, see `fetusmap.preprocess.prepare`.
+            grid: the input grid; each axis is a multiple of the network's.
+            half: compute in bfloat16; None does so where bfloat16 is fast.
 
         Returns:
-            Non-negative maps, on the grid or on its blocks where the network has a stride.
+            Non-negative heatmaps, on the grid itself or, for a network with a stride, on its
+            blocks.
         """
-        volume = self.input_of(prepared, grid)
+        volume = self.input_tensor(prepared, grid)
         half = has_fast_bfloat16(volume.device) if half is None else half
         with (
             one_thread(),
@@ -63,9 +63,48 @@ class Detector:
             output = self.network(volume)[0].float().cpu()
         return Heatmaps(self.network.heatmaps(output), grid.pool(self.network.stride))
 
-    def input_of(self, prepared: Volume, grid: Grid) -> torch.Tensor:
-        """(1, 1, I, J, K) what the network sees of a prepared volume on a grid, on its device."""
+    def input_tensor(self, prepared: Volume, grid: Grid) -> torch.Tensor:
+        """(1, 1, I, J, K) the network's input for a prepared volume on a grid, on its device."""
         ranks = equalize(sample(prepared, grid))
         volume = torch.from_numpy(standardize(ranks))[None, None]
         volume = volume.to(next(self.network.parameters()).device)
         return volume.contiguous(memory_format=torch.channels_last_3d)
+
+
+def predict_on(
+    detector: Detector,
+    skeleton: Skeleton,
+    prepared: Volume,
+    grid: Grid,
+    *,
+    flip_average: bool,
+    half: bool | None,
+) -> Heatmaps:
+    """Predict heatmaps with one channel per landmark on a grid.
+
+    Args:
+        detector: a detector with one channel per landmark.
+        skeleton: names the channels.
+        prepared: a prepared volume.
+        grid: the input grid.
+        flip_average: average with the heatmaps of the mirror image.
+        half: compute in bfloat16; None does so where bfloat16 is fast.
+    """
+    heatmaps = detector.predict(prepared, grid, half=half)
+    if not flip_average:
+        return heatmaps
+    return mean_heatmaps(heatmaps, predict_mirrored(detector, skeleton, prepared, grid, half=half))
+
+
+def predict_mirrored(
+    detector: Detector, skeleton: Skeleton, prepared: Volume, grid: Grid, *, half: bool | None
+) -> Heatmaps:
+    """Predict heatmaps from the mirror image, with the sides exchanged back, on the same grid."""
+    mirrored = detector.predict(prepared, grid.flip(0), half=half).array.flip(1)
+    array = mirrored[skeleton.mirror_index.tolist()]
+    return Heatmaps(array, grid.pool(detector.network.stride))
+
+
+def mean_heatmaps(first: Heatmaps, second: Heatmaps) -> Heatmaps:
+    """Average heatmaps on one grid."""
+    return Heatmaps((first.array + second.array) / 2, first.grid)

@@ -1,4 +1,4 @@
-"""The body's own frame, and the grids on which the two passes look at a volume."""
+"""The body's own frame, and the grids on which the networks predict."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import numpy as np
 from fetusmap.anatomy import Skeleton, body_axes_of
 from fetusmap.errors import BadInput
 from fetusmap.geometry import Grid
-from fetusmap.types import FloatArray, Points3, RotationMatrix, Shape3
+from fetusmap.types import Affine, FloatArray, Points3, RotationMatrix, Shape3
 
 
 @dataclass(frozen=True, eq=False)
 class BodyFrame:
-    """Where a fetus lies and how large it is.
+    """Position, orientation and size of a fetus.
 
     Attributes:
         sacrum_mm: (3,) origin.
@@ -26,13 +26,18 @@ class BodyFrame:
     axes: RotationMatrix
     trunk_mm: float
 
+    def transformed(self, target_from_source: Affine) -> BodyFrame:
+        """Map the frame by a (4, 4) rigid map."""
+        turn, shift = target_from_source[:3, :3], target_from_source[:3, 3]
+        return BodyFrame(turn @ self.sacrum_mm + shift, turn @ self.axes, self.trunk_mm)
 
-def frame_of(skeleton: Skeleton, positions_mm: Points3) -> BodyFrame | None:
-    """The frame of a pose, or None where its trunk or all of its lateral pairs are missing.
+
+def body_frame_of(skeleton: Skeleton, positions_mm: Points3) -> BodyFrame | None:
+    """Compute the frame of a pose; None if its trunk or all of its lateral pairs are missing.
 
     Args:
         skeleton: names the rows.
-        positions_mm: (N, 3).
+        positions_mm: (N, 3) landmarks.
     """
     if skeleton.trunk is None:
         return None
@@ -45,20 +50,20 @@ def frame_of(skeleton: Skeleton, positions_mm: Points3) -> BodyFrame | None:
 
 
 @dataclass(frozen=True)
-class WholeGrid:
-    """A pass over the whole volume, along its own axes.
+class WholeVolumeGrid:
+    """The input grid of a pass over the whole volume, along the volume's own axes.
 
     Attributes:
-        spacing_mm: of the network's input.
-        shape: voxels of a training sample, centered in the volume.
+        spacing_mm: voxel size of the network's input.
+        shape: voxels of a training sample, centred in the volume.
     """
 
     spacing_mm: float = 1.5
     shape: Shape3 = (80, 80, 80)
 
     def around(self, grid: Grid, multiple: int) -> Grid:
-        """The smallest grid over a volume's box whose axes are multiples of `multiple`."""
-        # What fits exactly must not be rounded up where an oblique extent is off by a last digit.
+        """Make the smallest grid over a volume's box whose axes are multiples of `multiple`."""
+        # An oblique extent may be off by its last digit, which must not cost another block.
         blocks = np.ceil(grid.extent_mm / self.spacing_mm / multiple - 1e-6)
         counts = np.maximum(1, blocks).astype(int) * multiple
         return Grid.centered(
@@ -67,16 +72,16 @@ class WholeGrid:
 
 
 @dataclass(frozen=True)
-class CanonicalGrid:
-    """A pass in the body's frame, in units of the trunk's length.
+class BodyFrameGrid:
+    """The input grid of a pass in the body's frame, in units of the trunk length.
 
-    The box holds every landmark of 6,000 simulated poses, with a margin of at least 0.17 trunk
-    lengths.
+    The default box holds every landmark of 6,000 simulated poses, with a margin of at least 0.17
+    trunk lengths.
 
     Attributes:
         step: voxel size.
         shape: voxels along right, ventral, cranial.
-        center: of the box, from the sacrum.
+        center: centre of the box, from the sacrum.
     """
 
     step: float = 0.036
@@ -84,10 +89,10 @@ class CanonicalGrid:
     center: tuple[float, float, float] = (0.0, 0.3, 0.42)
 
     def of_frame(self, frame: BodyFrame) -> Grid:
-        """The grid that stands in a body's frame.
+        """Make the grid in a body's frame.
 
         Raises:
-            BadInput: a trunk without length.
+            BadInput: the trunk has no length.
         """
         if not frame.trunk_mm > 0:
             raise BadInput(
@@ -96,5 +101,5 @@ class CanonicalGrid:
                 found=f"{frame.trunk_mm}",
                 remedy="leave this frame out",
             )
-        middle = frame.sacrum_mm + frame.trunk_mm * frame.axes @ np.array(self.center)
-        return Grid.centered(self.shape, self.step * frame.trunk_mm, middle, frame.axes)
+        center_mm = frame.sacrum_mm + frame.trunk_mm * frame.axes @ np.array(self.center)
+        return Grid.centered(self.shape, self.step * frame.trunk_mm, center_mm, frame.axes)

@@ -1,4 +1,4 @@
-"""One pass over the whole volume with a channel per landmark, as the paper does it."""
+"""One pass over the whole volume with a channel per landmark, as in the paper."""
 
 from __future__ import annotations
 
@@ -6,23 +6,21 @@ from dataclasses import dataclass, replace
 
 from fetusmap.anatomy import Skeleton
 from fetusmap.atlas import PoseLibrary
-from fetusmap.atlas.sides import fit_library, stray_from
-from fetusmap.detect.detection import Detection, highest_peaks, look
-from fetusmap.detect.detector import Detector
-from fetusmap.detect.frame import WholeGrid, frame_of
+from fetusmap.detect.detection import Detection, detection_from_heatmaps
+from fetusmap.detect.detector import Detector, predict_on
+from fetusmap.detect.frame import WholeVolumeGrid
 from fetusmap.errors import DegenerateAlignment
-from fetusmap.geometry import Grid
 from fetusmap.volume import Volume
 
 
 @dataclass(frozen=True, eq=False)
 class SinglePass:
-    """A plain detector. The library only judges what it found.
+    """A plain detector. The library contributes only to the assessment of the result.
 
     Attributes:
-        skeleton: of the poses.
-        plain: one channel per landmark, over the whole volume.
-        library: poses of the skeleton.
+        skeleton: skeleton whose landmarks this pipeline predicts.
+        plain: the detector, with one channel per landmark, over the whole volume.
+        library: poses of this skeleton.
     """
 
     skeleton: Skeleton
@@ -31,12 +29,12 @@ class SinglePass:
 
     @property
     def detectors(self) -> dict[str, Detector]:
-        """The one pass."""
+        """The only pass."""
         return {"plain": self.plain}
 
     @property
     def last(self) -> Detector:
-        """The one pass."""
+        """The only pass."""
         return self.plain
 
     def detect(
@@ -47,59 +45,15 @@ class SinglePass:
         coarsen: float = 1.0,
         half: bool | None = None,
     ) -> list[Detection]:
-        """The highest peak of each channel; see `Pipeline.detect`."""
-        whole = self.plain.look
-        assert isinstance(whole, WholeGrid)  # noqa: S101 - the model file says so
+        """Find the highest peak of each channel; see `Pipeline.detect`."""
+        whole = self.plain.input_grid
+        assert isinstance(whole, WholeVolumeGrid)  # noqa: S101 - the model card guarantees it
         whole = replace(whole, spacing_mm=whole.spacing_mm * coarsen)
         grid = whole.around(prepared.grid, self.plain.multiple)
-        try:
-            found = self._look(self.plain, prepared, grid, flip_average=flip_average, half=half)
-        except DegenerateAlignment:  # nothing but coinciding peaks: no body there
-            return []
-        return [found]
-
-    def last_grid(self, prepared: Volume, detection: Detection) -> Grid:
-        """The one grid; see `Pipeline.last_grid`."""
-        whole = self.plain.look
-        assert isinstance(whole, WholeGrid)  # noqa: S101
-        voxel_mm = float(detection.heatmaps.grid.spacing_mm.mean()) / self.plain.network.stride
-        return replace(whole, spacing_mm=voxel_mm).around(prepared.grid, self.plain.multiple)
-
-    def look_again(
-        self,
-        detector: Detector,
-        prepared: Volume,
-        detection: Detection,
-        *,
-        flip_average: bool = True,
-        half: bool | None = None,
-    ) -> Detection:
-        """See `Pipeline.look_again`."""
-        grid = self.last_grid(prepared, detection)
-        return self._look(detector, prepared, grid, flip_average=flip_average, half=half)
-
-    def _look(
-        self,
-        detector: Detector,
-        prepared: Volume,
-        grid: Grid,
-        *,
-        flip_average: bool,
-        half: bool | None,
-    ) -> Detection:
-        """Raises DegenerateAlignment where there is no body."""
-        heatmaps = look(
-            detector, self.skeleton, prepared, grid, flip_average=flip_average, half=half
+        heatmaps = predict_on(
+            self.plain, self.skeleton, prepared, grid, flip_average=flip_average, half=half
         )
-        positions, masses = highest_peaks(heatmaps)
-        fit = fit_library(positions, masses, self.library)
-        body = frame_of(self.skeleton, fit.support_mm)
-        if body is None:
-            raise DegenerateAlignment(
-                "detection",
-                expected="a pose with a trunk and a lateral pair",
-                found="one without",
-                remedy="look at another volume",
-            )
-        stray = stray_from(positions, fit, body.trunk_mm)
-        return Detection(positions, masses, fit.residual, stray, None, heatmaps)
+        try:
+            return [detection_from_heatmaps(heatmaps, grid, self.library)]
+        except DegenerateAlignment:  # the peaks coincide: there is no body
+            return []

@@ -44,7 +44,7 @@ class LandmarkMaps:
     grid: Grid
 
     @classmethod
-    def blind_to_sides(
+    def of_both_sides(
         cls, heatmaps: Heatmaps, skeleton: Skeleton, height: float, own: float
     ) -> LandmarkMaps:
         """Maps in which a landmark may also lie where its partner of the other side was seen.

@@ -30,7 +30,7 @@ from fetusmap.atlas import load_library, save_library
 from fetusmap.detect.cascade import Cascade
 from fetusmap.detect.detection import Pipeline
 from fetusmap.detect.detector import Detector
-from fetusmap.detect.frame import CanonicalGrid, WholeGrid
+from fetusmap.detect.frame import BodyFrameGrid, WholeVolumeGrid
 from fetusmap.detect.single_pass import SinglePass
 from fetusmap.errors import BadInput, UnreadableFile
 from fetusmap.files.documents import (
@@ -54,7 +54,7 @@ from fetusmap.network import (
     build_unet,
 )
 from fetusmap.preprocess.preparation import WORKING_SPACING_MM
-from fetusmap.quality.confidence import Calibration
+from fetusmap.quality import Calibration
 
 FORMAT = "fetusmap-model"
 VERSION = 1
@@ -113,11 +113,11 @@ class PassEntry(Document):
         return self
 
     @property
-    def look(self) -> WholeGrid | CanonicalGrid:
+    def look(self) -> WholeVolumeGrid | BodyFrameGrid:
         """How grids for this network are placed."""
         if self.step is not None and self.shape is not None and self.center is not None:
-            return CanonicalGrid(self.step, self.shape, self.center)
-        return WholeGrid(self.spacing_mm or WholeGrid.spacing_mm)
+            return BodyFrameGrid(self.step, self.shape, self.center)
+        return WholeVolumeGrid(self.spacing_mm or WholeVolumeGrid.spacing_mm)
 
 
 class ModelCard(Document):
@@ -262,10 +262,10 @@ def _write_pass(detector: Detector, path: Path) -> PassEntry:
         for name, tensor in detector.network.state_dict().items()
     }
     write_bytes(path, bytes_from_tensors(stored))
-    look = detector.look
+    look = detector.input_grid
     where: dict[str, Any] = (
         {"spacing_mm": look.spacing_mm}
-        if isinstance(look, WholeGrid)
+        if isinstance(look, WholeVolumeGrid)
         else {"step": look.step, "shape": look.shape, "center": look.center}
     )
     return PassEntry(

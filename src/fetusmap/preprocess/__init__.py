@@ -1,8 +1,9 @@
 """From any volume to what a network sees: one spacing, right-handed axes, grey-level ranks."""
 
 from fetusmap.preprocess.preparation import (
+    RANK_STEP,
     WORKING_SPACING_MM,
-    at_rest,
+    Prepared,
     equalize,
     prepare,
     sample,
@@ -10,8 +11,9 @@ from fetusmap.preprocess.preparation import (
 )
 
 __all__ = [
+    "RANK_STEP",
     "WORKING_SPACING_MM",
-    "at_rest",
+    "Prepared",
     "equalize",
     "prepare",
     "sample",

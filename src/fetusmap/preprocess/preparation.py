@@ -1,12 +1,13 @@
-"""From any volume to what a network sees: one spacing, then grey levels by rank on a grid.
+"""From any volume to what a network sees: the network's frame, one spacing, grey-level ranks.
 
-Gain, dynamic range and compression curve differ from scanner to scanner and day to day, and none
-of them changes which of two voxels is the brighter one. So the network is shown ranks.
+Gain, dynamic range and compression curve differ from scanner to scanner and from day to day, but
+none of them changes which of two voxels is the brighter one. The networks are therefore shown the
+rank of each grey level and not the level itself.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,78 +19,90 @@ from fetusmap.types import Affine, VoxelArray
 from fetusmap.volume import Volume, resample
 
 WORKING_SPACING_MM = 1.0
-"""Every volume is brought to this spacing first, so that all of them have speckle of one kind."""
+"""Spacing to which every volume is resampled first, so that all volumes have similar speckle."""
 
-BRIGHTEST = 99.95
-"""Percentile that becomes the brightest grey where voxels are not bytes already."""
+WHITE_PERCENTILE = 99.95
+"""Percentile of the voxels that becomes the brightest grey level, unless voxels are bytes."""
 
-LEVELS = 256
-FAINTEST = 1 / 8
-"""Grey levels are ranked in steps of this; below the first one there is nothing."""
+GREY_LEVELS = 256
+RANK_STEP = 1 / 8
+"""Width of the bins in which grey levels are ranked. Levels below the first bin count as empty."""
+
+SPACING_DIGITS = 5
+"""Significant digits of a spacing. Single precision, in which NIfTI stores it, holds seven."""
 
 
-def prepare(volume: Volume, spacing_mm: float = WORKING_SPACING_MM) -> Volume:
-    """Bring a volume to right-handed axes, one spacing, and grey levels of a byte.
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A volume in the network's frame, and the way back to the world.
+
+    Attributes:
+        volume: uint8 voxels of one spacing on a grid that is centred at the origin, with its axes
+            along the axes of the frame; 0 means "nothing there", as scanners write it outside
+            their field of view.
+        world_from_network: (4, 4) rigid map from the network's frame to the world of the volume.
+    """
+
+    volume: Volume
+    world_from_network: Affine
+
+
+def prepare(volume: Volume, spacing_mm: float = WORKING_SPACING_MM) -> Prepared:
+    """Bring a volume into the network's frame: right-handed axes, one spacing, bytes.
+
+    Everything that is computed in this frame has the same bits wherever a scan lies in the world.
+    In half precision, a change in the last bit of an affine would otherwise move an uncertain
+    landmark by 0.3 mm.
 
     Args:
-        volume: of any spacing and type.
-        spacing_mm: the spacing.
-
-    Returns:
-        A volume of uint8; 0 is "nothing there", as scanners write it outside their field.
+        volume: a volume of any spacing, orientation and type.
+        spacing_mm: the spacing of the result.
 
     Raises:
-        BadInput: voxels that are no numbers.
+        BadInput: the volume has voxels that are NaN or infinite.
     """
-    # Both grids as boxes at rest, whose spacings alone count, to five digits: so a scan gives the
-    # very same bytes whether its affine was stored in single or in double precision.
     if volume.array.dtype.kind == "f" and not np.isfinite(volume.array).all():
         raise BadInput(
             volume.name or "volume",
             expected="finite voxels",
-            found=f"{int((~np.isfinite(volume.array)).sum())} that are not",
+            found=f"{int((~np.isfinite(volume.array)).sum())} voxels that are NaN or infinite",
             remedy="replace them, for example with np.nan_to_num",
         )
-    digits = [float(f"{step:.5g}") for step in volume.grid.spacing_mm]
-    source = Grid.from_spacing(volume.grid.shape, digits)
+    # Resample between two axis-aligned grids that differ only in spacing. Spacings are rounded to
+    # five significant digits, so that a scan gives the same bytes whether its affine was stored in
+    # single or in double precision.
+    rounded = [float(f"{step:.{SPACING_DIGITS}g}") for step in volume.grid.spacing_mm]
+    source = Grid.from_spacing(volume.grid.shape, rounded)
     target = source.respace(spacing_mm)
-    array = _bytes_of(resample(replace(volume, grid=source), target).array, volume.array)
+    array = _to_bytes(resample(replace(volume, grid=source), target).array, volume.array)
     own = volume.grid
     grid = Grid.centered(target.shape, spacing_mm, own.center_mm, own.direction)
     if own.is_left_handed:
         array, grid = np.ascontiguousarray(array[:, :, ::-1]), grid.flip(2)
-    return replace(volume, array=array, grid=grid)
+    network_grid = Grid.centered(grid.shape, spacing_mm, np.zeros(3))
+    world_from_network = grid.affine @ network_grid.index_from_world
+    return Prepared(replace(volume, array=array, grid=network_grid), world_from_network)
 
 
-def at_rest(prepared: Volume) -> tuple[Volume, Affine]:
-    """The same voxels along the world's axes, centered, and `world_from_rest`.
-
-    What is computed there is the same to the last bit wherever a scan lies in the world. In half
-    precision the last bit of an affine would otherwise move an unsure landmark by 0.3 mm.
-    """
-    grid = Grid.centered(prepared.grid.shape, float(prepared.grid.spacing_mm[0]), np.zeros(3))
-    return replace(prepared, grid=grid), prepared.grid.affine @ grid.index_from_world
-
-
-def _bytes_of(array: VoxelArray, original: VoxelArray) -> NDArray[np.uint8]:
+def _to_bytes(array: VoxelArray, original: VoxelArray) -> NDArray[np.uint8]:
     if original.dtype != np.uint8:
         low = min(0.0, float(original.min()))
-        high = float(np.percentile(original, BRIGHTEST))
+        high = float(np.percentile(original, WHITE_PERCENTILE))
         array = (array - low) * (255.0 / max(high - low, 1e-12))
     return np.ascontiguousarray(np.clip(np.rint(array), 0, 255).astype(np.uint8))
 
 
 def sample(volume: Volume, grid: Grid) -> NDArray[np.float32]:
-    """Grey levels of a prepared volume at the voxels of a grid, 0 outside it.
+    """Interpolate the grey levels of a prepared volume at the voxels of a grid; 0 outside it.
 
-    Linear interpolation without a filter, for training and prediction alike.
+    Training and prediction both use this function: linear interpolation without a filter.
     """
-    index_from_index = volume.grid.index_from_world @ grid.affine
+    source_from_target = volume.grid.index_from_world @ grid.affine
     return np.asarray(
         ndimage.affine_transform(
             volume.array,
-            index_from_index[:3, :3],
-            index_from_index[:3, 3],
+            source_from_target[:3, :3],
+            source_from_target[:3, 3],
             output_shape=grid.shape,
             output=np.float32,
             order=1,
@@ -100,20 +113,20 @@ def sample(volume: Volume, grid: Grid) -> NDArray[np.float32]:
 
 
 def equalize(grey: VoxelArray) -> NDArray[np.uint8]:
-    """Replace each grey level by its rank among all voxels with an echo, as a byte; 0 stays 0.
+    """Replace each grey level by its rank among all non-empty voxels, as a byte; 0 stays 0.
 
     Args:
         grey: non-negative levels up to about 255.
     """
-    steps = (np.clip(grey, 0, LEVELS - 1) * np.float32(1 / FAINTEST)).astype(np.uint16)
-    counts = np.bincount(steps.ravel(), minlength=int(LEVELS / FAINTEST))
+    bins = (np.clip(grey, 0, GREY_LEVELS - 1) * np.float32(1 / RANK_STEP)).astype(np.uint16)
+    counts = np.bincount(bins.ravel(), minlength=int(GREY_LEVELS / RANK_STEP))
     counts[0] = 0
     below = np.cumsum(counts) - counts / 2
-    rank = 1 + (LEVELS - 2) * below / max(counts.sum(), 1)
+    rank = 1 + (GREY_LEVELS - 2) * below / max(counts.sum(), 1)
     rank[0] = 0
-    return np.asarray(np.rint(rank).astype(np.uint8)[steps])
+    return np.asarray(np.rint(rank).astype(np.uint8)[bins])
 
 
 def standardize(ranks: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Ranks of a byte as numbers of mean 0 and variance 1, were all of them above 0."""
-    return (ranks.astype(np.float32) - 127.5) * np.float32(np.sqrt(12) / LEVELS)
+    """Scale ranks so that they would have mean 0 and variance 1 if no voxel were empty."""
+    return (ranks.astype(np.float32) - 127.5) * np.float32(np.sqrt(12) / GREY_LEVELS)

@@ -1,23 +1,26 @@
-"""How far a detection may be trusted: per landmark, per case, and why not."""
+"""How far a detection may be trusted: confidence per landmark, quality per case, and reasons."""
 
-from fetusmap.quality.assessment import judge, nothing_found, reasons_to_doubt
-from fetusmap.quality.confidence import (
+from fetusmap.quality.assessment import NO_FETUS, assess_quality, no_fetus_pose, reasons_to_doubt
+from fetusmap.quality.calibration import (
+    MAX_CORRECT_ERROR_MM,
     Calibration,
-    Evidence,
     Logistic,
     fit_logistic,
     recalibrate,
 )
-from fetusmap.quality.evidence import weigh
+from fetusmap.quality.evidence import FEATURES, Evidence, collect_evidence
 
 __all__ = [
+    "FEATURES",
+    "MAX_CORRECT_ERROR_MM",
+    "NO_FETUS",
     "Calibration",
     "Evidence",
     "Logistic",
+    "assess_quality",
+    "collect_evidence",
     "fit_logistic",
-    "judge",
-    "nothing_found",
+    "no_fetus_pose",
     "reasons_to_doubt",
     "recalibrate",
-    "weigh",
 ]

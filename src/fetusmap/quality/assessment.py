@@ -1,4 +1,4 @@
-"""From a detection to a pose that says how far it may be trusted, and why not."""
+"""From a detection to a pose with a confidence per landmark, a quality score and its reasons."""
 
 from __future__ import annotations
 
@@ -7,87 +7,100 @@ from collections.abc import Sequence
 import numpy as np
 
 from fetusmap.anatomy import Pose, Quality, Skeleton
-from fetusmap.atlas import PoseLibrary
-from fetusmap.detect.detection import Detection
 from fetusmap.geometry import Grid
-from fetusmap.quality.confidence import Calibration
-from fetusmap.quality.evidence import weigh
+from fetusmap.quality.calibration import Calibration
+from fetusmap.quality.evidence import Evidence
+from fetusmap.types import Points3
 
 NO_FETUS = "no fetus in view"
 
-WORTHLESS = 0.05
-LIKELY_FETUS = 0.5
-CLOSE_MARGIN = 0.02
-CERTAIN_SIDES = 0.9
-DOUBTFUL = 0.5
-"""Below these a reason is given; WORTHLESS is of the quality, CLOSE_MARGIN in trunk lengths."""
+MIN_FETUS_PROBABILITY = 0.5
+"""Below this probability of a fetus, a reason is given."""
+
+MIN_QUALITY_OF_A_FETUS = 0.05
+"""Below this quality, an improbable fetus is reported as no fetus, and nothing else is said."""
+
+MIN_SIDES_PROBABILITY = 0.9
+"""Below this probability that left and right are not exchanged, a reason is given."""
+
+MIN_CLEAR_MARGIN = 0.02
+"""Trunk lengths. Below this margin the mirrored pose fits the library nearly as well."""
+
+MIN_CASE_PROBABILITY = 0.5
+"""Below this probability of a correct pose, a reason is given."""
 
 
-def judge(
-    judged: Detection, shown: Detection, library: PoseLibrary, calibration: Calibration, grid: Grid
+def assess_quality(
+    evidence: Evidence,
+    positions_mm: Points3,
+    skeleton: Skeleton,
+    calibration: Calibration,
+    grid: Grid,
 ) -> Pose:
-    """A pose with the confidence of each landmark and the quality of the case.
+    """Build the pose with the confidence of each landmark and the quality of the case.
 
-    How sure it is was learnt on unrefined detections, and is told of the unrefined one: a pose
-    that a library has had a hand in always looks like the library.
+    The confidence is computed from the unrefined detection, for two reasons: the calibration was
+    fitted on unrefined detections, and a refined pose resembles the pose library by construction.
 
     Args:
-        judged: what the networks have found, in any frame.
-        shown: where the landmarks are said to be: the same, or what a refinement has made of it.
-        library: of the model.
+        evidence: evidence for the unrefined detection, see `collect_evidence`.
+        positions_mm: (N, 3) final landmarks, which a refinement may have moved.
+        skeleton: names the rows.
         calibration: of the model.
-        grid: of the volume, in the frame of what is shown; nothing outside it is trusted.
+        grid: grid of the volume in the frame of the landmarks. A landmark outside it gets
+            confidence 0.
+
+    Returns:
+        The pose, in the frame of `positions_mm`.
     """
-    evidence = weigh(judged, library)
-    found = np.asarray(np.isfinite(shown.positions_mm).all(axis=1))
-    inside = np.asarray(grid.contains(shown.positions_mm))
+    found = np.asarray(np.isfinite(positions_mm).all(axis=1))
+    inside = np.asarray(grid.contains(positions_mm))
     confidence = calibration.landmark.probability(evidence.landmark_features)
-    fetus, sides, score = (
+    fetus, sides, case = (
         float(logistic.probability(evidence.case_features))
         for logistic in (calibration.fetus, calibration.sides, calibration.case)
     )
     doubts = [
-        f"{name} lies outside the volume" if there else f"{name} was not found"
-        for name, there, within in zip(library.skeleton.landmarks, found, inside, strict=True)
-        if not within
+        f"{name} lies outside the volume" if was_found else f"{name} was not found"
+        for name, was_found, is_inside in zip(skeleton.landmarks, found, inside, strict=True)
+        if not is_inside
     ]
     quality = Quality(
-        score=round(fetus * score, 4),
+        score=round(fetus * case, 4),
         fetus=round(fetus, 4),
         sides=round(sides, 4),
-        reasons=tuple(reasons_to_doubt(fetus, sides, score, evidence.margin, doubts)),
+        reasons=tuple(reasons_to_doubt(fetus, sides, case, evidence.margin, doubts)),
     )
-    trusted = np.where(inside, fetus * confidence, 0.0)
-    return Pose(library.skeleton, shown.positions_mm, trusted, quality)
+    return Pose(skeleton, positions_mm, np.where(inside, fetus * confidence, 0.0), quality)
 
 
-def nothing_found(skeleton: Skeleton) -> Pose:
-    """The pose of a volume in which no body frame was found."""
-    nowhere = np.full((len(skeleton), 3), np.nan)
+def no_fetus_pose(skeleton: Skeleton) -> Pose:
+    """Build the pose of a volume in which no body frame was found: every landmark is absent."""
+    absent = np.full((len(skeleton), 3), np.nan)
     quality = Quality(score=0.0, fetus=0.0, sides=0.0, reasons=(NO_FETUS,))
-    return Pose(skeleton, nowhere, np.zeros(len(skeleton)), quality)
+    return Pose(skeleton, absent, np.zeros(len(skeleton)), quality)
 
 
 def reasons_to_doubt(
-    fetus: float, sides: float, score: float, margin: float, doubts: Sequence[str]
+    fetus: float, sides: float, case: float, margin: float, doubts: Sequence[str]
 ) -> list[str]:
-    """Why to doubt a case, in words; none for a good one.
+    """List the reasons to doubt a case, in words; the list of a good case is empty.
 
     Args:
-        fetus: probability that there is one.
+        fetus: probability that the volume shows a fetus.
         sides: probability that left and right are not exchanged.
-        score: probability of a good pose, if there is a fetus.
-        margin: how much worse the mirrored pose fits the library, trunk lengths.
-        doubts: about single landmarks.
+        case: probability of a correct pose, given a fetus.
+        margin: how much farther from the library the mirrored pose lies, trunk lengths.
+        doubts: reasons about single landmarks.
     """
-    if fetus < LIKELY_FETUS and fetus * score < WORTHLESS:
+    if fetus < MIN_FETUS_PROBABILITY and fetus * case < MIN_QUALITY_OF_A_FETUS:
         return [NO_FETUS]
     reasons = [*doubts]
-    if fetus < LIKELY_FETUS:
+    if fetus < MIN_FETUS_PROBABILITY:
         reasons.append("perhaps " + NO_FETUS)
-    if sides < CERTAIN_SIDES:
-        close = ": the mirrored pose fits nearly as well" * (margin < CLOSE_MARGIN)
+    if sides < MIN_SIDES_PROBABILITY:
+        close = ": the mirrored pose fits nearly as well" * (margin < MIN_CLEAR_MARGIN)
         reasons.append("left and right are uncertain" + close)
-    if score < DOUBTFUL:
+    if case < MIN_CASE_PROBABILITY:
         reasons.append("the detection is doubtful: check every landmark")
     return reasons

@@ -1,16 +1,28 @@
-"""Refinement at test time: a pose library corrects what the networks found."""
+"""Refinement at test time: a pose library corrects what the networks detected."""
 
 from fetusmap.refine.fast import FastRefinement, refine_fast
-from fetusmap.refine.paper import PaperRefinement, refine_paper, tune
-from fetusmap.refine.refinement import NO_MEMORY, Iteration, Refinement
+from fetusmap.refine.refinement import (
+    NO_MEMORY,
+    REFINEMENTS,
+    Iteration,
+    Refine,
+    Refinement,
+    fits_worse,
+    refinement_named,
+)
+from fetusmap.refine.self_supervised import TrainingRefinement, refine_by_training, tune
 
 __all__ = [
     "NO_MEMORY",
+    "REFINEMENTS",
     "FastRefinement",
     "Iteration",
-    "PaperRefinement",
+    "Refine",
     "Refinement",
+    "TrainingRefinement",
+    "fits_worse",
+    "refine_by_training",
     "refine_fast",
-    "refine_paper",
+    "refinement_named",
     "tune",
 ]

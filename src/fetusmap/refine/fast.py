@@ -1,4 +1,4 @@
-"""Refinement without any gradient: heatmaps and a large pose library settle it together."""
+"""Refinement without any gradient step: heatmaps and a large pose library are combined."""
 
 from __future__ import annotations
 
@@ -8,43 +8,42 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from fetusmap.anatomy import channel_per_pair
-from fetusmap.atlas import PoseLibrary, fit_library, name_peaks, stray_from
-from fetusmap.atlas.limbs import find_exchange
-from fetusmap.atlas.retrieval import Hypothesis, find_support_in_maps, usable_atlases
-from fetusmap.detect import Detection, Pipeline, frame_of
-from fetusmap.errors import DegenerateAlignment
-from fetusmap.heatmap import FLOOR, REACH, Heatmaps, find_peaks
-from fetusmap.heatmap.landmark_maps import LandmarkMaps, Place, find_places
-from fetusmap.refine.changes import changes_between
-from fetusmap.refine.refinement import (
-    FITS_WORSE,
-    TOO_FEW,
-    Iteration,
-    Refinement,
-    fits_worse,
+from fetusmap.anatomy import Skeleton, channel_per_pair
+from fetusmap.atlas import (
+    Hypothesis,
+    PoseLibrary,
+    find_exchange,
+    find_support_in_maps,
+    name_peaks,
+    usable_atlases,
 )
-from fetusmap.types import FloatArray, IntArray, Points3
+from fetusmap.detect import Detection
+from fetusmap.errors import DegenerateAlignment
+from fetusmap.heatmap import FLOOR, REACH, Heatmaps, LandmarkMaps, Place, find_peaks, find_places
+from fetusmap.refine.changes import changes_between
+from fetusmap.refine.refinement import FITS_WORSE, TOO_FEW, Iteration, Refinement, fits_worse
+from fetusmap.types import FloatArray, IntArray
 
-FAINT = 0.01
-"""What a landmark counts at least in an alignment."""
+MIN_WEIGHT = 0.01
+"""Added to every weight in an alignment, so that uncertain landmarks still take part."""
 
 
 @dataclass(frozen=True)
 class FastRefinement:
-    """How the fast refinement is done; each number was chosen on validation cases.
+    """Settings of the fast refinement; each number was chosen on validation cases.
 
     Attributes:
-        limbs: let the library exchange whole limbs first.
-        hypotheses: ways of naming the sides of the peaks with which atlases are aligned.
-        support: K, atlases in a support set.
-        rounds: of looking for atlases and then for landmarks.
-        own: share of a landmark's own heatmap; the rest is its partner's of the other side.
+        limbs: exchange whole limbs first, where the library fits better.
+        hypotheses: number of namings of the peaks with which atlases are aligned.
+        support: K, number of atlases in a support set.
+        rounds: number of alternations between the search for atlases and that for landmarks.
+        own: share of a landmark's own heatmap; the rest is that of its partner on the other side.
         blur_mm: standard deviation that is added to the spread of the support set.
-        weight: of the support set against the heatmaps.
-        sure: share of a heatmap in its peak from which on the landmark stays there.
-        likely: mean distance from the best atlases, trunk lengths, below which a pose is likely.
-        astray: distance from them from which on a landmark of a likely pose may move.
+        weight: weight of the support set relative to the heatmaps.
+        min_fixed_mass: a landmark with a peak mass of at least this stays where it is.
+        max_likely_residual: a pose that is nearer to the library than this, body sizes, is likely.
+        min_outlier_distance: a landmark of a likely pose moves only if it lies at least this far
+            from the mean of the best atlases, body sizes.
     """
 
     limbs: bool = True
@@ -54,132 +53,128 @@ class FastRefinement:
     own: float = 0.9
     blur_mm: float = 3.0
     weight: float = 0.3
-    sure: float = 0.5
-    likely: float = 0.2
-    astray: float = 0.3
+    min_fixed_mass: float = 0.5
+    max_likely_residual: float = 0.2
+    min_outlier_distance: float = 0.3
 
 
 def refine_fast(
-    pipeline: Pipeline,
     detection: Detection,
-    library: PoseLibrary,
+    peak_height: float,
+    model_library: PoseLibrary,
+    atlases: PoseLibrary,
     settings: FastRefinement = FastRefinement(),
 ) -> Refinement:
-    """Refine a detection.
+    """Refine a detection with a pose library.
 
-    First the library tells which limbs are exchanged between left and right, heatmaps and all.
-    Then peaks of the heatmaps, with their sides named in several ways, bring all atlases near;
-    those on which the heatmaps are highest make the support set. Its spread, times the heatmaps,
-    tells where each landmark is. From there the atlases are aligned once more.
+    1. The library decides which limbs are exchanged between left and right, and their heatmaps are
+       exchanged with them.
+    2. The peaks of the heatmaps, with their sides named in several ways, are used to align all
+       atlases. The atlases on whose landmarks the heatmaps are highest form the support set.
+    3. The spread of the support set, multiplied by the heatmaps, gives the place of each landmark.
+       The atlases are aligned to these places, and steps 2 and 3 are repeated.
 
-    A pose never becomes less likely: where the result fits the pipeline's own library worse, the
-    detection is kept. That library also names the peaks and tells a likely pose. A landmark moves
-    only where its heatmap is not sure of it, and in a likely pose only where it lies astray.
+    A pose never becomes less likely: if the result fits the model's own library worse, the refined
+    pose is rejected. That library also names the peaks and decides whether a pose is likely. A
+    landmark moves only if its heatmap is uncertain, and in a likely pose only if it is an outlier.
 
     Args:
-        pipeline: that found it.
-        detection: what it found.
-        library: atlases, the more the better.
+        detection: the detection to refine.
+        peak_height: height of a heatmap at a certain landmark, see `Detector.peak_height`.
+        model_library: the model's own pose library.
+        atlases: the pose library to refine with; a larger one is better.
         settings: the numbers.
 
     Raises:
-        BadInput: fewer usable atlases than the support set has.
+        BadInput: the library has fewer usable atlases than the support set.
     """
-    library = usable_atlases(library, settings.support)
-    skeleton, height = pipeline.skeleton, pipeline.last.height
+    atlases = usable_atlases(atlases, settings.support)
+    skeleton = model_library.skeleton
     before = detection
     if settings.limbs:
-        detection = _with_limbs_right(pipeline, detection, library)
-    maps = LandmarkMaps.blind_to_sides(detection.heatmaps, skeleton, height, settings.own)
-    hypotheses = _hypotheses(pipeline, detection, settings.hypotheses)
+        detection = _with_limbs_exchanged(detection, model_library, atlases)
+    maps = LandmarkMaps.of_both_sides(detection.heatmaps, skeleton, peak_height, settings.own)
+    hypotheses = _hypotheses(detection, peak_height, model_library, settings.hypotheses)
     iterations: list[Iteration] = []
     refined = detection
     for _ in range(settings.rounds):
         try:
-            support = find_support_in_maps(library, maps, hypotheses, settings.support)
-        except DegenerateAlignment:  # too few landmarks: nothing to go by
+            support = find_support_in_maps(atlases, maps, hypotheses, settings.support)
+        except DegenerateAlignment:  # too few landmarks for an alignment
             break
         places = find_places(
             maps, skeleton, support.positions_mm, settings.blur_mm, settings.weight
         )
-        refined = _placed(pipeline, detection, places, settings)
-        weights = [0.0 if place is None else np.sqrt(place.height) + FAINT for place in places]
+        refined = _moved_to(places, detection, skeleton, model_library, settings)
+        weights = [0.0 if place is None else np.sqrt(place.height) + MIN_WEIGHT for place in places]
         hypotheses = [(refined.positions_mm, np.array(weights))]
         iterations.append(Iteration(refined.positions_mm, detection.heatmaps, support, np.nan))
     if not iterations:
-        return Refinement(before, before, (), kept=TOO_FEW)
-    if fits_worse(pipeline, refined, before):
-        return Refinement(before, before, tuple(iterations), kept=FITS_WORSE)
+        return Refinement(before, before, (), rejected_because=TOO_FEW)
+    if fits_worse(model_library, refined, before):
+        return Refinement(before, before, tuple(iterations), rejected_because=FITS_WORSE)
     changes = changes_between(skeleton, before.positions_mm, refined.positions_mm)
     return Refinement(refined, before, tuple(iterations), changes)
 
 
-def _with_limbs_right(pipeline: Pipeline, detection: Detection, library: PoseLibrary) -> Detection:
-    """The detection with limbs under other names, and their heatmaps with them."""
+def _with_limbs_exchanged(
+    detection: Detection, model_library: PoseLibrary, atlases: PoseLibrary
+) -> Detection:
+    """The detection with exchanged limbs renamed, and their heatmaps with them."""
     positions = detection.positions_mm
     try:
-        order = find_exchange(positions, detection.masses + FAINT, library)
+        order = find_exchange(positions, detection.masses + MIN_WEIGHT, atlases)
     except DegenerateAlignment:
         return detection
     if np.array_equal(order, np.arange(len(order))):
         return detection
-    maps = Heatmaps(detection.heatmaps.array[order.tolist()], detection.heatmaps.grid)
-    renamed = replace(detection, heatmaps=maps)
-    return _judged(pipeline, renamed, positions[order], detection.masses[order])
+    heatmaps = Heatmaps(detection.heatmaps.array[order.tolist()], detection.heatmaps.grid)
+    renamed = replace(detection, heatmaps=heatmaps)
+    return renamed.with_landmarks(positions[order], detection.masses[order], model_library)
 
 
-def _hypotheses(pipeline: Pipeline, detection: Detection, count: int) -> list[Hypothesis]:
-    """The detection as it is, and the peaks of both sides together under other names."""
-    weights = np.where(np.isfinite(detection.positions_mm[:, 0]), detection.masses + FAINT, 0.0)
+def _hypotheses(
+    detection: Detection, peak_height: float, library: PoseLibrary, count: int
+) -> list[Hypothesis]:
+    """The detection as it is, and the peaks of both sides together under several namings."""
+    found = np.isfinite(detection.positions_mm[:, 0])
+    weights = np.where(found, detection.masses + MIN_WEIGHT, 0.0)
     hypotheses: list[Hypothesis] = [(detection.positions_mm, weights)]
-    channels = channel_per_pair(pipeline.skeleton)
+    channels = channel_per_pair(library.skeleton)
     maps = detection.heatmaps.array
     both = torch.stack([maps[list(rows)].amax(dim=0) for rows in channels.rows])
     peaks = find_peaks(Heatmaps(both, detection.heatmaps.grid), count=2)
-    strengths = np.sqrt(peaks.heights / pipeline.last.height) + FAINT
+    strengths = np.sqrt(peaks.heights / peak_height) + MIN_WEIGHT
     with suppress(DegenerateAlignment):
-        named = name_peaks(peaks, strengths, channels, pipeline.library)[:count]
-        hypotheses += [(found.positions_mm, found.weights) for found in named]
+        named = name_peaks(peaks, strengths, channels, library)[:count]
+        hypotheses += [(fit.positions_mm, fit.weights) for fit in named]
     return hypotheses
 
 
-def _placed(
-    pipeline: Pipeline, detection: Detection, places: list[Place | None], settings: FastRefinement
+def _moved_to(
+    places: list[Place | None],
+    detection: Detection,
+    skeleton: Skeleton,
+    model_library: PoseLibrary,
+    settings: FastRefinement,
 ) -> Detection:
-    """The detection with its landmarks in their places, those that are sure where they were."""
+    """The detection with its uncertain landmarks in their new places."""
     maps = detection.heatmaps.array.numpy()
     positions, masses = detection.positions_mm.copy(), detection.masses.copy()
-    # Which atlases fit a likely pose is hardly news to it; only what strays from them may move.
-    is_likely = detection.residual < settings.likely
-    may_stay = is_likely & (detection.stray < settings.astray)
+    # The atlases that fit a likely pose add little to it, so only its outliers may move.
+    is_likely = detection.residual < settings.max_likely_residual
+    is_inlier = detection.distance_to_atlas_mean < settings.min_outlier_distance
+    is_fixed = (masses >= settings.min_fixed_mass) | (is_likely & is_inlier)
     for row, place in enumerate(places):
-        if place is None:
+        if place is None or is_fixed[row]:
             continue
-        if masses[row] >= settings.sure or may_stay[row]:
-            continue
-        partner = pipeline.skeleton.mirror_index[row]
+        partner = skeleton.mirror_index[row]
         positions[row] = place.position_mm
         masses[row] = max(_mass_near(maps[channel], place.index) for channel in (row, partner))
-    return _judged(pipeline, detection, positions, masses)
-
-
-def _judged(
-    pipeline: Pipeline, detection: Detection, positions: Points3, masses: FloatArray
-) -> Detection:
-    """The detection with other positions, and what the pipeline's library thinks of them."""
-    fit = fit_library(positions, masses, pipeline.library)
-    body = frame_of(pipeline.skeleton, fit.support_mm)
-    trunk_mm = body.trunk_mm if body is not None else np.nan
-    return replace(
-        detection,
-        positions_mm=positions,
-        masses=masses,
-        residual=fit.residual,
-        stray=stray_from(positions, fit, trunk_mm),
-    )
+    return detection.with_landmarks(positions, masses, model_library)
 
 
 def _mass_near(channel: FloatArray, index: IntArray) -> float:
-    """Share of a map within the reach of a peak around a voxel."""
+    """Share of a heatmap that lies within the reach of a peak around a voxel."""
     near = channel[tuple(slice(max(n - REACH, 0), n + REACH + 1) for n in index)]
     return float(near.sum() / max(channel.sum(), FLOOR))

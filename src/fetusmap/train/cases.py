@@ -19,7 +19,7 @@ from fetusmap.dataset import Case, Dataset, load_dataset
 from fetusmap.errors import BadInput
 from fetusmap.files.reading import sha256_of
 from fetusmap.files.writing import write_bytes
-from fetusmap.geometry import Grid
+from fetusmap.geometry import Grid, apply_affine, invert_affine
 from fetusmap.preprocess import prepare
 from fetusmap.preprocess.preparation import WORKING_SPACING_MM
 from fetusmap.simulate import HARD, SimulationSettings, simulate_case
@@ -59,7 +59,9 @@ class TrainingCase:
         """Prepare a volume for training, at a spacing."""
         prepared = prepare(volume, spacing_mm)
         visible = pose.present & (pose.confidence > 0)
-        return cls(prepared.array, prepared.grid, pose.positions_mm, visible)
+        network_from_world = invert_affine(prepared.world_from_network)
+        positions = apply_affine(network_from_world, pose.positions_mm)
+        return cls(prepared.volume.array, prepared.volume.grid, positions, visible)
 
 
 MakeCase = Callable[[int], TrainingCase]

@@ -17,7 +17,7 @@ from fetusmap._version import __version__
 from fetusmap.anatomy import load_skeleton
 from fetusmap.dataset import load_dataset
 from fetusmap.detect import Cascade, Detection, Detector, Pipeline, SinglePass
-from fetusmap.detect.cascade import turn_around
+from fetusmap.detect import back_to_front
 from fetusmap.evaluate import auc_percent
 from fetusmap.model import ModelCard, save_model
 from fetusmap.model.model_file import LIMITS
@@ -87,7 +87,7 @@ def train_product(
     def turned(volume: Volume, found: Detection) -> Detection:
         """How the cascade looks when it errs: the body looked at back to front."""
         assert found.frame is not None  # noqa: S101 - a cascade always has one
-        return cascade.refine_frame(volume, turn_around(found.frame))
+        return cascade.detect_in_frame(volume, back_to_front(found.frame))
 
     configs = (config.coarse, config.canonical)
     return _write_model(

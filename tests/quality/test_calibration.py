@@ -146,7 +146,7 @@ def test_a_feature_that_never_varied_has_no_say():
     np.testing.assert_allclose(found.probability(with_constant), without, atol=1e-3)
 
 
-def evidence(masses, stray=0.0, *, margin=0.05, residual=0.1) -> Evidence:
+def evidence(masses, distance_to_atlas_mean=0.0, *, margin=0.05, residual=0.1) -> Evidence:
     masses = np.array(masses, dtype=float)
     return Evidence(masses, np.broadcast_to(stray, masses.shape), residual, margin)
 

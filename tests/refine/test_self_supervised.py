@@ -12,16 +12,16 @@ from torch import nn
 
 from fetusmap.anatomy import channel_per_landmark
 from fetusmap.atlas import PoseLibrary, SupportSet, find_support
-from fetusmap.detect import Detector, SinglePass, WholeGrid
+from fetusmap.detect import Detector, SinglePass, WholeVolumeGrid
 from fetusmap.errors import BadInput
 from fetusmap.geometry import Grid, affine_from
 from fetusmap.network import HeatmapNetwork, LandWidths, UNet, build_land
 from fetusmap.preprocess import at_rest
-from fetusmap.refine import PaperRefinement, refine_paper
-from fetusmap.refine.paper import label_proxy, proxy_loss, registration_weights, tune
+from fetusmap.refine import TrainingRefinement, refine_by_training
+from fetusmap.refine.self_supervised import label_proxy, proxy_loss, registration_weights, tune
 from fetusmap.volume import Volume
 
-FAST = PaperRefinement(learning_rate=0.003)
+FAST = TrainingRefinement(learning_rate=0.003)
 
 
 @pytest.fixture(params=[True, False], ids=["own statistics", "running statistics"])
@@ -36,7 +36,7 @@ def pipeline(request, skeleton, library):
             buffer.uniform_(-0.1, 0.1)
         if name.endswith("var"):
             buffer.uniform_(0.05, 0.1)
-    plain = Detector(network, WholeGrid(4.0), channel_per_landmark(skeleton), sigma_voxels=1.5)
+    plain = Detector(network, WholeVolumeGrid(4.0), channel_per_landmark(skeleton), sigma_voxels=1.5)
     return SinglePass(skeleton, plain, library)
 
 
@@ -50,7 +50,7 @@ def volumes():
 
 def refined(pipeline, volume, library, settings=FAST):
     (detection,) = pipeline.detect(volume, half=False)
-    return refine_paper(pipeline, detection, library, volume, settings, half=False)
+    return refine_by_training(pipeline, detection, library, volume, settings, half=False)
 
 
 def content(network):
@@ -58,9 +58,9 @@ def content(network):
 
 
 def test_the_numbers_are_the_papers(skeleton):
-    plain = PaperRefinement()
+    plain = TrainingRefinement()
     assert (plain.iterations, plain.learning_rate, plain.support) == (6, 5e-4, 10)
-    assert inspect.signature(refine_paper).parameters["settings"].default == plain
+    assert inspect.signature(refine_by_training).parameters["settings"].default == plain
     weights = registration_weights(skeleton, plain.registration or skeleton.registration_subset)
     numbers = [skeleton.paper_index[skeleton.landmarks[row]] for row in np.flatnonzero(weights)]
     assert sorted(numbers) == [1, 2, 3, 4, 5, 7, 8, 9, 11, 14]
@@ -96,11 +96,11 @@ def test_the_network_is_what_it_was_when_the_refinement_breaks_off(
             raise RuntimeError("broken off")
         return find_support(*arguments)
 
-    monkeypatch.setattr("fetusmap.refine.paper.find_support", give_up)
+    monkeypatch.setattr("fetusmap.refine.self_supervised.find_support", give_up)
     before = content(pipeline.plain.network)
     (plain,) = pipeline.detect(volumes[0], half=False)
     with pytest.raises(RuntimeError, match="broken off"):
-        refine_paper(pipeline, plain, library, volumes[0], FAST, half=False)
+        refine_by_training(pipeline, plain, library, volumes[0], FAST, half=False)
     assert len(calls) == 3
     assert content(pipeline.plain.network) == before
     (again,) = pipeline.detect(volumes[0], half=False)
@@ -120,7 +120,7 @@ def test_the_loss_falls(pipeline, volumes, library):
     losses = [turn.loss for turn in found.iterations]
     assert len(losses) == 6
     assert losses[-1] < 0.9 * losses[0]
-    assert found.kept == ""
+    assert found.rejected_because == ""
 
 
 def test_each_step_looks_for_atlases_by_what_was_found(pipeline, volumes, library, skeleton):
@@ -163,9 +163,9 @@ class Lines(HeatmapNetwork):
 def test_each_step_is_one_of_adam(volumes, library, skeleton):
     """Kingma and Ba (2015), algorithm 1, written out, with the gradients of the same losses."""
     torch.manual_seed(0)
-    tuned = Detector(Lines().eval(), WholeGrid(4.0), channel_per_landmark(skeleton))
+    tuned = Detector(Lines().eval(), WholeVolumeGrid(4.0), channel_per_landmark(skeleton))
     network = copy.deepcopy(tuned.network)
-    settings = PaperRefinement(iterations=4, learning_rate=0.1)
+    settings = TrainingRefinement(iterations=4, learning_rate=0.1)
     grid = tuned.look.around(volumes[0].grid, tuned.multiple)
     turns = tune(tuned, library, volumes[0], grid, settings, half=False)
     volume = tuned.input_of(volumes[0], grid)
@@ -188,13 +188,13 @@ def test_each_step_is_one_of_adam(volumes, library, skeleton):
 
 @pytest.mark.parametrize("count", [1, 3])
 def test_there_are_as_many_steps_as_asked_for(pipeline, volumes, library, count):
-    found = refined(pipeline, volumes[0], library, PaperRefinement(iterations=count, support=4))
+    found = refined(pipeline, volumes[0], library, TrainingRefinement(iterations=count, support=4))
     assert len(found.iterations) == count
     assert all(len(turn.support.atlases) == 4 for turn in found.iterations)
 
 
 def test_steps_of_next_to_no_length_change_next_to_nothing(pipeline, volumes, library):
-    found = refined(pipeline, volumes[0], library, PaperRefinement(learning_rate=1e-12))
+    found = refined(pipeline, volumes[0], library, TrainingRefinement(learning_rate=1e-12))
     np.testing.assert_allclose(found.detection.positions_mm, found.before.positions_mm, atol=1e-3)
     assert found.changes == ()
     assert len({turn.support.atlases.tobytes() for turn in found.iterations}) == 1
@@ -204,9 +204,9 @@ def test_a_network_that_sees_nothing_is_kept(pipeline, volumes, library):
     (detection,) = pipeline.detect(volumes[0], half=False)
     pipeline.plain.network.head.weight.data.zero_()
     pipeline.plain.network.head.bias.data.fill_(-1)
-    found = refine_paper(pipeline, detection, library, volumes[0], FAST, half=False)
+    found = refine_by_training(pipeline, detection, library, volumes[0], FAST, half=False)
     assert found.detection is detection
-    assert found.kept == "too few landmarks to align an atlas with"
+    assert found.rejected_because == "too few landmarks to align an atlas with"
     assert found.changes == ()
 
 
@@ -219,16 +219,16 @@ def test_a_guard_keeps_what_would_fit_the_library_worse(
     own = PoseLibrary(skeleton, np.repeat(before.positions_mm[None], 12, axis=0))
     loyal = replace(pipeline, library=own)
     settings = replace(FAST, guarded=guarded)
-    found = refine_paper(loyal, before, library, volumes[0], settings, half=False)
+    found = refine_by_training(loyal, before, library, volumes[0], settings, half=False)
     assert len(found.iterations) == 6
     assert found.before is before
     if guarded:
         assert found.detection is before
-        assert found.kept == "the refined pose would have fitted the pose library worse"
+        assert found.rejected_because == "the refined pose would have fitted the pose library worse"
         assert found.changes == ()
     else:
         assert not np.array_equal(found.detection.positions_mm, before.positions_mm)
-        assert found.kept == ""
+        assert found.rejected_because == ""
         assert found.changes != ()
 
 
@@ -236,7 +236,7 @@ def test_atlases_are_registered_by_the_landmarks_that_are_named(
     pipeline, volumes, library, skeleton
 ):
     """By all of them where none is named."""
-    one = PaperRefinement(iterations=1)
+    one = TrainingRefinement(iterations=1)
     found = {
         names: refined(pipeline, volumes[0], library, replace(one, registration=names)).iterations
         for names in (None, (), ("head", "left_hip", "right_ankle", "neck"))
@@ -259,7 +259,7 @@ def test_each_step_tells_its_label_proxy_and_its_distances(pipeline, volumes, li
     """Where the maps are nowhere negative, the loss is that of the maps that it tells."""
     pipeline.plain.network.head.weight.data *= 0.1
     pipeline.plain.network.head.bias.data.fill_(100)
-    found = refined(pipeline, volumes[0], library, PaperRefinement(iterations=3))
+    found = refined(pipeline, volumes[0], library, TrainingRefinement(iterations=3))
     for turn in found.iterations:
         assert turn.proxy.grid == turn.heatmaps.grid
         expected = label_proxy(turn.support, turn.heatmaps.grid, 1.5)
@@ -276,9 +276,9 @@ def test_each_step_tells_its_label_proxy_and_its_distances(pipeline, volumes, li
 
 def test_the_label_proxy_moves_along(pipeline, volumes, library):
     """Made anew from the atlases where they were moved to it is the same."""
-    found = refined(pipeline, volumes[0], library, PaperRefinement(iterations=2))
+    found = refined(pipeline, volumes[0], library, TrainingRefinement(iterations=2))
     there_from_here = affine_from(Rotation.from_rotvec([0.4, -1.1, 2.0]).as_matrix(), [30, -70, 9])
-    for turn, moved in zip(found.iterations, found.moved(there_from_here).iterations, strict=True):
+    for turn, moved in zip(found.iterations, found.transformed(there_from_here).iterations, strict=True):
         np.testing.assert_allclose(
             moved.proxy.grid.affine, there_from_here @ turn.proxy.grid.affine, atol=1e-9
         )
