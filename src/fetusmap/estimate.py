@@ -20,7 +20,7 @@ from fetusmap.detect import (
     is_out_of_memory,
 )
 from fetusmap.errors import BadInput
-from fetusmap.model import DEFAULT_FOLDER, ModelCard, load_model
+from fetusmap.model import DEFAULT_FOLDER, ModelCard, load_model, model_sha256
 from fetusmap.network import device_named, has_fast_bfloat16
 from fetusmap.preprocess import Prepared, prepare
 from fetusmap.quality import assess_quality, collect_evidence, no_fetus_pose
@@ -119,8 +119,7 @@ class PoseEstimator:
             detector.network.to(where)
         if library is not None and not isinstance(library, PoseLibrary):
             library = load_library(library, pipeline.skeleton)
-        text = card.model_dump_json(exclude_none=True)
-        return cls(pipeline, card, hashlib.sha256(text.encode()).hexdigest(), library)
+        return cls(pipeline, card, model_sha256(folder), library)
 
     @cached_property
     def library(self) -> PoseLibrary:

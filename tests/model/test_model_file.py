@@ -24,7 +24,7 @@ from fetusmap.anatomy import (
     skeleton_from_plain,
 )
 from fetusmap.atlas import PoseLibrary, save_library
-from fetusmap.detect import CanonicalGrid, Cascade, Detector, Pipeline, SinglePass, WholeGrid
+from fetusmap.detect import BodyFrameGrid, Cascade, Detector, Pipeline, SinglePass, WholeVolumeGrid
 from fetusmap.errors import BadInput, UnreadableFile
 from fetusmap.geometry import Grid
 from fetusmap.model import load_model, save_model
@@ -62,12 +62,12 @@ def cascade(skeleton, library) -> Cascade:
         skeleton,
         Detector(
             build_unet(UNetWidths((8, 8, 16, 8), 10)).eval(),
-            WholeGrid(1.75),
+            WholeVolumeGrid(1.75),
             channel_per_pair(skeleton),
         ),
         Detector(
             build_unet(UNetWidths((16, 8, 8), 16)).eval(),
-            CanonicalGrid(0.07, (40, 32, 48), (0.01, 0.29, 0.43)),
+            BodyFrameGrid(0.07, (40, 32, 48), (0.01, 0.29, 0.43)),
             channel_per_landmark(skeleton),
         ),
         library.select(np.arange(20)),
@@ -126,8 +126,8 @@ def test_networks_read_back_in_half_precision(cascade, folder):
         for name, tensor in written.items():
             assert read[name].dtype == torch.float32
             np.testing.assert_array_equal(read[name], tensor.half().float())
-    assert again.coarse.look == WholeGrid(1.75)
-    assert again.canonical.look == cascade.canonical.look
+    assert again.coarse.input_grid == WholeVolumeGrid(1.75)
+    assert again.canonical.input_grid == cascade.canonical.input_grid
     assert again.skeleton == cascade.skeleton
     np.testing.assert_allclose(
         again.library.positions_mm, cascade.library.positions_mm, atol=0.0051
@@ -143,7 +143,7 @@ def test_a_model_that_was_read_sees_what_the_written_one_saw(cascade, folder):
         (cascade.canonical, again.canonical),
     ):
         first, second = (
-            one.detect(Volume(array, grid), grid, half=False).array for one in (before, after)
+            one.predict(Volume(array, grid), grid, half=False).array for one in (before, after)
         )
         assert (second / first - 1).abs().max() < 0.02
 
@@ -343,7 +343,7 @@ def test_the_two_passes_may_not_change_places(folder):
         plain["passes"]["canonical"]["spacing_mm"] = plain["passes"]["coarse"].pop("spacing_mm")
 
     edit_card(folder, change)
-    with refused("card.json", "canonical looks at the body's frame", error=BadInput):
+    with refused("card.json", "canonical takes a grid in the body's frame", error=BadInput):
         load_model(folder)
 
 
@@ -444,7 +444,7 @@ def single(skeleton, library) -> SinglePass:
     statistics = network.encoder[0][1]
     statistics.running_var[:3] = torch.tensor([1e-9, 70_000.0, 1 + 2**-20])
     statistics.running_mean[:2] = torch.tensor([1e-9, -1e6])
-    plain = Detector(network, WholeGrid(2.5), channel_per_landmark(skeleton))
+    plain = Detector(network, WholeVolumeGrid(2.5), channel_per_landmark(skeleton))
     return SinglePass(skeleton, plain, library.select(np.arange(20)))
 
 
@@ -462,7 +462,7 @@ def test_a_single_pass_reads_back_with_half_its_weights_and_all_of_its_statistic
     assert isinstance(again, SinglePass)
     assert isinstance(again.plain.network, Land)
     assert again.plain.network.levels == (8, 16)
-    assert again.plain.look == WholeGrid(2.5)
+    assert again.plain.input_grid == WholeVolumeGrid(2.5)
     assert again.plain.channels == single.plain.channels
     assert again.skeleton == single.skeleton
     assert len(again.library) == 20
@@ -491,7 +491,7 @@ def test_a_single_pass_that_was_read_sees_what_the_written_one_saw(single, singl
     grid = Grid.from_spacing((21, 19, 23), 2.5)
     volume = Volume(np.random.default_rng(0).integers(0, 256, grid.shape, dtype=np.uint8), grid)
     before, expected, after = (
-        detector.detect(volume, grid, half=False).array
+        detector.predict(volume, grid, half=False).array
         for detector in (single.plain, replace(single.plain, network=rounded), again.plain)
     )
     assert torch.equal(after, expected)
@@ -544,14 +544,14 @@ def test_a_single_pass_may_be_of_any_architecture(single, tmp_path):
 
 def test_a_pass_of_a_cascade_may_be_of_any_architecture(cascade, single, tmp_path):
     """The paper's network wants no multiples, so any shape of its grid will do."""
-    look = CanonicalGrid(0.07, (41, 33, 47), (0.01, 0.29, 0.43))
-    network = replace(single.plain, look=look)
+    grid = BodyFrameGrid(0.07, (41, 33, 47), (0.01, 0.29, 0.43))
+    network = replace(single.plain, input_grid=grid)
     write(replace(cascade, canonical=network), tmp_path)
     again, _ = load_model(tmp_path)
     assert isinstance(again, Cascade)
     assert isinstance(again.coarse.network, UNet)
     assert isinstance(again.canonical.network, Land)
-    assert again.canonical.look == look
+    assert again.canonical.input_grid == grid
 
 
 @pytest.mark.parametrize(
@@ -564,7 +564,7 @@ def test_a_pass_of_a_cascade_may_be_of_any_architecture(cascade, single, tmp_pat
             lambda p: p["passes"]["plain"].update(
                 spacing_mm=None, step=0.1, shape=[8, 8, 8], center=[0.0, 0.0, 0.0]
             ),
-            "others at the whole volume",
+            "others take the whole volume",
         ),
         (lambda p: p.update(passes={"coarse": p["passes"]["plain"]}), "or plain"),
         (lambda p: p["passes"].update(coarse=p["passes"]["plain"]), "or plain"),

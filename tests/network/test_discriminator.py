@@ -20,8 +20,8 @@ def halved(voxels, times):
 
 @pytest.mark.parametrize("shape", [(16, 16, 16), (9, 12, 17), (2, 3, 5), (1, 2, 1), (44, 41, 52)])
 def test_each_level_halves_the_axes(shape):
-    judge = Discriminator(3, (4, 5))
-    scores = judge(torch.randn(2, 1, *shape), torch.rand(2, 3, *shape))
+    discriminator = Discriminator(3, (4, 5))
+    scores = discriminator(torch.randn(2, 1, *shape), torch.rand(2, 3, *shape))
     assert scores.shape == (2, 1, *[halved(n, 2) for n in shape])
 
 
@@ -36,9 +36,9 @@ def test_the_default_has_four_levels():
 def test_it_is_a_chain_of_torchs_own_functions():
     """The volume comes first, and all levels but the first are normalised by volume."""
     torch.manual_seed(0)
-    judge = Discriminator(2, (4, 5, 6)).double()
+    discriminator = Discriminator(2, (4, 5, 6)).double()
     volume, heatmaps = torch.randn(2, 1, 9, 10, 12).double(), torch.rand(2, 2, 9, 10, 12).double()
-    kernels = [layer for layer in judge.modules() if isinstance(layer, nn.Conv3d)]
+    kernels = [layer for layer in discriminator.modules() if isinstance(layer, nn.Conv3d)]
     x = torch.cat([volume, heatmaps], 1)
     for level, layer in enumerate(kernels[:-1]):
         x = F.conv3d(x, layer.weight, layer.bias, stride=2, padding=2)
@@ -46,7 +46,7 @@ def test_it_is_a_chain_of_torchs_own_functions():
             x = F.instance_norm(x)
         x = torch.where(x > 0, x, SLOPE * x)
     expected = F.conv3d(x, kernels[-1].weight, kernels[-1].bias, padding=1)
-    torch.testing.assert_close(judge(volume, heatmaps), expected)
+    torch.testing.assert_close(discriminator(volume, heatmaps), expected)
 
 
 def test_its_parameters_are_those_of_its_layers():
@@ -57,12 +57,12 @@ def test_its_parameters_are_those_of_its_layers():
 
 def test_other_heatmaps_of_a_volume_have_other_scores():
     torch.manual_seed(0)
-    judge = Discriminator(2, (4, 5))
+    discriminator = Discriminator(2, (4, 5))
     volume, heatmaps = torch.randn(1, 1, 12, 12, 12), torch.rand(1, 2, 12, 12, 12)
     with torch.no_grad():
-        scores = judge(volume, heatmaps)
-        assert torch.equal(judge(volume, heatmaps.clone()), scores)
-        for other in (judge(volume, heatmaps.flip(1)), judge(-volume, heatmaps)):
+        scores = discriminator(volume, heatmaps)
+        assert torch.equal(discriminator(volume, heatmaps.clone()), scores)
+        for other in (discriminator(volume, heatmaps.flip(1)), discriminator(-volume, heatmaps)):
             assert (other - scores).abs().max() > 1e-3
 
 
@@ -76,11 +76,11 @@ def test_heatmaps_learn_what_they_are_scored():
 
 def test_a_volume_does_not_depend_on_its_batch():
     torch.manual_seed(0)
-    judge = Discriminator(2, (4, 5))
+    discriminator = Discriminator(2, (4, 5))
     volumes, heatmaps = torch.randn(2, 1, 9, 9, 9), torch.rand(2, 2, 9, 9, 9)
     with torch.no_grad():
-        alone = judge(volumes[:1], heatmaps[:1])
-        torch.testing.assert_close(judge(volumes, heatmaps)[:1], alone)
+        alone = discriminator(volumes[:1], heatmaps[:1])
+        torch.testing.assert_close(discriminator(volumes, heatmaps)[:1], alone)
 
 
 def test_a_score_sees_78_voxels_across():
@@ -88,12 +88,12 @@ def test_a_score_sees_78_voxels_across():
 
     1 + 3 (1 + 2 + 4 + 8) + 2 * 16; but for the normalisation, which sees the whole volume.
     """
-    judge = Discriminator(1)
-    for name, layer in judge.layers.named_children():
+    discriminator = Discriminator(1)
+    for name, layer in discriminator.layers.named_children():
         if isinstance(layer, nn.GroupNorm):
-            judge.layers[int(name)] = nn.Identity()
+            discriminator.layers[int(name)] = nn.Identity()
     volume = torch.randn(1, 1, 161, 4, 4, requires_grad=True)
-    scores = judge(volume, torch.rand(1, 1, 161, 4, 4))
+    scores = discriminator(volume, torch.rand(1, 1, 161, 4, 4))
     scores[0, 0, scores.shape[2] // 2].sum().backward()
     seen = volume.grad[0, 0].abs().sum(dim=(1, 2)).nonzero()
     assert int(seen.max() - seen.min()) + 1 == 78

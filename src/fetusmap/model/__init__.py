@@ -1,10 +1,15 @@
 """Model folders: card, weights, pose library."""
 
-from fetusmap.model.model_file import DEFAULT_FOLDER, ModelCard, load_model, save_model
+from fetusmap.model.card import LIMITS, ModelCard, model_sha256, read_card
+from fetusmap.model.model_file import DEFAULT_FOLDER, check_body_frame, load_model, save_model
 
 __all__ = [
     "DEFAULT_FOLDER",
+    "LIMITS",
     "ModelCard",
+    "check_body_frame",
     "load_model",
+    "model_sha256",
+    "read_card",
     "save_model",
 ]

@@ -17,6 +17,15 @@ from fetusmap.network.memory import (
     scale_shape,
 )
 from fetusmap.network.recurrent import RecurrentLand
+from fetusmap.network.spec import (
+    LandSpec,
+    NetworkSpec,
+    RecurrentLandSpec,
+    UNetSpec,
+    Widths,
+    build_network,
+    spec_of,
+)
 from fetusmap.network.unet import STRIDE, UNet, UNetWidths, build_unet
 
 __all__ = [
@@ -27,12 +36,18 @@ __all__ = [
     "Discriminator",
     "HeatmapNetwork",
     "Land",
+    "LandSpec",
     "LandWidths",
+    "NetworkSpec",
     "Plan",
     "RecurrentLand",
+    "RecurrentLandSpec",
     "UNet",
+    "UNetSpec",
     "UNetWidths",
+    "Widths",
     "build_land",
+    "build_network",
     "build_unet",
     "device_named",
     "has_fast_bfloat16",
@@ -44,4 +59,5 @@ __all__ = [
     "predict_peak_bytes",
     "saved_activation_bytes",
     "scale_shape",
+    "spec_of",
 ]

@@ -1,7 +1,8 @@
-"""Where and how networks compute: device, precision, number of threads."""
+"""Device, precision and number of threads with which networks compute."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,33 +11,68 @@ import torch
 from fetusmap.errors import BadInput
 
 
+class _ThreadLimit:
+    """Counts the blocks that compute on one thread.
+
+    torch keeps one number of threads for the process, which new threads take over, and one for
+    each thread that has already computed. So the number from before the first block is
+    remembered for all of them, and each thread gets it back when it leaves its own last block.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._blocks = 0
+        self._threads_before = 1
+        self._of_this_thread = threading.local()
+
+    def enter(self) -> None:
+        with self._lock:
+            if self._blocks == 0:
+                self._threads_before = torch.get_num_threads()
+            self._blocks += 1
+            self._of_this_thread.blocks = getattr(self._of_this_thread, "blocks", 0) + 1
+            torch.set_num_threads(1)
+
+    def leave(self) -> None:
+        with self._lock:
+            self._blocks -= 1
+            self._of_this_thread.blocks -= 1
+            if self._of_this_thread.blocks == 0:
+                torch.set_num_threads(self._threads_before)
+
+
+_LIMIT = _ThreadLimit()
+
+
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Compute on one thread: how sums are split among several changes their last bits.
+    """Compute on one thread inside the block; blocks may be nested and may overlap.
 
-    In bfloat16 that moved an unsure landmark by 0.3 mm. A cohort is predicted faster by several
-    processes anyway, and gives the same bytes with any number of them.
+    The number of threads decides how sums are split, and with it their last bits. In bfloat16 this
+    moved an uncertain landmark by 0.3 mm. A cohort is predicted faster by several processes
+    anyway, and gives the same bytes with any number of them.
     """
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
+    _LIMIT.enter()
     try:
         yield
     finally:
-        torch.set_num_threads(before)
+        _LIMIT.leave()
 
 
 def has_fast_bfloat16(device: torch.device) -> bool:
-    """Whether a device multiplies in bfloat16 faster than in float32."""
+    """Return whether a device multiplies in bfloat16 faster than in float32."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    # A private operation of torch, absent from builds without oneDNN.
+    is_supported = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
+    return is_supported is not None and bool(is_supported())
 
 
 def device_named(name: str) -> torch.device:
-    """The device of "auto", "cpu" or "cuda".
+    """Return the device of "auto", "cpu" or "cuda".
 
     Raises:
-        BadInput: another name, or no such device here.
+        BadInput: the name is another one, or this machine has no such device.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
