@@ -34,7 +34,7 @@ docs: $(READY)
 	@echo "docs: docs/_build/html/index.html"
 
 bench: $(READY)
-	$(BIN)/python -m benchmarks --output benchmarks/results.json
+	$(BIN)/python -m studies --output studies/results.json
 
 clean:
 	rm -rf $(VENV) demo docs/_build build dist .pytest_cache .mypy_cache .ruff_cache

@@ -8,7 +8,7 @@ WIDTHS = {"paper": "64 channels at full resolution", "quarter": "a quarter of th
 
 
 def prediction_table(made: dict[str, Any]) -> str:
-    """Markdown of the prediction's part of `benchmarks/results.json`."""
+    """Markdown of the prediction's part of `studies/results.json`."""
     shape = "×".join(map(str, made["shape"]))
     rows = [
         (f"a {shape} `.nii.gz` to `pose.json`", made["file_to_pose_s"]),
@@ -47,7 +47,7 @@ def prediction_table(made: dict[str, Any]) -> str:
 
 
 def checkpointing_table(made: dict[str, Any]) -> str:
-    """Markdown of the checkpointing's part of `benchmarks/results.json`."""
+    """Markdown of the checkpointing's part of `studies/results.json`."""
     lines: list[str] = []
     for name, part in made.items():
         lines += [f"### {WIDTHS[name].capitalize()}", "", *_policies(part), "", *_sizes(part), ""]

@@ -18,12 +18,12 @@ import torch
 from real_poses import read_recording
 
 import fetusmap as fm
-from fetusmap.atlas import PoseLibrary, find_support, fit_library, stray_from
-from fetusmap.detect import Detection, frame_of
+from fetusmap.atlas import PoseLibrary, find_support, fit_library, distances_to_atlas_mean
+from fetusmap.detect import Detection, body_frame_of
 from fetusmap.detect.detection import highest_peaks
 from fetusmap.heatmap import Heatmaps, encode
 from fetusmap.refine import refine_fast
-from fetusmap.refine.paper import registration_weights
+from fetusmap.refine.self_supervised import registration_weights
 
 DOCS = Path(__file__).parent
 QUERIES = 249
@@ -71,8 +71,8 @@ def detect(positions: np.ndarray, library: PoseLibrary) -> Detection:
     heatmaps = Heatmaps(torch.from_numpy(maps), grid)
     found, masses = highest_peaks(heatmaps)
     fit = fit_library(found, masses, library)
-    body = frame_of(SKELETON, fit.support_mm)
-    stray = stray_from(found, fit, body.trunk_mm if body else np.nan)
+    body = body_frame_of(SKELETON, fit.support_mm)
+    stray = distances_to_atlas_mean(found, fit, body.trunk_mm if body else np.nan)
     return Detection(found, masses, fit.residual, stray, None, heatmaps)
 
 

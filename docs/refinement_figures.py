@@ -8,7 +8,7 @@ from pathlib import Path
 DOCS = Path(__file__).parent
 sys.path.insert(0, str(DOCS.parent))
 
-from benchmarks.accuracy import COHORTS, SEED  # noqa: E402
+from studies.accuracy import COHORTS, SEED  # noqa: E402
 
 from fetusmap.estimate import REFINE, PoseEstimator  # noqa: E402
 from fetusmap.evaluate import landmark_errors_mm  # noqa: E402

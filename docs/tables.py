@@ -17,7 +17,7 @@ STAGES = {
 
 
 def performance_table(results: dict[str, Any]) -> str:
-    """Markdown of `benchmarks/results.json`."""
+    """Markdown of `studies/results.json`."""
     align, sample = results["alignment"], results["resampling"]
     read, start = results["reading"], results["startup"]
     machine = results["manifest"]

@@ -12,7 +12,7 @@ from pathlib import Path
 DOCS = Path(__file__).parent
 sys.path.insert(0, str(DOCS.parent))
 
-from benchmarks.accuracy import COHORTS, SEED  # noqa: E402
+from studies.accuracy import COHORTS, SEED  # noqa: E402
 
 from fetusmap.estimate import PoseEstimator  # noqa: E402
 from fetusmap.report import draw_contact_sheet, preview_picture, save_figure  # noqa: E402
@@ -23,7 +23,7 @@ PER_COHORT = 2
 
 def main() -> None:
     """Simulate each again, predict it, and draw both poses."""
-    results = json.loads((DOCS.parent / "benchmarks" / "results.json").read_text())
+    results = json.loads((DOCS.parent / "studies" / "results.json").read_text())
     estimator = PoseEstimator.from_pretrained()
     pictures, titles = [], []
     for name, row in results["accuracy"]["cohorts"].items():

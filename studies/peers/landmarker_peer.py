@@ -10,9 +10,9 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from benchmarks.peers.augmentation import name_sides, random_changes
-from benchmarks.peers.common import Example, Found, Input, Peer, Setup, look, spare_small
-from benchmarks.peers.landmarker_parts import (
+from studies.peers.augmentation import name_sides, random_changes
+from studies.peers.common import Example, Found, Input, Peer, Setup, look, spare_small
+from studies.peers.landmarker_parts import (
     GaussianHeatmapGenerator,
     GaussianHeatmapL2Loss,
     LandmarkDataset,

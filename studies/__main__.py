@@ -6,7 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-from benchmarks import (
+from studies import (
     accuracy,
     alignment,
     checkpointing,
@@ -18,7 +18,7 @@ from benchmarks import (
     simulation,
     startup,
 )
-from benchmarks.measure import manifest
+from studies.measure import manifest
 
 BENCHMARKS = {
     "alignment": alignment.run,
@@ -37,7 +37,7 @@ BENCHMARKS = {
 def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--output", type=Path, default=Path("benchmarks/results.json"))
+    parser.add_argument("--output", type=Path, default=Path("studies/results.json"))
     parser.add_argument("--only", choices=BENCHMARKS, nargs="+", default=list(BENCHMARKS))
     arguments = parser.parse_args()
     described = manifest()

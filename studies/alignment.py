@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from benchmarks.measure import copy_bandwidth_gb_s, interleaved_seconds
+from studies.measure import copy_bandwidth_gb_s, interleaved_seconds
 from fetusmap.geometry import align_rigid, random_rotations
 
 ATLASES = 100_000

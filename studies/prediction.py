@@ -17,8 +17,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 import fetusmap as fm
-from benchmarks.measure import interleaved_seconds
-from fetusmap.detect import CanonicalGrid, Cascade, Detector, WholeGrid
+from studies.measure import interleaved_seconds
+from fetusmap.detect import BodyFrameGrid, Cascade, Detector, WholeVolumeGrid
 from fetusmap.estimate import PoseEstimator
 from fetusmap.io import load_volume, save_pose, save_volume
 from fetusmap.network import one_thread
@@ -136,10 +136,10 @@ def _workers(files: list[VolumeFile], place: Path) -> dict[str, object]:
 def _network(detector: Detector, volume: Volume) -> dict[str, object]:
     """Forward pass of a network on its own input, and what part of the matrix peak it reaches."""
     look = detector.look
-    if isinstance(look, WholeGrid):
+    if isinstance(look, WholeVolumeGrid):
         shape = look.around(prepare(volume).grid, detector.multiple).shape
     else:
-        assert isinstance(look, CanonicalGrid)
+        assert isinstance(look, BodyFrameGrid)
         shape = look.shape
     network = detector.network
     x = torch.rand(1, 1, *shape).contiguous(memory_format=torch.channels_last_3d)

@@ -5,15 +5,15 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from benchmarks.peers import landmarker_peer, monai_peer
-from benchmarks.peers.common import minutes_of_land, predict_peer, run_peer
+from studies.peers import landmarker_peer, monai_peer
+from studies.peers.common import minutes_of_land, predict_peer, run_peer
 
 PEERS = {"landmarker": landmarker_peer.PEER, "monai": monai_peer.PEER}
 
 
 def main() -> None:
     """Train and predict, or predict once more."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.peers", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m studies.peers", description=__doc__)
     parser.add_argument("peer", choices=PEERS)
     parser.add_argument("folder", type=Path, metavar="RUN_DIR", help="of fetusmap experiment")
     parser.add_argument("--minutes", type=float, help="of training; those of Land-R4 unless told")

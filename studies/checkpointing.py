@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 
-from benchmarks.measure import interleaved_seconds
+from studies.measure import interleaved_seconds
 from fetusmap.network import (
     FULL_SHAPE,
     POLICIES,
@@ -35,7 +35,7 @@ def run() -> dict[str, object]:
     return {
         name: {
             "levels": list(widths.levels),
-            "scales": {str(scale): weigh(name, scale) for scale in SCALES},
+            "scales": {str(scale): measure_scale(name, scale) for scale in SCALES},
             "voxels_in_the_memory_of_none_at_0.4": {
                 policy: voxel_ratio(widths, policy) for policy in POLICIES
             },
@@ -46,7 +46,7 @@ def run() -> dict[str, object]:
     }
 
 
-def weigh(name: str, scale: float) -> dict[str, object]:
+def measure_scale(name: str, scale: float) -> dict[str, object]:
     """Bytes stored and at the peak, and whether this machine could hold them."""
     widths, shape = WIDTHS[name], scale_shape(FULL_SHAPE, scale)
     network = TrainingStep.without_data(widths, "none", (1, 1, 1)).network

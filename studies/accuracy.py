@@ -18,7 +18,7 @@ from fetusmap.evaluate import (
     pck_percent,
     sides_are_right,
 )
-from fetusmap.quality.confidence import NEAR_MM
+from fetusmap.quality import MAX_CORRECT_ERROR_MM
 from fetusmap.simulate import HARD, SimulationSettings, simulate_case
 from fetusmap.workers import available_processors, map_in_order
 
@@ -111,7 +111,7 @@ def _reliability(outcomes: list[Outcome]) -> list[dict[str, float]]:
     return [
         {
             "confidence": round(float(confidence[rows].mean()), 4),
-            "within_5_mm": round(float((errors[rows] < NEAR_MM).mean()), 4),
+            "within_5_mm": round(float((errors[rows] < MAX_CORRECT_ERROR_MM).mean()), 4),
             "count": len(rows),
         }
         for rows in bins

@@ -6,7 +6,7 @@ import numpy as np
 import SimpleITK as sitk  # noqa: N813
 from scipy import ndimage
 
-from benchmarks.measure import interleaved_seconds
+from studies.measure import interleaved_seconds
 from fetusmap.geometry import Grid, rotation_from_vector
 from fetusmap.volume import Volume, resample
 

@@ -9,13 +9,13 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from benchmarks.accuracy import COHORTS, SEED, TEST_CASES
+from studies.accuracy import COHORTS, SEED, TEST_CASES
 from fetusmap.anatomy import load_skeleton
 from fetusmap.atlas import PoseLibrary, find_support, join_libraries
 from fetusmap.estimate import PoseEstimator
 from fetusmap.evaluate import auc_percent, bootstrap_interval, landmark_errors_mm
 from fetusmap.preprocess import at_rest, prepare
-from fetusmap.refine import FastRefinement, Refinement, refine_fast, refine_paper
+from fetusmap.refine import FastRefinement, Refinement, refine_fast, refine_by_training
 from fetusmap.refine.refinement import fits_worse
 from fetusmap.simulate import simulate_case
 from fetusmap.simulate.case import draw_case
@@ -93,7 +93,7 @@ def summarize(outcomes: list[Outcome]) -> dict[str, object]:
             "worse_by_1_mm": int((change > WORSE_MM).sum()),
             "best_and_worst_mm": [round(float(change.min()), 2), round(float(change.max()), 2)],
             "changed": sum(bool(outcome.changes.get(row)) for outcome in outcomes),
-            "kept": sum(bool(outcome.kept.get(row)) for outcome in outcomes),
+            "kept": sum(bool(outcome.rejected_because.get(row)) for outcome in outcomes),
             "seconds": round(float(np.median([o.seconds.get(row, 0) for o in outcomes])), 3),
             "mean_mm_per_landmark": {
                 landmark: round(float(np.nanmean(errors[:, n])), 3)
@@ -149,7 +149,7 @@ def _refine_model(
     ways = {"fast": lambda: refine_fast(pipeline, found, atlases)}
     if cohort in WITH_PAPER:
         ways |= {
-            "paper": lambda: refine_paper(pipeline, found, _training_poses(), rest),
+            "paper": lambda: refine_by_training(pipeline, found, _training_poses(), rest),
             "paper, then fast": lambda: refine_fast(pipeline, done["paper"].detection, atlases),
         }
     if cohort == "normal" and model == "land":
@@ -164,11 +164,11 @@ def _refine_model(
         done[row] = refined = refine()
         outcome.seconds[f"{model}, {row}"] = time.perf_counter() - start
         outcome.changes[f"{model}, {row}"] = list(refined.changes)
-        outcome.kept[f"{model}, {row}"] = bool(refined.kept)
+        outcome.rejected_because[f"{model}, {row}"] = bool(refined.rejected_because)
         note(row, refined.detection.positions_mm)
         if row == "paper":
             guarded = found if fits_worse(pipeline, refined.detection, found) else refined.detection
-            outcome.kept[f"{model}, paper, guarded"] = guarded is found
+            outcome.rejected_because[f"{model}, paper, guarded"] = guarded is found
             note("paper, guarded", guarded.positions_mm)
         if row == "fast" and refined.iterations:
             note("the support set alone", refined.iterations[0].support.mean_mm)

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks.measure import interleaved_seconds
+from studies.measure import interleaved_seconds
 
 
 def run() -> dict[str, object]:

@@ -19,7 +19,7 @@ from unittest.mock import patch
 import numpy as np
 from scipy import fft, ndimage
 
-from benchmarks.measure import interleaved_seconds, median_seconds
+from studies.measure import interleaved_seconds, median_seconds
 from fetusmap.geometry import Grid
 from fetusmap.io import save_volume
 from fetusmap.report import preview_picture, save_picture
@@ -140,7 +140,7 @@ def _samples(drawn: Drawn, preset: str) -> int:
 
 def measure_memory() -> dict[str, object]:
     """Peak resident memory of a process that renders some full volumes one after the other."""
-    code = "from benchmarks.simulation import render_and_weigh; render_and_weigh()"
+    code = "from studies.simulation import render_and_weigh; render_and_weigh()"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     package, peak = json.loads(done.stdout)
     return {"package_bytes": package, "peak_bytes": peak}
