@@ -61,11 +61,34 @@ def test_every_present_landmark_is_named_once(pose: fm.Pose) -> None:
     assert sorted(n for n in names if n != "10 mm") == sorted(expected)
 
 
-@pytest.mark.parametrize("kept", [16, 1, 0])
-def test_poses_with_absent_landmarks_can_be_drawn(pose: fm.Pose, kept: int) -> None:
+@pytest.mark.parametrize("present", [16, 3, 1, 0])
+def test_only_present_landmarks_and_the_segments_between_them_are_drawn(
+    pose: fm.Pose, present: int
+) -> None:
     positions = pose.positions_mm.copy()
-    positions[kept:] = np.nan
-    draw_pose(fm.Pose(pose.skeleton, positions)).canvas.draw()
+    positions[present:] = np.nan
+    figure = draw_pose(fm.Pose(pose.skeleton, positions))
+    figure.canvas.draw()
+    colors = {pose.skeleton.color(side) for side in ("left", "right", "midline")}
+    names = {name.replace("_", " ") for name in pose.skeleton.landmarks[:present]}
+    between = sum(bool((ends < present).all()) for ends in pose.skeleton.segment_index)
+    for axes in figure.axes[:2]:
+        segments = [line for line in axes.lines if to_hex(line.get_color()) in colors]
+        assert sum(bool(np.isfinite(line.get_xydata()).all()) for line in segments) == between
+        assert len(axes.collections) == present
+        assert names <= {text.get_text() for text in axes.texts}
+    table = [text.get_text() for text in figure.axes[2].texts]
+    assert ("absent" in table) == (present < 16)  # the crown-rump estimate
+
+
+def test_an_absent_length_is_a_dash(pose: fm.Pose) -> None:
+    positions = pose.positions_mm.copy()
+    positions[pose.skeleton.index("left_knee")] = np.nan
+    axes = draw_pose(fm.Pose(pose.skeleton, positions)).axes[2]
+    height = next(text.get_position()[1] for text in axes.texts if text.get_text() == "femur")
+    line = [text.get_text() for text in axes.texts if text.get_position()[1] == height]
+    right = pose.lengths_mm()["right_femur"]
+    assert line == ["femur", "-", f"{right:.1f}"]
 
 
 def test_volume_slices_cross_at_the_landmarks_and_show_their_voxels(pose: fm.Pose) -> None:

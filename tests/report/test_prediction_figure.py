@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fetusmap.anatomy import Pose, load_skeleton, reference_pose
+from fetusmap.anatomy import Pose, Quality, load_skeleton, reference_pose
 from fetusmap.geometry import Grid
 from fetusmap.report import draw_prediction
 from fetusmap.volume import Volume
@@ -24,7 +24,7 @@ def texts_of(figure):
 
 
 def test_planes_names_lengths_and_reasons_are_on_it(volume):
-    quality = {"score": 0.31, "reasons": ["left and right are uncertain"]}
+    quality = Quality(score=0.31, reasons=("left and right are uncertain",))
     pose = replace(reference_pose(60.0), quality=quality)
     said = texts_of(draw_prediction(volume, pose))
     for words in ("sagittal plane", "coronal plane", "transverse plane", "left knee",
@@ -36,5 +36,11 @@ def test_planes_names_lengths_and_reasons_are_on_it(volume):
 
 def test_a_pose_without_landmarks_can_be_drawn(volume):
     skeleton = load_skeleton()
-    nowhere = Pose(skeleton, np.full((16, 3), np.nan), quality={"score": 0.0, "reasons": ["no"]})
-    assert "quality 0.00" in texts_of(draw_prediction(volume, nowhere))
+    nowhere = Pose(skeleton, np.full((16, 3), np.nan), quality=Quality(score=0.0, reasons=("no",)))
+    written = texts_of(draw_prediction(volume, nowhere))
+    assert "quality 0.00" in written
+    assert "no" in written.split(" | ")
+
+
+def test_without_a_quality_none_is_written(volume):
+    assert "quality" not in texts_of(draw_prediction(volume, reference_pose(60.0)))

@@ -1,4 +1,4 @@
-"""The drawing of a refinement: a panel per turn, and what was changed in words."""
+"""The drawing of a refinement: a panel per iteration, and the changes in words."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from fetusmap.anatomy import load_skeleton
 from fetusmap.atlas import SupportSet
 from fetusmap.detect import Detection
 from fetusmap.geometry import Grid
@@ -17,30 +16,25 @@ from fetusmap.simulate import draw_poses
 
 
 @pytest.fixture(scope="module")
-def skeleton():
-    return load_skeleton()
-
-
-@pytest.fixture(scope="module")
 def refinement():
     pose = draw_poses(12, seed=1).positions_mm.astype(float)
     grid = Grid.centered((30, 30, 30), 3.0, pose[0].mean(axis=0), np.eye(3))
     maps = encode(pose[0], grid, 4.0, [(row,) for row in range(16)])
     heatmaps = Heatmaps(torch.from_numpy(maps), grid)
-    found = Detection(pose[0], np.ones(16), 0.1, np.zeros(16), None, heatmaps)
+    found = Detection(pose[0], np.ones(16), 0.1, np.zeros(16), None, heatmaps, grid)
     support = SupportSet(np.arange(12), pose, np.zeros(12))
-    turns = tuple(
+    iterations = tuple(
         Iteration(pose[n], heatmaps, support, loss) for n, loss in ((0, 7.25), (1, np.nan))
     )
     changes = ("left and right arm exchanged", "head moved by 7 mm", "spine found", "neck found")
-    return Refinement(found, found, turns, changes)
+    return Refinement(found, found, iterations, changes)
 
 
-def test_each_turn_has_its_heatmaps_and_its_support(refinement, skeleton):
+def test_each_iteration_has_its_heatmaps_and_its_support(refinement, skeleton):
     figure = draw_refinement(refinement, skeleton, "a case")
     titles = [axes.get_title() for axes in figure.axes]
     assert titles == [
-        "turn 1", "turn 2", "before", "12 atlases, loss 7.2", "12 atlases", "after",
+        "iteration 1", "iteration 2", "before", "12 atlases, loss 7.2", "12 atlases", "after",
     ]  # fmt: skip
     assert figure.get_suptitle() == "a case"
 

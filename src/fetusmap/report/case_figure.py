@@ -1,4 +1,4 @@
-"""Truth and several methods on the same cases, side by side, with errors and lengths."""
+"""Annotations and the poses of several methods side by side, with errors and lengths."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from fetusmap.evaluate import landmark_errors_mm, mean_error_mm
 from fetusmap.report.theme import MUTED, PANEL, TEXT, new_figure
 from fetusmap.report.views import View, body_views, draw_scale_bar, draw_skeleton
 
-WRONG = "#ff5d5d"
-LARGE_MM = 5.0
-"""Errors above this are drawn and written."""
+ERROR_COLOR = "#ff5d5d"
+MIN_DRAWN_ERROR_MM = 5.0
+"""Only errors above this are drawn."""
 
 MARGIN_MM = 5.0
-"""Around the annotation in every panel, for the numbers at the limbs' ends."""
+"""Margin around the annotation in every panel, for the numbers at the ends of the limbs."""
 
 
 @dataclass(frozen=True, eq=False)
 class ComparedCase:
-    """A case of the figure.
+    """One case of the figure.
 
     Attributes:
-        name: of the case.
-        truth: where the landmarks are.
-        found: method to its pose.
+        name: name of the case.
+        truth: annotated pose.
+        found: predicted pose of each method by its name.
     """
 
     name: str
@@ -39,15 +39,15 @@ class ComparedCase:
 
 
 def draw_cases(cases: Sequence[ComparedCase], title: str = "") -> Figure:
-    """Draw cases in rows: the annotation first, then each method, all from the fetus's front.
+    """Draw each case in a row: the annotation, then each method, all from the front of the fetus.
 
-    Every panel of a row has the same view and scale. Lengths of segments are written in mm; a
-    landmark that is more than 5 mm off has a red line to where it should be, with its distance
-    there: where landmarks should be they lie apart, where they were found they may not.
+    Every panel of a row has the same view and scale. Lengths of segments are written in mm. An
+    error above 5 mm is a red line from the prediction to the annotation. Its length is written at
+    the annotation, because annotated landmarks lie apart while predicted ones may coincide.
 
     Args:
-        cases: with the same methods.
-        title: above everything.
+        cases: the cases, all with the same methods.
+        title: title of the figure.
     """
     methods = list(cases[0].found)
     figure = new_figure(3.1 * (1 + len(methods)), 3.6 * len(cases) + 0.4)
@@ -75,15 +75,15 @@ def _draw_found(axes: Axes, method: str, pose: Pose, truth: Pose, view: View) ->
     errors = landmark_errors_mm(pose.positions_mm, truth.positions_mm)
     found, true = view.project(pose.positions_mm), view.project(truth.positions_mm)
     for error, ends in zip(errors, np.stack([found, true], axis=1), strict=True):
-        if not LARGE_MM < error < np.inf:
+        if not MIN_DRAWN_ERROR_MM < error < np.inf:
             continue
-        axes.plot(ends[:, 0], ends[:, 1], color=WRONG, linewidth=1.0, zorder=6, clip_on=True)
+        axes.plot(ends[:, 0], ends[:, 1], color=ERROR_COLOR, linewidth=1.0, zorder=6, clip_on=True)
         axes.text(
-            ends[1, 0], ends[1, 1], f"{error:.0f}", color=WRONG, fontsize=7, zorder=9,
+            ends[1, 0], ends[1, 1], f"{error:.0f}", color=ERROR_COLOR, fontsize=7, zorder=9,
             ha="center", va="center", clip_on=True,
             path_effects=[withStroke(linewidth=2.2, foreground=PANEL)],
         )  # fmt: skip
     missed = int(np.isinf(errors).sum())
-    told = f"{method}   {mean_error_mm(errors):.1f} mm" if missed < len(errors) else method
-    axes.set_title(told + (f", {missed} missed" if missed else ""), color=TEXT, fontsize=9)
+    label = f"{method}   {mean_error_mm(errors):.1f} mm" if missed < len(errors) else method
+    axes.set_title(label + (f", {missed} missed" if missed else ""), color=TEXT, fontsize=9)
     axes.tick_params(colors=MUTED)

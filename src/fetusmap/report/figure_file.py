@@ -1,4 +1,4 @@
-"""Figures as files, whole when written."""
+"""Figures as files, written atomically."""
 
 from __future__ import annotations
 
@@ -6,17 +6,16 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from fetusmap.files.names import format_suffix
-from fetusmap.files.writing import atomic_path
+from fetusmap.files import atomic_path, format_suffix
 
 FIGURE_SUFFIXES = (".png", ".svg", ".pdf")
 
 
 def check_figure_path(path: str | Path) -> str:
-    """The format that the suffix of a figure's path names.
+    """Return the format that the suffix of a figure's path names.
 
     Raises:
-        BadInput: another suffix.
+        BadInput: the suffix names no format of figures.
     """
     return format_suffix(Path(path), FIGURE_SUFFIXES, "figure").removeprefix(".")
 
@@ -25,7 +24,7 @@ def save_figure(figure: Figure, path: str | Path, *, overwrite: bool = True) -> 
     """Write a figure, atomically, in the format that the suffix names.
 
     Raises:
-        BadInput: another suffix, a place that cannot be written, or an existing file.
+        BadInput: the suffix names no format, the folder cannot be written, or the file exists.
     """
     path = Path(path)
     form = check_figure_path(path)

@@ -1,4 +1,4 @@
-"""A pose library as a picture: all poses on top of each other, and how far the joints bend."""
+"""Figure of a pose library: all poses over each other, and the distribution of joint angles."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from matplotlib.patheffects import withStroke
 
 from fetusmap.anatomy import Side, Skeleton, in_body_frame, joint_angles_of
 from fetusmap.atlas import PoseLibrary
+from fetusmap.report.sides import sided_angles
 from fetusmap.report.theme import MUTED, PANEL, TEXT, new_figure
 from fetusmap.report.views import BODY_VIEWS, WORLD_VIEWS, View
 from fetusmap.types import FloatArray, Points3
 
-MOST_DRAWN = 3000
-"""Poses that are drawn; more take longer and make the picture no clearer."""
+MAX_DRAWN_POSES = 3000
+"""More poses take longer to draw and make the picture no clearer."""
 
 BIN_DEG = 5.0
 ANGLES_WIDTH = 0.72
@@ -27,16 +28,17 @@ def draw_library(library: PoseLibrary, title: str = "") -> Figure:
     """Draw all poses from the front and from the right side, and their joint angles.
 
     The poses stand in the body's own frame, scaled to one trunk length; the bright skeleton joins
-    the medians of the landmarks. Where no pose has body axes they are centred and scaled to one
-    size, but not turned. Left is blue, right is orange.
+    the medians of the landmarks. If no pose has body axes, the poses are centred and scaled to one
+    size, but not rotated. Left and right have the colours of the skeleton.
 
     Args:
-        library: the poses; of more than 3,000 some are drawn, evenly chosen. The angles are of all.
-        title: above the figure, before the number of poses.
+        library: the poses. At most 3,000 of them are drawn, at equal intervals; the angles are
+            those of all poses.
+        title: title of the figure, before the number of poses.
     """
     skeleton = library.skeleton
     poses, views = _aligned(library)
-    chosen = np.linspace(0, len(poses) - 1, min(len(poses), MOST_DRAWN)).astype(int)
+    chosen = np.linspace(0, len(poses) - 1, min(len(poses), MAX_DRAWN_POSES)).astype(int)
     angles = joint_angles_of(skeleton, library.positions_mm)
     figure = new_figure(13.0 if angles else 9.0, 5.4)
     widths = (1, 1, ANGLES_WIDTH) if angles else (1, 1)
@@ -55,7 +57,7 @@ def draw_library(library: PoseLibrary, title: str = "") -> Figure:
 
 
 def _aligned(library: PoseLibrary) -> tuple[Points3, tuple[View, View]]:
-    """(A, N, 3) poses that can be laid on top of each other, and from where to look."""
+    """Return (A, N, 3) aligned poses, and the two views that show them."""
     poses = in_body_frame(library.skeleton, library.positions_mm, trunk_mm=1.0)
     known = np.isfinite(poses).any(axis=(1, 2))
     if known.any():
@@ -67,7 +69,7 @@ def _aligned(library: PoseLibrary) -> tuple[Points3, tuple[View, View]]:
 
 
 def _half_width(poses: Points3) -> float:
-    """Half of what a panel shows, so that nearly all of every pose is in it."""
+    """Return half the width of a panel, so that it shows nearly all of every pose."""
     if not len(poses):
         return 1.0
     low, high = np.nanpercentile(poses, [0.5, 99.5], axis=(0, 1))
@@ -75,7 +77,7 @@ def _half_width(poses: Points3) -> float:
 
 
 def _draw_poses(axes: Axes, skeleton: Skeleton, flat: Points3) -> None:
-    """Thin translucent lines, pose by pose, so that no side lies on top of the other."""
+    """Draw thin translucent lines pose by pose, so that neither side covers the other."""
     alpha = float(np.clip(2.4 / np.sqrt(max(len(flat), 1)), 0.045, 0.7))
     lines = flat[:, skeleton.segment_index, :2].reshape(-1, 2, 2)
     colors = np.tile(_segment_colors(skeleton, alpha), (len(flat), 1))
@@ -95,7 +97,7 @@ def _draw_poses(axes: Axes, skeleton: Skeleton, flat: Points3) -> None:
 
 
 def _draw_median(axes: Axes, skeleton: Skeleton, flat: Points3) -> None:
-    """One bright skeleton through the median of each landmark, near parts last."""
+    """Draw one bright skeleton through the median of each landmark, near parts last."""
     seen = np.isfinite(flat).all(axis=2).any(axis=0)
     middle = np.full(flat.shape[1:], np.nan)
     middle[seen] = np.nanmedian(flat[:, seen], axis=0)
@@ -115,19 +117,19 @@ def _draw_median(axes: Axes, skeleton: Skeleton, flat: Points3) -> None:
 
 
 def _segment_colors(skeleton: Skeleton, alpha: float) -> FloatArray:
-    """(S, 4) colour of each segment."""
+    """Return the (S, 4) colours of the segments."""
     sides = [skeleton.segment_side(segment) for segment in skeleton.segments]
     return np.array([to_rgba(skeleton.color(s), alpha) for s in sides]).reshape(-1, 4)
 
 
 def _landmark_colors(skeleton: Skeleton, alpha: float) -> FloatArray:
-    """(N, 4) colour of each landmark."""
+    """Return the (N, 4) colours of the landmarks."""
     sides = [skeleton.side(name) for name in skeleton.landmarks]
     return np.array([to_rgba(skeleton.color(s), alpha) for s in sides])
 
 
 def _frame(axes: Axes, flat: Points3, view: View, half: float) -> None:
-    """Both views at one scale around the middle of what they show."""
+    """Set the limits of a view around the middle of the poses, at one scale for both views."""
     middle = np.zeros(2)
     if len(flat):
         middle = np.nanpercentile(flat[..., :2], [0.5, 99.5], axis=(0, 1)).mean(axis=0)
@@ -156,13 +158,14 @@ def _name_sides(axes: Axes, skeleton: Skeleton) -> None:
 
 
 def _draw_angles(axes: Axes, skeleton: Skeleton, angles: dict[str, FloatArray]) -> None:
-    """One row per joint: how often it is bent how far, left and right."""
+    """Draw one row per joint: the histogram of its angle, left and right."""
     _plain(axes)
-    axes.set_box_aspect(1 / ANGLES_WIDTH)  # as high as the square views
+    axes.set_box_aspect(1 / ANGLES_WIDTH)  # as tall as the square views
+    sided = sided_angles(skeleton)
     rows: dict[str, dict[Side, FloatArray]] = {}
     for name, values in angles.items():
-        side, stem = _side_and_joint(name)
-        rows.setdefault(stem, {})[side] = values[np.isfinite(values)]
+        label, side = sided[name]
+        rows.setdefault(label, {})[side] = values[np.isfinite(values)]
     edges = np.arange(0.0, 180.0 + BIN_DEG, BIN_DEG)
     for row, (joint, sides) in enumerate(reversed(rows.items())):
         counts = {s: np.histogram(v, edges)[0] / max(len(v), 1) for s, v in sides.items()}
@@ -187,13 +190,6 @@ def _draw_angles(axes: Axes, skeleton: Skeleton, angles: dict[str, FloatArray]) 
     axes.get_xticklabels()[-1].set_horizontalalignment("right")
     axes.tick_params(colors=MUTED, labelsize=7.5, length=0)
     axes.set_title("joint angles: median, 5th to 95th percentile", color=MUTED, fontsize=9)
-
-
-def _side_and_joint(angle: str) -> tuple[Side, str]:
-    side, _, joint = angle.partition("_")
-    if side == "left":
-        return "left", joint
-    return ("right", joint) if side == "right" else ("midline", angle)
 
 
 def _spread(sides: dict[Side, FloatArray]) -> str:

@@ -1,4 +1,4 @@
-"""PCK curves: how many landmarks are found within a distance."""
+"""PCK curves: the percentage of landmarks with an error below each distance."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def draw_pck(
     """Draw curves of correct keypoints with their 95 % bands.
 
     Args:
-        panels: title to method to (cases, N) errors, mm; every panel has the same methods.
-        subjects: of each case, which the bands are drawn by; each case is one if not given.
-        cap_mm: upper end; the area in the legend is below the curve up to here.
-        title: above everything.
+        panels: for each panel by its title, the (cases, N) errors of each method by its name, mm.
+        subjects: subject of each case, for the bands; every case is a subject if not given.
+        cap_mm: upper end of the distances, and of the area in the legend.
+        title: title of the figure.
     """
     columns = min(3, len(panels))
     lines = -(-len(panels) // columns)
@@ -71,7 +71,7 @@ def _draw_curves(
     axes.grid(color=MUTED, alpha=0.15, linewidth=0.6)
     for spine in axes.spines.values():
         spine.set_visible(False)
-    # Beside the panel: of many methods no corner is free.
+    # Beside the panel, because no corner of it is free with many methods.
     legend = axes.legend(
         loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=7.5, frameon=False,
         labelcolor=TEXT, title="AUC, %",

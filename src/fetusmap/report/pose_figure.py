@@ -1,6 +1,9 @@
-"""A pose as a picture: two views of the skeleton, names, lengths; and what the angles mean."""
+"""Figures of a pose: two views of the skeleton with measurements, and its joint angles."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -8,11 +11,13 @@ from matplotlib.figure import Figure
 
 from fetusmap.anatomy import (
     JointAngle,
+    Measurement,
     Pose,
     crown_rump_length,
     joint_angles_deg,
     measurements,
 )
+from fetusmap.report.sides import SidedName, sided_angles, sided_segments
 from fetusmap.report.theme import MUTED, TEXT, new_figure
 from fetusmap.report.views import View, body_views, draw_skeleton
 from fetusmap.types import FloatArray, Points3
@@ -21,9 +26,10 @@ DEGREE = "\N{DEGREE SIGN}"
 
 
 def draw_pose(pose: Pose, title: str = "") -> Figure:
-    """Draw a pose from the front and from its right side, with its measurements beside.
+    """Draw a pose from the front and from its right side, beside its measurements.
 
-    Left is blue, right is orange, nearer parts are thicker. Save it with `figure.savefig(path)`.
+    Left and right have the colours of the skeleton; nearer parts are thicker. Save the figure with
+    `save_figure(figure, path)`.
     """
     figure = new_figure(11.0, 6.0)
     front, side, table = figure.subplots(1, 3, width_ratios=(1, 1, 0.62))
@@ -36,52 +42,42 @@ def draw_pose(pose: Pose, title: str = "") -> Figure:
 
 
 def write_measurements(axes: Axes, pose: Pose) -> None:
-    """Lengths and angles as a small table; left and right side by side."""
+    """Write lengths and angles as a small table, left and right side by side."""
     axes.set_axis_off()
     axes.set_xlim(0, 1)
     crl = crown_rump_length(pose)
-    shown: dict[str, dict[str, str]] = {}
+    texts: dict[str, dict[str, str]] = {}
     for m in measurements(pose):
-        text = f"{m.value:.1f}" if m.unit == "mm" else f"{m.value:.0f}{DEGREE}"
-        shown.setdefault(m.kind, {})[m.name] = text
+        texts.setdefault(m.kind, {})[m.name] = _text_of(m)
     estimate = f"{crl.length_mm:.0f} ± {crl.sd_mm:.0f} mm"
-    lines: list[tuple[str, ...]] = [
-        ("Lengths, mm", "left", "right"),
-        *_by_side(shown.get("length", {})),
-        ("Angles", "left", "right"),
-        *_by_side(shown.get("angle", {})),
-        ("Crown-rump estimate", estimate if np.isfinite(crl.length_mm) else "absent", ""),
+    lines = [
+        _Line("Lengths, mm", "left", "right", is_heading=True),
+        *_lines(texts.get("length", {}), sided_segments(pose.skeleton)),
+        _Line("Angles", "left", "right", is_heading=True),
+        *_lines(texts.get("angle", {}), sided_angles(pose.skeleton)),
+        _Line(
+            "Crown-rump estimate",
+            middle=estimate if np.isfinite(crl.length_mm) else "absent",
+            is_heading=True,
+        ),
     ]
     heights = 1 - (np.arange(len(lines)) + 0.5) / max(len(lines), 22)
     left, right = pose.skeleton.color("left"), pose.skeleton.color("right")
     for line, y in zip(lines, heights, strict=True):
-        heading = line[0][0].isupper()
-        single = len(line) == 2 or not line[2]
-        axes.text(
-            0.0,
-            y,
-            line[0].replace("_", " "),
-            color=TEXT if heading else MUTED,
-            fontsize=8 if heading else 7.5,
-            va="center",
-        )
-        axes.text(
-            0.98 if single else 0.74,
-            y,
-            line[1],
-            color=TEXT if single else left,
-            fontsize=7.5,
-            va="center",
-            ha="right",
-        )
-        if not single:
-            axes.text(0.98, y, line[2], color=right, fontsize=7.5, va="center", ha="right")
+        color, size = (TEXT, 8.0) if line.is_heading else (MUTED, 7.5)
+        axes.text(0.0, y, line.name.replace("_", " "), color=color, fontsize=size, va="center")
+        for x, text, shade in (
+            (0.98, line.middle, TEXT), (0.74, line.left, left), (0.98, line.right, right),
+        ):  # fmt: skip
+            if text:
+                axes.text(x, y, text, color=shade, fontsize=7.5, va="center", ha="right")
 
 
 def draw_joint_angles(pose: Pose) -> Figure:
-    """Draw what each joint angle of the right side and the trunk is measured between."""
+    """Draw the two directions between which each angle of the right side and trunk is measured."""
     skeleton = pose.skeleton
-    shown = [a for a in skeleton.angles if not a.name.startswith("left_")]
+    sided = sided_angles(skeleton)
+    shown = [angle for angle in skeleton.angles if sided[angle.name].side != "left"]
     rows = -(-len(shown) // 3)
     figure = new_figure(8.6, 4.2 * max(rows, 1))
     figure.suptitle("Joint angles: measured between the two arrows", color=TEXT, fontsize=12)
@@ -96,14 +92,13 @@ def draw_joint_angles(pose: Pose) -> Figure:
         for dots in axes.collections:
             dots.set_alpha(0.35)
         _draw_angle(axes, pose, angle, view)
-        axes.set_title(
-            f"{angle.name.removeprefix('right_').replace('_', ' ')}", color=TEXT, fontsize=10
-        )
+        label = sided[angle.name].label.replace("_", " ")
+        axes.set_title(label, color=TEXT, fontsize=10)
     return figure
 
 
 def _draw_angle(axes: Axes, pose: Pose, angle: JointAngle, view: View) -> None:
-    """The two directions of an angle as arrows from its joint, and the arc between them."""
+    """Draw the two directions of an angle as arrows from its joint, and the arc between them."""
     joint = pose[angle.first[0]].position_mm
     first, second = (
         pose[p[1]].position_mm - pose[p[0]].position_mm for p in (angle.first, angle.second)
@@ -135,7 +130,7 @@ def _draw_angle(axes: Axes, pose: Pose, angle: JointAngle, view: View) -> None:
 
 
 def _arc(first: FloatArray, second: FloatArray, count: int = 32) -> Points3:
-    """(count, 3) unit vectors from one direction to the other, at constant speed."""
+    """Return (count, 3) unit vectors from one direction to the other, in equal steps."""
     u, v = first / np.linalg.norm(first), second / np.linalg.norm(second)
     angle = np.arccos(np.clip(u @ v, -1, 1))
     across = v - u * (u @ v)
@@ -144,13 +139,36 @@ def _arc(first: FloatArray, second: FloatArray, count: int = 32) -> Points3:
     return np.asarray(np.cos(turn) * u + np.sin(turn) * across)
 
 
-def _by_side(values: dict[str, str]) -> list[tuple[str, ...]]:
-    """(name, left, right) for paired values, (name, value) for single ones, in order."""
-    rows: dict[str, tuple[str, ...]] = {}
-    for name, value in values.items():
-        stem = name.removeprefix("left_").removeprefix("right_")
-        if stem == name:
-            rows[name] = (name, value)
-        else:
-            rows[stem] = (stem, values.get(f"left_{stem}", ""), values.get(f"right_{stem}", ""))
-    return list(rows.values())
+@dataclass(frozen=True)
+class _Line:
+    """One line of the table: values of both sides, or one value of the midline."""
+
+    name: str
+    left: str = ""
+    right: str = ""
+    middle: str = ""
+    is_heading: bool = False
+
+
+def _lines(texts: Mapping[str, str], sided: Mapping[str, SidedName]) -> list[_Line]:
+    """Return one line for each measure, in order; both sides of a measure share a line."""
+    lines: dict[str, _Line] = {}
+    for name, text in texts.items():
+        label, side = sided.get(name, SidedName(name, "midline"))
+        line = lines.get(label, _Line(label))
+        match side:
+            case "left":
+                lines[label] = replace(line, left=text)
+            case "right":
+                lines[label] = replace(line, right=text)
+            case _:
+                lines[label] = replace(line, middle=text)
+    return list(lines.values())
+
+
+def _text_of(measurement: Measurement) -> str:
+    if not np.isfinite(measurement.value):
+        return "-"
+    if measurement.unit == "mm":
+        return f"{measurement.value:.1f}"
+    return f"{measurement.value:.0f}{DEGREE}"

@@ -1,8 +1,8 @@
-"""What was predicted in a volume, on one picture: three planes through the body, two skeletons."""
+"""A predicted pose in its volume: three planes through the body, two skeletons, measurements."""
 
 from __future__ import annotations
 
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 
 from fetusmap.anatomy import Pose
 from fetusmap.report.pose_figure import write_measurements
@@ -18,14 +18,15 @@ WARNING = "#ffd166"
 def draw_prediction(volume: Volume, pose: Pose, title: str = "") -> Figure:
     """Draw a predicted pose in its volume.
 
-    Above, the sagittal, coronal and transverse plane through the trunk, with the landmarks near
-    them; below, the skeleton from the front and from its right side, its lengths in millimetres,
-    and the measurements. Left is blue, right is orange. Reasons to doubt the case stand below.
+    The upper row shows the sagittal, coronal and transverse plane through the trunk with the
+    landmarks near them. The lower row shows the skeleton from the front and from its right side
+    with its lengths in mm, and the measurements. Left and right have the colours of the skeleton.
+    Reasons to doubt the pose are written at the bottom.
 
     Args:
-        volume: in which the pose was found.
-        pose: with its quality.
-        title: above; the volume's name when empty.
+        volume: the volume in which the pose was found.
+        pose: the pose with its quality.
+        title: title of the figure; the volume's name if empty.
     """
     figure = new_figure(12.0, 9.2)
     upper, lower = figure.subfigures(2, 1, height_ratios=(0.86, 1.0), squeeze=False)[:, 0]
@@ -41,17 +42,16 @@ def draw_prediction(volume: Volume, pose: Pose, title: str = "") -> Figure:
     for axes, view in zip((front, side), body_views(pose), strict=True):
         draw_skeleton(axes, pose, view, lengths=True)
     write_measurements(table, pose)
-    figure.suptitle(f"{title or volume.name}   {_verdict(pose)}", color=TEXT, fontsize=12)
+    figure.suptitle(f"{title or volume.name}   {_quality(pose)}", color=TEXT, fontsize=12)
     _write_reasons(lower, pose)
     return figure
 
 
-def _verdict(pose: Pose) -> str:
+def _quality(pose: Pose) -> str:
     score = pose.quality.score
-    return "" if not isinstance(score, (int, float)) else f"quality {score:.2f}"
+    return "" if score is None else f"quality {score:.2f}"
 
 
-def _write_reasons(panel: object, pose: Pose) -> None:
-    reasons = pose.quality.reasons
-    if isinstance(reasons, list) and reasons:
-        panel.supxlabel("; ".join(str(reason) for reason in reasons), color=WARNING, fontsize=9)  # type: ignore[attr-defined]
+def _write_reasons(panel: SubFigure, pose: Pose) -> None:
+    if pose.quality.reasons:
+        panel.supxlabel("; ".join(pose.quality.reasons), color=WARNING, fontsize=9)

@@ -1,4 +1,4 @@
-"""Small pictures of a case: three planes through the body with its landmarks; sheets of many."""
+"""Small pictures of a case: three planes through the body with landmarks; contact sheets."""
 
 from __future__ import annotations
 
@@ -16,23 +16,24 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from fetusmap.anatomy import Pose, body_axes
-from fetusmap.files.writing import atomic_path
+from fetusmap.files import atomic_path
 from fetusmap.report.theme import MUTED, TEXT, new_figure
 from fetusmap.types import FloatArray, RotationMatrix
 from fetusmap.volume import Volume
 
 Picture = NDArray[np.uint8]
-NEAR_MM = 4.0
+MAX_PLANE_DISTANCE_MM = 4.0
+"""A landmark is drawn on a plane if it lies at most this far from it."""
 
 
 @dataclass(frozen=True)
 class Plane:
-    """A cut through the body: which of its axes run rightwards and upwards on paper.
+    """A plane through the body, with the body axes that run rightwards and upwards on paper.
 
     Attributes:
-        name: of the plane.
-        right: axis of the body (0 right, 1 ventral, 2 cranial), and its sign.
-        up: likewise.
+        name: name of the plane.
+        right: axis of the body (0 right, 1 ventral, 2 cranial) that runs rightwards, and its sign.
+        up: axis that runs upwards, and its sign.
     """
 
     name: str
@@ -50,15 +51,16 @@ PLANES = (
 def preview_picture(
     volume: Volume, pose: Pose, *, size: int = 200, width_mm: float | None = None
 ) -> Picture:
-    """(size, 3 size, 3) sagittal, coronal and transverse planes through the trunk.
+    """Return a (size, 3 size, 3) picture: sagittal, coronal and transverse plane of the trunk.
 
-    The planes follow the body; where its axes are unknown they follow the volume's.
+    The planes follow the body, or the axes of the volume if those of the body are unknown.
 
     Args:
-        volume: any intensities; its darkest 0.5 % and brightest 0.1 % become black and white.
-        pose: its landmarks within 4 mm of a plane are drawn as dots, left blue and right orange.
-        size: pixels across each plane.
-        width_mm: of each plane; None for what shows the whole body.
+        volume: the volume; its darkest 0.5 % and brightest 0.1 % become black and white.
+        pose: the pose; landmarks within 4 mm of a plane are drawn as dots in the colours of the
+            skeleton.
+        size: width of each plane in pixels.
+        width_mm: width of each plane in mm; if None, the planes show the whole body.
     """
     axes, center = _frame(volume, pose)
     if width_mm is None:
@@ -72,7 +74,7 @@ def preview_picture(
 
 
 def save_picture(picture: Picture, path: Path) -> None:
-    """Write a PNG, atomically and without a date, so that equal pictures are equal files."""
+    """Write a PNG atomically and without a date, so that equal pictures give equal files."""
     buffer = BytesIO()
     image.imsave(buffer, picture, format="png", metadata={"Software": ""})
     with atomic_path(path) as draft:
@@ -87,7 +89,7 @@ def draw_contact_sheet(
     heading: str = "",
     caption: str = "",
 ) -> Figure:
-    """Many pictures of one size on one page, each under its title; a caption below all."""
+    """Draw many pictures of one size on one page, each below its title, above a caption."""
     rows = -(-len(pictures) // columns)
     aspect = pictures[0].shape[0] / pictures[0].shape[1]
     width = 3.6 * columns
@@ -108,13 +110,13 @@ def draw_contact_sheet(
 
 
 def _frame(volume: Volume, pose: Pose) -> tuple[RotationMatrix, FloatArray]:
-    """Body axes and the point where the planes meet: the middle of the trunk."""
+    """Return the body axes and the point where the planes meet, the middle of the trunk."""
     axes = body_axes(pose)
     if not np.isfinite(axes).all():
         return volume.grid.direction, volume.grid.center_mm
     trunk = pose.positions_mm[pose.skeleton.indices(pose.skeleton.trunk or ())]
     middle = np.nanmean(trunk, axis=0)
-    # The column lies at the back of the trunk; half a hand's breadth in front is its middle.
+    # The spine lies at the back of the trunk, so its middle is further ventral.
     return axes, middle + axes[:, 1] * 0.12 * np.linalg.norm(trunk[-1] - trunk[0])
 
 
@@ -141,7 +143,7 @@ def _draw_plane(
     views = np.column_stack([right, up, towards])
     flat = (pose.positions_mm - center) @ views
     for mark, (x, y, depth) in zip(pose, flat, strict=True):
-        if abs(depth) <= NEAR_MM:
+        if abs(depth) <= MAX_PLANE_DISTANCE_MM:
             color = np.array(to_rgb(pose.skeleton.color(mark.side)))
             _dot(picture, x / step + (size - 1) / 2, y / step + (size - 1) / 2, size / 90, color)
     return picture.transpose(1, 0, 2)[::-1]

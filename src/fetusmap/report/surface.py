@@ -1,4 +1,4 @@
-"""A body as light falls on it: a shaded surface of a mask, in the same views as skeletons."""
+"""The shaded surface of a mask, in the same views as skeletons."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from fetusmap.types import FloatArray
 from fetusmap.volume import Volume, resample
 
 SKIN = np.array([0.93, 0.74, 0.62])
-SAMPLES = 200  # along each edge of the cube that is searched
+SAMPLES = 200  # along each edge of the cube that the rays cross
 LIGHT = np.array([-0.35, 0.55, 0.76])
 
 
 def draw_surface(
     axes: Axes, mask: Volume, view: View, *, center_mm: FloatArray, width_mm: float, size: int = 360
 ) -> None:
-    """Draw the surface of a solid as seen in a view; skeletons of the same view fit over it.
+    """Draw the surface of a solid in a view; a skeleton in the same view fits over it.
 
     Args:
-        axes: where to draw, in mm of the view.
-        mask: above 0 inside the solid.
-        view: rightwards, upwards and towards the viewer.
+        axes: axes to draw on, in mm of the view.
+        mask: volume that is positive inside the solid.
+        view: the view.
         center_mm: (3,) world point in the middle of the picture.
-        width_mm: of the picture.
-        size: pixels across.
+        width_mm: width of the picture.
+        size: width of the picture in pixels.
     """
     picture = shade_surface(mask, view, center_mm=center_mm, width_mm=width_mm, size=size)
     x, y, _ = view.project(np.asarray(center_mm))
@@ -41,10 +41,10 @@ def draw_surface(
 def shade_surface(
     mask: Volume, view: View, *, center_mm: FloatArray, width_mm: float, size: int = 360
 ) -> FloatArray:
-    """(size, size, 4) colours, rows upwards; transparent where nothing is met.
+    """Return (size, size, 4) colours, rows upwards, transparent beside the solid.
 
-    Rays run against the view; the surface is where the smoothed solid first passes one half, and it
-    is lit by its slope (Lambert).
+    Rays run against the direction of view. The surface lies where the smoothed mask first exceeds
+    one half; its brightness follows from its slope (Lambert).
     """
     step = width_mm / size
     coarse = width_mm / SAMPLES
@@ -52,7 +52,7 @@ def shade_surface(
     linear = view.axes.T * coarse
     corner = np.asarray(center_mm) - linear @ np.full(3, (count - 1) / 2)
     grid = Grid((count, count, count), affine_from(linear, corner))
-    # Voxels have corners; the body has none.
+    # Smoothed, because voxels have corners and a body has none.
     soft = ndimage.gaussian_filter((mask.array > 0).astype(np.float32), 1.1, truncate=2.5)
     density = resample(Volume(soft, mask.grid), grid, antialias=False).array
     first = np.argmax(density[:, :, ::-1] > 0.5, axis=2)

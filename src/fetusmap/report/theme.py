@@ -11,5 +11,5 @@ MUTED = "#8d98a5"
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """An empty dark figure, inches; drawn without any window or global state."""
+    """Return an empty dark figure of a size in inches; it uses no window and no global state."""
     return Figure(figsize=(width, height), facecolor=BACKGROUND, layout="constrained", dpi=120)

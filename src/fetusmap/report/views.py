@@ -1,4 +1,4 @@
-"""Parallel projections of a pose: from which side we look, and how it is drawn."""
+"""Parallel projections of a pose, and how a skeleton is drawn in them."""
 
 from __future__ import annotations
 
@@ -18,15 +18,16 @@ class View:
     """A parallel projection.
 
     Attributes:
-        title: names the view.
-        axes: (3, 3) rows: rightwards on paper, upwards on paper, towards the viewer; in the world.
+        title: name of the view.
+        axes: (3, 3) world directions that point rightwards on paper, upwards on paper and towards
+            the viewer, in rows.
     """
 
     title: str
     axes: FloatArray
 
     def project(self, points_mm: Points3) -> Points3:
-        """(..., 3) world points to (..., 3) right, up and towards the viewer, mm."""
+        """Map (..., 3) world points to (..., 3) rightwards, upwards and towards the viewer, mm."""
         return np.asarray(points_mm @ self.axes.T)
 
 
@@ -34,20 +35,20 @@ BODY_VIEWS = (
     View("from the front", np.array([[-1.0, 0, 0], [0, 0, 1], [0, 1, 0]])),
     View("from its right side", np.array([[0.0, 1, 0], [0, 0, 1], [1, 0, 0]])),
 )
-"""The fetus face to face, and from its right side, in the body's own frame."""
+"""The fetus from the front and from its right side, in the body's own frame."""
 
 WORLD_VIEWS = (
     View("along posterior", np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])),
     View("along left", np.array([[0.0, 1, 0], [0, 0, 1], [1, 0, 0]])),
 )
-"""What is left to look at where there are no body axes."""
+"""Views along axes of the world, for a pose without body axes."""
 
-LABELS_APART_MM = 2.0
-"""The length of a segment is not written over another's, as where landmarks lie on one point."""
+MIN_LABEL_DISTANCE_MM = 2.0
+"""A length is not written if another one is nearer than this, as where landmarks coincide."""
 
 
 def body_views(pose: Pose) -> tuple[View, View]:
-    """The fetus face to face, and from its right side; world axes where it has no body axes."""
+    """Return the views from the front and the right side; along world axes without body axes."""
     axes = body_axes(pose)
     if not np.isfinite(axes).all():
         return WORLD_VIEWS
@@ -64,7 +65,7 @@ def draw_skeleton(
     lengths: bool = False,
     scale_bar: bool = True,
 ) -> None:
-    """Draw a pose in one view, far parts first; left and right in the skeleton's colours."""
+    """Draw a pose in one view, distant parts first, in the skeleton's colours of left and right."""
     skeleton = pose.skeleton
     points = view.project(pose.positions_mm)
     near = np.nan_to_num(points[:, 2])
@@ -81,7 +82,7 @@ def draw_skeleton(
             alpha=0.55 + 0.45 * closeness, solid_capstyle="round", zorder=2 + closeness,
         )  # fmt: skip
         middle = points[ends, :2].mean(axis=0)
-        apart = np.linalg.norm(labelled - middle, axis=1) > LABELS_APART_MM
+        apart = np.linalg.norm(labelled - middle, axis=1) > MIN_LABEL_DISTANCE_MM
         if lengths and np.isfinite(middle).all() and apart.all():
             _label(axes, middle, f"{pose.lengths_mm()[segment.name]:.0f}")
             labelled = np.vstack([labelled, middle])
@@ -96,21 +97,21 @@ def draw_skeleton(
     axes.set_title(view.title, color=MUTED, fontsize=9)
     axes.set_aspect("equal")
     axes.set_facecolor(PANEL)
-    _frame(axes, pose, points, room=1.0 if names else 0.62)
+    _frame(axes, pose, points, width=1.0 if names else 0.62)
     if names:
         _name_landmarks(axes, pose, points)
     if scale_bar:
         draw_scale_bar(axes)
 
 
-def _frame(axes: Axes, pose: Pose, points: Points3, room: float) -> None:
-    """The same millimetres per inch in every view of a pose, with room for names at the sides."""
+def _frame(axes: Axes, pose: Pose, points: Points3, width: float) -> None:
+    """Set limits with the same scale in every view of a pose, and space for names at the sides."""
     known = points[pose.present]
     if len(known):
         middle = (known.min(axis=0) + known.max(axis=0)) / 2
         span = np.ptp(pose.positions_mm[pose.present], axis=0)
         half = max(0.5 * float(np.linalg.norm(span)), 5.0)
-        axes.set_xlim(middle[0] - half * room, middle[0] + half * room)
+        axes.set_xlim(middle[0] - half * width, middle[0] + half * width)
         axes.set_ylim(middle[1] - half, middle[1] + half)
     axes.set_xticks([])
     axes.set_yticks([])
@@ -119,7 +120,7 @@ def _frame(axes: Axes, pose: Pose, points: Points3, room: float) -> None:
 
 
 def _name_landmarks(axes: Axes, pose: Pose, points: Points3) -> None:
-    """Names in two columns at the edges, each with a thin line to its point."""
+    """Write the names in two columns at the edges, each with a thin line to its landmark."""
     rows = np.flatnonzero(pose.present)
     if not rows.size:
         return
@@ -141,7 +142,7 @@ def _name_landmarks(axes: Axes, pose: Pose, points: Points3) -> None:
 
 
 def _spread(heights: FloatArray, step: float) -> FloatArray:
-    """Sorted heights moved apart to at least `step`, and all together back to their middle."""
+    """Move sorted heights apart to at least `step`, and all of them back to their mean."""
     spread = heights.copy()
     for n in range(1, len(spread)):
         spread[n] = max(spread[n], spread[n - 1] + step)
@@ -156,7 +157,7 @@ def _label(axes: Axes, point: FloatArray, text: str) -> None:
 
 
 def draw_scale_bar(axes: Axes) -> None:
-    """A bar of 10 mm at the lower left."""
+    """Draw a bar of 10 mm at the lower left."""
     left, right = axes.get_xlim()
     low, high = axes.get_ylim()
     x, y = left + 0.05 * (right - left), low + 0.04 * (high - low)

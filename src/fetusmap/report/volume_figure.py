@@ -1,4 +1,4 @@
-"""A volume as a picture: three slices along its axes and, with a pose, the skeleton beside."""
+"""Figure of a volume: three slices along its axes and, with a pose, two views of the skeleton."""
 
 from __future__ import annotations
 
@@ -14,17 +14,19 @@ from fetusmap.types import FloatArray
 from fetusmap.volume import Volume
 
 OPPOSITE = {"L": "R", "R": "L", "A": "P", "P": "A", "S": "I", "I": "S"}
-NEAR_SLICE_MM = 6.0
-"""Landmarks this close to a slice are drawn on it."""
+MAX_SLICE_DISTANCE_MM = 6.0
+"""A landmark is drawn on a slice if it lies at most this far from it."""
 
 
 def draw_volume(volume: Volume, pose: Pose | None = None, title: str = "") -> Figure:
-    """Draw three orthogonal slices, with the landmarks near them, and two skeleton views.
+    """Draw three orthogonal slices with the landmarks near them, and two views of the skeleton.
 
     Args:
-        volume: any volume; slices run along its own axes and are labelled with where they point.
-        pose: where the slices cross and what the skeleton views show; None for the middle.
-        title: above the figure; the volume's name when empty.
+        volume: the volume. The slices run along its own axes and are labelled with their anatomical
+            directions.
+        pose: the pose to draw. The slices cross at the mean of its landmarks; without a pose, in
+            the middle of the volume.
+        title: title of the figure; the volume's name if empty.
     """
     columns = 3 if pose is None else 5
     figure = new_figure(3.1 * columns, 3.9)
@@ -50,7 +52,7 @@ def _draw_slice(
     focus: FloatArray,
     window: tuple[float, float],
 ) -> None:
-    """One slice across index axis `axis`; the lower of the other two runs to the right."""
+    """Draw one slice across index axis `axis`; the lower of the other two runs to the right."""
     across, up = (a for a in range(3) if a != axis)
     spacing = volume.grid.spacing_mm
     number = int(np.clip(round(focus[axis]), 0, volume.grid.shape[axis] - 1))
@@ -75,26 +77,26 @@ def _draw_slice(
 def _draw_landmarks(
     axes: Axes, volume: Volume, pose: Pose, axis: int, number: int, plane: tuple[int, int]
 ) -> None:
-    """Landmarks near the slice as dots, fainter the farther away; segments between them."""
+    """Draw landmarks near the slice as dots, fainter with distance, and segments between them."""
     spacing = volume.grid.spacing_mm
     index = volume.grid.to_index(pose.positions_mm)
     away = np.abs(index[:, axis] - number) * spacing[axis]
     flat = index[:, plane] * spacing[list(plane)]
     for segment, ends in zip(pose.skeleton.segments, pose.skeleton.segment_index, strict=True):
-        if (away[ends] <= NEAR_SLICE_MM).all():
+        if (away[ends] <= MAX_SLICE_DISTANCE_MM).all():
             color = pose.skeleton.color(pose.skeleton.segment_side(segment))
             axes.plot(flat[ends, 0], flat[ends, 1], color=color, linewidth=1.4, alpha=0.8)
     for mark, point, distance in zip(pose, flat, away, strict=True):
-        if distance <= NEAR_SLICE_MM:
+        if distance <= MAX_SLICE_DISTANCE_MM:
             axes.scatter(
                 point[0], point[1], s=22, color=pose.skeleton.color(mark.side),
-                alpha=1.0 - 0.75 * distance / NEAR_SLICE_MM, edgecolors="black", linewidths=0.5,
-                zorder=5,
+                alpha=1.0 - 0.75 * distance / MAX_SLICE_DISTANCE_MM,
+                edgecolors="black", linewidths=0.5, zorder=5,
             )  # fmt: skip
 
 
 def _write_directions(axes: Axes, orientation: str, across: int, up: int) -> None:
-    """Anatomical letters of the mother's frame at the four edges."""
+    """Write the anatomical directions of the mother's frame at the four edges."""
     right, top = orientation[across], orientation[up]
     places = {right: (0.98, 0.5), OPPOSITE[right]: (0.02, 0.5), top: (0.5, 0.97),
               OPPOSITE[top]: (0.5, 0.03)}  # fmt: skip
@@ -113,7 +115,7 @@ def _write_directions(axes: Axes, orientation: str, across: int, up: int) -> Non
 
 
 def _focus(volume: Volume, pose: Pose | None) -> FloatArray:
-    """(3,) index where the slices cross: the middle of the landmarks, or of the volume."""
+    """Return the (3,) index where the slices cross."""
     middle = (np.array(volume.grid.shape) - 1) / 2
     if pose is None or not pose.present.any():
         return middle
