@@ -24,6 +24,12 @@ def atlases():
     return draw_poses(1500, seed=11)
 
 
+@pytest.fixture(scope="module")
+def library():
+    """The atlases for which the improvements below were computed."""
+    return draw_poses(300, seed=1)
+
+
 def order_of(skeleton, names):
     order = np.arange(len(skeleton))
     for name in names:
@@ -100,3 +106,22 @@ def test_two_landmarks_tell_nothing(atlases):
     pose[:2] = [[0, 0, 0], [1, 0, 0]]
     with pytest.raises(DegenerateAlignment):
         find_exchange(pose, np.ones(16), atlases)
+
+
+def test_an_exchanged_limb_among_many_is_found_one_by_one():
+    """Eight limbs of two pairs have 6,561 combinations, more than are compared at once."""
+    pairs = tuple((f"left_{n}", f"right_{n}") for n in range(16))
+    names = ("sacrum", "spine", "neck", *(name for pair in pairs for name in pair))
+    segments = tuple(
+        Segment(f"{side}_{n}-{n + 1}", f"{side}_{n}", f"{side}_{n + 1}")
+        for n in range(0, 16, 2)
+        for side in ("left", "right")
+    )
+    skeleton = Skeleton("spider", names, segments, pairs, trunk=("sacrum", "spine", "neck"))
+    assert len(limbs_of(skeleton)) == 8
+    rng = np.random.default_rng(4)
+    shape = rng.normal(0, 30, (len(names), 3))
+    library = PoseLibrary(skeleton, (shape + rng.normal(0, 1, (30, *shape.shape))).astype("f4"))
+    expected = order_of(skeleton, ["2", "3", "9", "14", "15"])
+    found = find_exchange(shape[expected], np.ones(len(names)), library)
+    np.testing.assert_array_equal(found, expected)

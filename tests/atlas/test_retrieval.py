@@ -244,7 +244,7 @@ def test_maps_are_read_from_heatmaps(seen, skeleton):
     """Blind to sides, both of a pair may be where either was seen."""
     pose, _, maps, both = seen
     heatmaps = Heatmaps(torch.from_numpy(maps.heights), maps.grid)
-    blind = LandmarkMaps.blind_to_sides(heatmaps, skeleton, 1.0, 0.5)
+    blind = LandmarkMaps.of_both_sides(heatmaps, skeleton, 1.0, 0.5)
     order = skeleton.mirror_index
     assert blind.mean_log_at(pose) == pytest.approx(blind.mean_log_at(pose[order]))
     assert find_support_in_maps(both, blind, [(pose, np.ones(16))], 1).atlases[0] == 1

@@ -1,11 +1,12 @@
 """Naming left and right: how often it comes out right, and against a loop over every way."""
 
+import tracemalloc
 from itertools import product
 
 import numpy as np
 import pytest
 
-from fetusmap.anatomy import channel_per_landmark, channel_per_pair
+from fetusmap.anatomy import Skeleton, channel_per_landmark, channel_per_pair
 from fetusmap.atlas import PoseLibrary, name_sides
 from fetusmap.detect import body_frame_of
 from fetusmap.errors import DegenerateAlignment
@@ -196,3 +197,34 @@ def test_two_landmarks_are_too_few(skeleton, library, unseen, there):
     with pytest.raises(DegenerateAlignment) as error:
         name_sides(positions, WEIGHTS, channel_per_pair(skeleton), library)
     assert "\n" not in str(error.value)
+
+
+def many_pairs(count):
+    """A skeleton whose pairs hang on nothing, as the landmarks of a face might."""
+    pairs = tuple((f"left_{n}", f"right_{n}") for n in range(count))
+    names = ("sacrum", "spine", "neck", *(name for pair in pairs for name in pair))
+    return Skeleton(
+        "many", names, (), pairs, trunk=("sacrum", "spine", "neck"), lateral_pairs=pairs[:1]
+    )
+
+
+@pytest.mark.parametrize("count", [9, 40])
+def test_the_sides_of_many_pairs_are_named_within_bounds(count):
+    """2^40 namings would take 640 TiB; the right one is found without them."""
+    rng = np.random.default_rng(count)
+    skeleton = many_pairs(count)
+    shape = rng.normal(0, 30, (len(skeleton), 3))
+    atlases = shape + rng.normal(0, 1.0, (30, *shape.shape))
+    library = PoseLibrary(skeleton, atlases.astype(np.float32))
+    order = np.arange(len(skeleton))
+    for left, right in skeleton.mirror_pairs:
+        if rng.random() < 0.5:
+            rows = [skeleton.index(left), skeleton.index(right)]
+            order[rows] = order[rows[::-1]]
+    weights = np.ones(len(skeleton))
+    tracemalloc.start()
+    best = name_sides(shape[order], weights, channel_per_pair(skeleton), library)[0]
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    np.testing.assert_array_equal(best.positions_mm, shape)
+    assert peak < 1e9

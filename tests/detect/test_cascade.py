@@ -14,7 +14,14 @@ from scipy.spatial.transform import Rotation
 
 from fetusmap.anatomy import Channels, Skeleton, channel_per_landmark, channel_per_pair
 from fetusmap.atlas import PoseLibrary
-from fetusmap.detect import BodyFrame, BodyFrameGrid, Cascade, Detector, WholeVolumeGrid, body_frame_of
+from fetusmap.detect import (
+    BodyFrame,
+    BodyFrameGrid,
+    Cascade,
+    Detector,
+    WholeVolumeGrid,
+    body_frame_of,
+)
 from fetusmap.geometry import Grid, angle_between_rotations
 from fetusmap.heatmap import Heatmaps, encode
 from fetusmap.quality import collect_evidence
@@ -44,7 +51,7 @@ class Seer(Detector):
     sight: Sight
     grids: list[Grid] = field(default_factory=list)
 
-    def detect(self, prepared: Volume, grid: Grid, *, half: bool | None = None) -> Heatmaps:
+    def predict(self, prepared: Volume, grid: Grid, *, half: bool | None = None) -> Heatmaps:
         del prepared, half
         self.grids.append(grid)
         mirrored = self.body_mm[self.skeleton.mirror_index]
@@ -173,7 +180,7 @@ def test_a_second_look_starts_from_the_better_frame(cascade_for, skeleton, unsee
     truth = body_frame_of(skeleton, body)
     askew = Rotation.from_rotvec([0.5, 0.4, -0.5]).as_matrix()
     frame = BodyFrame(truth.sacrum_mm + 5, askew @ truth.axes, 1.25 * truth.trunk_mm)
-    found = cascade.refine_frame(NOTHING, frame, flip_average=False)
+    found = cascade.detect_in_frame(NOTHING, frame, flip_average=False)
     assert off_mm(found.positions_mm, body) < 0.15
     first, last = cascade.canonical.grids[0], cascade.canonical.grids[-1]
     assert first.is_close(CANONICAL.of_frame(frame))
@@ -237,10 +244,10 @@ def test_one_side_seen_in_the_mirror_stands_in_for_the_other(cascade_for, skelet
     body = in_the_room(unseen[0])
     cascade = cascade_for(body, canonical=only_right)
     frame = body_frame_of(skeleton, body)
-    plain = cascade.refine_frame(NOTHING, frame, flip_average=False)
+    plain = cascade.detect_in_frame(NOTHING, frame, flip_average=False)
     left = [name.startswith("left") for name in skeleton.landmarks]
     assert off_mm(plain.positions_mm[left], body[left]) > 5
-    both = cascade.refine_frame(NOTHING, frame, flip_average=True)
+    both = cascade.detect_in_frame(NOTHING, frame, flip_average=True)
     assert off_mm(both.positions_mm, body) < 0.15
 
 
@@ -255,7 +262,7 @@ def test_a_landmark_that_strays_from_all_atlases_says_so(cascade_for, skeleton, 
     body = in_the_room(unseen[0])
     frame = body_frame_of(skeleton, body)
     plain, harmed = (
-        cascade_for(body, canonical=sight).refine_frame(NOTHING, frame, flip_average=False)
+        cascade_for(body, canonical=sight).detect_in_frame(NOTHING, frame, flip_average=False)
         for sight in (clearly, astray)
     )
     assert harmed.distance_to_atlas_mean.argmax() == wrist

@@ -10,10 +10,8 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from fetusmap.atlas import PoseLibrary
-from fetusmap.atlas.sides import fit_library, distances_to_atlas_mean
-from fetusmap.detect import Detection
-from fetusmap.detect.detection import highest_peaks, look_mirrored, mean_of
+from fetusmap.atlas import PoseLibrary, distances_to_atlas_mean, fit_library
+from fetusmap.detect import Detection, highest_peaks, mean_heatmaps, predict_mirrored
 from fetusmap.errors import DegenerateAlignment
 from fetusmap.geometry import Grid, align_similarity
 from fetusmap.heatmap import Heatmaps
@@ -29,8 +27,8 @@ def detection(positions_mm, library, masses=None) -> Detection:
     """As a pipeline would judge these positions; one trunk length is 25 mm."""
     masses = np.full(16, 0.9) if masses is None else masses
     fit = fit_library(positions_mm, masses, library)
-    stray = distances_to_atlas_mean(positions_mm, fit, 25.0)
-    return Detection(positions_mm, masses, fit.residual, stray, None, HEATMAPS)
+    distances = distances_to_atlas_mean(positions_mm, fit, library.skeleton)
+    return Detection(positions_mm, masses, fit.residual, distances, None, HEATMAPS, ROOM)
 
 
 def copies(library, pose, count=12) -> PoseLibrary:
@@ -48,7 +46,7 @@ def copies(library, pose, count=12) -> PoseLibrary:
 
 def test_a_score_is_the_mean_mass_less_the_residual():
     masses = np.array([0.5] * 12 + [0.9] * 4)
-    found = Detection(np.zeros((16, 3)), masses, 0.125, np.zeros(16), None, HEATMAPS)
+    found = Detection(np.zeros((16, 3)), masses, 0.125, np.zeros(16), None, HEATMAPS, ROOM)
     assert found.score == pytest.approx(0.6 - 0.125)
 
 
@@ -66,7 +64,7 @@ class Told:
     halves: list = field(default_factory=list)
     network = SimpleNamespace(stride=STRIDE)
 
-    def detect(self, prepared, grid, *, half=None):
+    def predict(self, prepared, grid, *, half=None):
         assert prepared is VOLUME
         assert grid == ROOM.flip(0)
         self.halves.append(half)
@@ -79,7 +77,7 @@ def test_in_the_mirror_each_landmark_is_seen_under_its_partners_name(skeleton, h
     shape = ROOM.pool(STRIDE).shape
     rng = np.random.default_rng(0)
     told = Told(torch.from_numpy(rng.uniform(size=(16, *shape)).astype(np.float32)))
-    found = look_mirrored(told, skeleton, VOLUME, ROOM, half=half)
+    found = predict_mirrored(told, skeleton, VOLUME, ROOM, half=half)
     assert told.halves == [half]
     assert found.grid == ROOM.pool(STRIDE)
     partner = {name: name for name in skeleton.landmarks}
@@ -96,7 +94,7 @@ def test_a_mean_of_heatmaps_by_hand():
         Heatmaps(torch.tensor(values).reshape(2, 1, 1, 2), Grid((1, 1, 2), np.eye(4)))
         for values in ([1.0, 2.0, 3.0, 4.0], [3.0, 2.0, 0.0, 0.0])
     )
-    mean = mean_of(first, second)
+    mean = mean_heatmaps(first, second)
     assert mean.array.flatten().tolist() == [2, 2, 1.5, 2]
     assert mean.grid == first.grid
 
@@ -173,7 +171,7 @@ def test_how_far_landmarks_stray_by_hand(library, unseen, skeleton):
     moved = unseen[0].copy()
     moved[wrist] += [0, 12.5, 0]
     fit = fit_library(moved, masses, copies(library, unseen[0]))
-    stray = distances_to_atlas_mean(moved, fit, 25.0)
+    stray = distances_to_atlas_mean(moved, fit, skeleton)
     assert stray[wrist] == pytest.approx(0.5, abs=0.01)
     assert np.delete(stray, wrist) == pytest.approx([0] * 15, abs=0.01)
 

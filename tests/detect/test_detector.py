@@ -11,7 +11,7 @@ from torch import nn
 
 from fetusmap.anatomy import Channels
 from fetusmap.detect import BodyFrameGrid, Detector, WholeVolumeGrid
-from fetusmap.geometry import Grid
+from fetusmap.geometry import Grid, apply_affine
 from fetusmap.heatmap import find_peaks
 from fetusmap.network import HEIGHT, HeatmapNetwork, Land, UNet, UNetWidths, build_unet
 from fetusmap.preprocess import equalize, prepare, sample, standardize
@@ -95,7 +95,7 @@ def test_what_is_bright_is_found_in_the_world(rotation, spacing, shift, hand):
     volume = balls(ROOM, BRIGHT, DARK)
     grid = Grid.centered((48, 40, 44), spacing, ROOM.center_mm + shift, rotation.as_matrix())
     grid = grid.flip(1) if hand else grid
-    heatmaps = detector(BrightAndDark()).detect(volume, grid, half=False)
+    heatmaps = detector(BrightAndDark()).predict(volume, grid, half=False)
     assert heatmaps.grid.shape == (24, 20, 22)
     assert heatmaps.grid.is_close(grid.pool(2))
     found = find_peaks(heatmaps).positions_mm[:, 0]
@@ -104,7 +104,7 @@ def test_what_is_bright_is_found_in_the_world(rotation, spacing, shift, hand):
 
 def test_every_channel_keeps_its_place():
     grid = Grid.centered((36, 36, 36), 1.0, ROOM.center_mm, ROOM.direction)
-    heatmaps = detector(BrightAndDark()).detect(balls(ROOM, BRIGHT, DARK), grid, half=False)
+    heatmaps = detector(BrightAndDark()).predict(balls(ROOM, BRIGHT, DARK), grid, half=False)
     found = find_peaks(heatmaps).positions_mm[:, 0]
     np.testing.assert_allclose(found, [BRIGHT, DARK, BRIGHT], atol=0.3)
 
@@ -117,7 +117,7 @@ def test_maps_of_a_network_without_a_stride_lie_on_the_grid_itself(rotation, sha
     volume = balls(ROOM, BRIGHT, DARK)
     one = detector(BrighterThanMost())
     assert one.multiple == 1
-    heatmaps = one.detect(volume, grid, half=False)
+    heatmaps = one.predict(volume, grid, half=False)
     assert heatmaps.grid.is_close(grid)
     seen = standardize(equalize(sample(volume, grid)))
     expected = [np.maximum(seen - 1.6, 0), np.maximum(-seen - 1.6, 0), np.zeros(shape)]
@@ -131,7 +131,7 @@ def test_maps_of_a_network_without_a_stride_lie_on_the_grid_itself(rotation, sha
 def test_each_channel_is_a_distribution_over_voxels(network):
     volume = balls(ROOM, BRIGHT, DARK)
     grid = Grid.centered((32, 48, 16), 1.0, ROOM.center_mm)
-    maps = detector(network).detect(volume, grid).array
+    maps = detector(network).predict(volume, grid).array
     assert maps.shape == (3, 16, 24, 8)
     assert maps.dtype == torch.float32
     assert not maps.requires_grad
@@ -141,7 +141,7 @@ def test_each_channel_is_a_distribution_over_voxels(network):
 
 def test_a_number_added_to_all_logits_of_a_channel_changes_nothing():
     volume = balls(ROOM, BRIGHT, DARK)
-    maps = detector(BrightAndDark()).detect(
+    maps = detector(BrightAndDark()).predict(
         volume, Grid.centered((32, 32, 32), 1.0, ROOM.center_mm)
     )
     np.testing.assert_allclose(maps.array[0], maps.array[2], rtol=1e-4)
@@ -151,7 +151,7 @@ def test_the_network_sees_standardized_ranks_on_the_grid():
     volume = balls(ROOM, BRIGHT, DARK)
     grid = Grid.centered((32, 24, 16), 1.3, ROOM.center_mm + 5)
     network = BrightAndDark()
-    detector(network).detect(volume, grid)
+    detector(network).predict(volume, grid)
     (seen,) = network.seen
     assert seen.shape == (1, 1, 32, 24, 16)
     np.testing.assert_array_equal(seen[0, 0], standardize(equalize(sample(volume, grid))))
@@ -162,7 +162,9 @@ def test_gain_and_compression_of_the_scanner_change_nothing():
     # Darker by up to a half, and no two of the levels 28, 128, 228 become one.
     curved = Volume((0.8 * (volume.array / 255.0) ** 3 * 255).astype(np.float32), ROOM)
     grid = Grid.centered((32, 32, 32), 1.0, ROOM.center_mm, ROOM.direction)
-    plain, other = (detector(BrightAndDark()).detect(v, grid, half=False) for v in (volume, curved))
+    plain, other = (
+        detector(BrightAndDark()).predict(v, grid, half=False) for v in (volume, curved)
+    )
     np.testing.assert_allclose(
         find_peaks(other).positions_mm, find_peaks(plain).positions_mm, atol=0.1
     )
@@ -173,7 +175,7 @@ def test_bfloat16_is_used_when_asked_for(half, expected):
     volume = balls(ROOM, BRIGHT, DARK)
     grid = Grid.centered((16, 16, 16), 1.0, ROOM.center_mm)
     network = BrightAndDark()
-    detector(network).detect(volume, grid, half=half)
+    detector(network).predict(volume, grid, half=half)
     assert network.half == [expected]
 
 
@@ -182,7 +184,7 @@ def test_bfloat16_agrees_with_float32_to_its_own_precision():
     network = detector(build_unet(TINY))
     volume = balls(ROOM, BRIGHT, DARK)
     grid = Grid.centered((16, 32, 16), 1.0, ROOM.center_mm)
-    exact, rough = (network.detect(volume, grid, half=half).array for half in (False, True))
+    exact, rough = (network.predict(volume, grid, half=half).array for half in (False, True))
     assert 0 < (rough / exact - 1).abs().max() < 0.1
 
 
@@ -192,12 +194,12 @@ def test_a_pass_computes_on_one_thread_and_gives_the_others_back(monkeypatch):
     try:
         network = BrightAndDark()
         grid = Grid.centered((16, 16, 16), 1.0, ROOM.center_mm)
-        detector(network).detect(balls(ROOM, BRIGHT, DARK), grid)
+        detector(network).predict(balls(ROOM, BRIGHT, DARK), grid)
         assert network.threads == [1]
         assert torch.get_num_threads() == 2
         monkeypatch.setattr(network, "forward", lambda _: 1 / 0)
         with pytest.raises(ZeroDivisionError):
-            detector(network).detect(balls(ROOM, BRIGHT, DARK), grid)
+            detector(network).predict(balls(ROOM, BRIGHT, DARK), grid)
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
@@ -210,8 +212,8 @@ def test_nothing_is_left_behind_by_a_pass():
     volume = balls(ROOM, BRIGHT, DARK)
     grid = Grid.centered((16, 16, 32), 1.0, ROOM.center_mm)
     one = detector(network)
-    first = one.detect(volume, grid, half=False).array
-    np.testing.assert_array_equal(first, one.detect(volume, grid, half=False).array)
+    first = one.predict(volume, grid, half=False).array
+    np.testing.assert_array_equal(first, one.predict(volume, grid, half=False).array)
     assert all((before[name] == now).all() for name, now in network.state_dict().items())
 
 
@@ -222,12 +224,12 @@ def test_axes_are_multiples_of_what_the_network_halves(levels, multiple):
     network = build_unet(UNetWidths(levels, 3))
     one = detector(network)
     assert one.multiple == multiple
-    grid = one.look.around(Grid.from_spacing((20, 30, 10)), one.multiple)
+    grid = one.input_grid.around(Grid.from_spacing((20, 30, 10)), one.multiple)
     volume = Volume(
         np.random.default_rng(0).integers(0, 256, (20, 30, 10), np.uint8),
         Grid.from_spacing((20, 30, 10)),
     )
-    assert one.detect(volume, grid).grid.is_close(grid.pool(2))
+    assert one.predict(volume, grid).grid.is_close(grid.pool(2))
 
 
 def test_an_empty_volume_and_a_grid_beside_it_give_maps_all_the_same():
@@ -235,10 +237,10 @@ def test_an_empty_volume_and_a_grid_beside_it_give_maps_all_the_same():
     grid = Grid.centered((16, 32, 16), 1.0, ROOM.center_mm)
     empty = Volume(np.zeros(ROOM.shape, np.uint8), ROOM)
     beside = Grid.centered((16, 32, 16), 1.0, ROOM.center_mm + 500)
-    maps = network.detect(empty, grid, half=False).array
+    maps = network.predict(empty, grid, half=False).array
     assert torch.isfinite(maps).all()
     full = balls(ROOM, BRIGHT, DARK)
-    np.testing.assert_array_equal(network.detect(full, beside, half=False).array, maps)
+    np.testing.assert_array_equal(network.predict(full, beside, half=False).array, maps)
 
 
 def test_a_left_handed_file_is_seen_as_the_body_is_and_not_mirrored():
@@ -246,8 +248,10 @@ def test_a_left_handed_file_is_seen_as_the_body_is_and_not_mirrored():
     volume = balls(ROOM, BRIGHT, DARK)
     other = Volume(np.flip(volume.array, 0).copy(), ROOM.flip(0))
     for one in (volume, other):
-        prepared = prepare(one)
+        ready = prepare(one)
+        prepared, world_from_network = ready.volume, ready.world_from_network
         grid = WholeVolumeGrid(1.5).around(prepared.grid, 4)
         assert not grid.is_left_handed
-        found = find_peaks(detector(BrightAndDark()).detect(prepared, grid, half=False))
-        np.testing.assert_allclose(found.positions_mm[0, 0], BRIGHT, atol=0.3)
+        found = find_peaks(detector(BrightAndDark()).predict(prepared, grid, half=False))
+        place = apply_affine(world_from_network, found.positions_mm[0, 0])
+        np.testing.assert_allclose(place, BRIGHT, atol=0.3)

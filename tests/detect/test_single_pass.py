@@ -12,8 +12,7 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from fetusmap.anatomy import Skeleton, channel_per_landmark
-from fetusmap.atlas import PoseLibrary
-from fetusmap.atlas.sides import fit_library
+from fetusmap.atlas import PoseLibrary, fit_library
 from fetusmap.detect import Detector, SinglePass, WholeVolumeGrid, body_frame_of
 from fetusmap.geometry import Grid
 from fetusmap.heatmap import Heatmaps, encode
@@ -42,7 +41,7 @@ class Seer(Detector):
     sight: Sight
     looks: list = field(default_factory=list)
 
-    def detect(self, prepared: Volume, grid: Grid, *, half: bool | None = None) -> Heatmaps:
+    def predict(self, prepared: Volume, grid: Grid, *, half: bool | None = None) -> Heatmaps:
         assert prepared is NOTHING
         self.looks.append((grid, half))
         mirrored = self.body_mm[self.skeleton.mirror_index]

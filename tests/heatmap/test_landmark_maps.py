@@ -40,10 +40,10 @@ def test_what_is_outside_or_absent_has_the_floor(numbered, nowhere):
     assert numbered.mean_log_at(at) == pytest.approx(expected, abs=1e-6)
 
 
-def test_maps_that_are_blind_to_sides_by_hand(skeleton):
+def test_maps_that_are_of_both_sides_by_hand(skeleton):
     heatmaps = torch.rand(16, 3, 4, 5, generator=torch.Generator().manual_seed(0))
     grid = Grid.from_spacing((3, 4, 5), 1.0)
-    found = LandmarkMaps.blind_to_sides(Heatmaps(heatmaps, grid), skeleton, 0.5, 0.7)
+    found = LandmarkMaps.of_both_sides(Heatmaps(heatmaps, grid), skeleton, 0.5, 0.7)
     assert found.grid == grid
     left, right, neck = skeleton.indices(("left_knee", "right_knee", "neck"))
     one, other, middle = (2 * heatmaps[row].numpy() for row in (left, right, neck))
@@ -111,7 +111,7 @@ def test_two_of_a_pair_never_share_a_peak(skeleton, library, box):
     pose[right] = pose[left] + [9, 3, 0]
     grid = box(pose)
     heatmaps = Heatmaps(torch.from_numpy(encode(pose, grid, 2.0, ALONE)), grid)
-    maps = LandmarkMaps.blind_to_sides(heatmaps, skeleton, 1.0, 0.7)
+    maps = LandmarkMaps.of_both_sides(heatmaps, skeleton, 1.0, 0.7)
     centers = pose.copy()
     centers[right] = pose[left] + [1, 0, 0]
     cloud = cloud_around(centers, 4.0)
@@ -128,7 +128,7 @@ def test_exchanged_sides_are_put_right_by_a_cloud(skeleton, library, box):
     grid = box(pose)
     exchanged = encode(pose, grid, 2.0, ALONE)[skeleton.mirror_index]
     heatmaps = Heatmaps(torch.from_numpy(exchanged), grid)
-    maps = LandmarkMaps.blind_to_sides(heatmaps, skeleton, 1.0, 0.5)
+    maps = LandmarkMaps.of_both_sides(heatmaps, skeleton, 1.0, 0.5)
     places = find_places(maps, skeleton, cloud_around(pose, 2.0), 2.0, 1.0)
     found = np.array([place.position_mm for place in places])
     assert np.linalg.norm(found - pose, axis=1).max() < 1.5

@@ -1,5 +1,7 @@
 """Grey levels against ranks counted one by one, and blobs that may not move."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.spatial.transform import Rotation
 
 from fetusmap.geometry import Grid
-from fetusmap.preprocess import equalize, prepare, sample, standardize
+from fetusmap.preprocess import Prepared, equalize, prepare, sample, standardize
 from fetusmap.volume import Volume, resample
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -30,6 +32,12 @@ def ranks_one_by_one(grey: np.ndarray) -> np.ndarray:
 def blob(grid: Grid, place_mm, height: float = 200.0) -> np.ndarray:
     apart = np.linalg.norm(grid.centers_mm() - place_mm, axis=-1)
     return height * np.exp(-0.5 * (apart / BLOB_SIGMA_MM) ** 2)
+
+
+def in_world(prepared: Prepared) -> Volume:
+    """The prepared volume where it lies in the world."""
+    volume, grid = prepared.volume, prepared.volume.grid
+    return replace(volume, grid=Grid(grid.shape, prepared.world_from_network @ grid.affine))
 
 
 def middle_of_mass(volume: Volume) -> np.ndarray:
@@ -126,7 +134,7 @@ def test_ranks_become_numbers_of_mean_0_and_variance_1():
 @given(grid=grids_around_a_blob(), shift=st.tuples(*[st.floats(-5.0, 5.0)] * 3))
 def test_preparing_moves_nothing(grid, shift):
     place = grid.center_mm + shift
-    prepared = prepare(Volume(np.rint(blob(grid, place)).astype(np.uint8), grid))
+    prepared = in_world(prepare(Volume(np.rint(blob(grid, place)).astype(np.uint8), grid)))
     assert np.linalg.norm(middle_of_mass(prepared) - place) < 0.1
     assert 160 < prepared.array.max() <= 200
 
@@ -134,7 +142,7 @@ def test_preparing_moves_nothing(grid, shift):
 @given(grid=st.from_type(Grid), spacing=st.sampled_from([1.0, 0.7, 2.5]))
 def test_a_prepared_volume_is_right_handed_of_one_spacing_and_of_bytes(grid, spacing):
     array = np.random.default_rng(0).integers(1, 255, grid.shape, dtype=np.uint8)
-    prepared = prepare(Volume(array, grid, name="case", warnings=("w",)), spacing)
+    prepared = in_world(prepare(Volume(array, grid, name="case", warnings=("w",)), spacing))
     assert not prepared.grid.is_left_handed
     np.testing.assert_allclose(prepared.grid.spacing_mm, spacing, rtol=1e-12)
     np.testing.assert_allclose(prepared.grid.center_mm, grid.center_mm, atol=1e-9)
@@ -143,12 +151,23 @@ def test_a_prepared_volume_is_right_handed_of_one_spacing_and_of_bytes(grid, spa
     assert (prepared.name, prepared.warnings) == ("case", ("w",))
 
 
+@given(grid=st.from_type(Grid), spacing=st.sampled_from([1.0, 0.7, 2.5]))
+def test_the_networks_frame_is_centred_along_its_axes_and_a_rigid_map_leads_back(grid, spacing):
+    prepared = prepare(Volume(np.zeros(grid.shape, np.uint8), grid), spacing)
+    own, way_back = prepared.volume.grid, prepared.world_from_network
+    np.testing.assert_array_equal(own.direction, np.eye(3))
+    np.testing.assert_allclose(own.center_mm, 0, atol=1e-9)
+    turn = way_back[:3, :3]
+    np.testing.assert_allclose(turn @ turn.T, np.eye(3), atol=1e-9)
+    assert np.linalg.det(turn) == pytest.approx(1)
+
+
 def test_a_volume_of_the_right_spacing_and_hand_stays_as_it_is():
     grid = Grid.from_spacing(
         (5, 6, 7), 1, (10, 20, 30), Rotation.from_rotvec([0, 0, 0.5]).as_matrix()
     )
     array = np.random.default_rng(0).integers(0, 256, grid.shape, dtype=np.uint8)
-    prepared = prepare(Volume(array, grid))
+    prepared = in_world(prepare(Volume(array, grid)))
     np.testing.assert_array_equal(prepared.array, array)
     assert prepared.grid.is_close(grid)
 
@@ -156,7 +175,7 @@ def test_a_volume_of_the_right_spacing_and_hand_stays_as_it_is():
 def test_a_left_handed_array_is_flipped_with_its_grid():
     grid = Grid.from_spacing((5, 6, 7), 1, (10, 20, 30), np.diag([1.0, 1.0, -1.0]))
     array = np.random.default_rng(0).integers(0, 256, grid.shape, dtype=np.uint8)
-    prepared = prepare(Volume(array, grid))
+    prepared = in_world(prepare(Volume(array, grid)))
     for point in grid.centers_mm().reshape(-1, 3):
         there = tuple(np.rint(prepared.grid.to_index(point)).astype(int))
         assert prepared.array[there] == array[tuple(np.rint(grid.to_index(point)).astype(int))]
@@ -180,7 +199,7 @@ def test_other_kinds_of_voxels_become_the_same_bytes(kind, scale, offset):
     grey[5:, 5:] = 250
     array = grey * scale + offset
     array = np.rint(array) if kind == np.int8 else array
-    prepared = prepare(Volume(array.astype(kind), grid))
+    prepared = in_world(prepare(Volume(array.astype(kind), grid)))
     assert prepared.array.dtype == np.uint8
     np.testing.assert_allclose(prepared.array, grey * 255 / 250, atol=3 if kind == np.int8 else 1)
 
@@ -189,7 +208,7 @@ def test_one_outrageous_voxel_does_not_darken_the_others():
     grid = Grid.from_spacing((20, 20, 20))
     grey = np.random.default_rng(0).uniform(0, 100, grid.shape).astype(np.float32)
     grey[3, 4, 5] = 1e9
-    prepared = prepare(Volume(grey, grid)).array
+    prepared = prepare(Volume(grey, grid)).volume.array
     assert prepared[3, 4, 5] == 255
     np.testing.assert_allclose(prepared.ravel()[:1000], grey.ravel()[:1000] * 2.55, atol=1.5)
 
@@ -197,7 +216,7 @@ def test_one_outrageous_voxel_does_not_darken_the_others():
 @pytest.mark.parametrize("level", [0.0, 5.0, -5.0])
 def test_a_constant_volume_is_prepared_without_complaint(level):
     grid = Grid.from_spacing((4, 5, 6), 0.8)
-    prepared = prepare(Volume(np.full(grid.shape, level, np.float32), grid))
+    prepared = in_world(prepare(Volume(np.full(grid.shape, level, np.float32), grid)))
     assert np.ptp(prepared.array) == 0
     assert prepared.array[0, 0, 0] == (255 if level > 0 else 0)
 

@@ -148,7 +148,7 @@ def test_a_feature_that_never_varied_has_no_say():
 
 def evidence(masses, distance_to_atlas_mean=0.0, *, margin=0.05, residual=0.1) -> Evidence:
     masses = np.array(masses, dtype=float)
-    return Evidence(masses, np.broadcast_to(stray, masses.shape), residual, margin)
+    return Evidence(masses, np.broadcast_to(distance_to_atlas_mean, masses.shape), residual, margin)
 
 
 def test_features_of_landmarks_by_hand():

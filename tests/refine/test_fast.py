@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from fetusmap.atlas import PoseLibrary, fit_library, distances_to_atlas_mean
-from fetusmap.detect import Detection, body_frame_of
+from fetusmap.atlas import PoseLibrary
+from fetusmap.detect import detection_from_heatmaps
 from fetusmap.errors import BadInput
-from fetusmap.heatmap import Heatmaps, encode, find_peaks
+from fetusmap.heatmap import Heatmaps, encode
 from fetusmap.refine import FastRefinement, refine_fast
 
 ALONE = [(row,) for row in range(16)]
@@ -29,12 +29,7 @@ def detection_of(skeleton, library):
 
     def read(maps, grid):
         heatmaps = Heatmaps(torch.from_numpy(np.ascontiguousarray(maps)), grid)
-        peaks = find_peaks(heatmaps)
-        positions, masses = peaks.positions_mm[:, 0], peaks.masses[:, 0]
-        fit = fit_library(positions, masses, library)
-        trunk_mm = body_frame_of(skeleton, fit.support_mm).trunk_mm
-        stray = distances_to_atlas_mean(positions, fit, trunk_mm)
-        return Detection(positions, masses, fit.residual, stray, None, heatmaps)
+        return detection_from_heatmaps(heatmaps, grid, library)
 
     return read
 
@@ -45,6 +40,11 @@ def seen(request, library, placed, box):
     pose = placed(library.positions_mm[request.param], seed=request.param)
     grid = box(pose)
     return pose, grid, encode(pose, grid, 2.0, ALONE)
+
+
+def refine(pipeline, before, atlases, settings=None):
+    height, library = pipeline.last.height, pipeline.library
+    return refine_fast(before, height, library, atlases, settings or FastRefinement())
 
 
 def off_mm(detection, pose):
@@ -80,7 +80,7 @@ def test_left_and_right_of_the_whole_body_are_put_right(
     pose, grid, maps = seen
     before = detection_of(maps[skeleton.mirror_index], grid)
     assert off_mm(before, pose).max() > 10
-    found = refine_fast(pipeline, before, library)
+    found = refine(pipeline, before, library)
     assert_on_its_side(found.detection, pose, skeleton, range(16))
     assert found.changes[0] == "left and right exchanged"
     assert found.rejected_because == ""
@@ -93,7 +93,7 @@ def test_left_and_right_of_the_whole_body_are_put_right(
 def test_an_exchanged_limb_is_put_right(seen, pipeline, library, skeleton, detection_of, limb):
     pose, grid, maps = seen
     before = detection_of(exchanged(maps, skeleton, LIMBS[limb]), grid)
-    found = refine_fast(pipeline, before, library)
+    found = refine(pipeline, before, library)
     concerned = [row for row, name in enumerate(skeleton.landmarks) if name.endswith(LIMBS[limb])]
     assert_on_its_side(found.detection, pose, skeleton, concerned)
     others = np.delete(np.arange(16), concerned)
@@ -106,16 +106,18 @@ def test_what_was_put_right_lies_on_its_peak(seen, pipeline, library, skeleton, 
     """The heatmaps are without fault but for their names."""
     pose, grid, maps = seen
     before = detection_of(exchanged(maps, skeleton, LIMBS["arm"]), grid)
-    assert off_mm(refine_fast(pipeline, before, library).detection, pose).max() < 2.0
+    assert off_mm(refine(pipeline, before, library).detection, pose).max() < 2.0
 
 
 def test_where_nothing_is_doubtful_nothing_changes(seen, pipeline, library, detection_of):
     _, grid, maps = seen
     before = detection_of(maps, grid)
-    found = refine_fast(pipeline, before, library)
+    found = refine(pipeline, before, library)
     assert found.detection.positions_mm.tobytes() == before.positions_mm.tobytes()
     assert found.detection.masses.tobytes() == before.masses.tobytes()
-    assert found.detection.distance_to_atlas_mean.tobytes() == before.distance_to_atlas_mean.tobytes()
+    assert (
+        found.detection.distance_to_atlas_mean.tobytes() == before.distance_to_atlas_mean.tobytes()
+    )
     assert found.detection.residual == before.residual
     assert found.changes == ()
 
@@ -131,7 +133,7 @@ def test_sure_landmarks_stay_exactly_where_they_were(
     maps[head] = 0.3 * maps[head] + 0.4 * encode(false[None], grid, 2.0, [(0,)])[0]
     before = detection_of(maps, grid)
     assert np.linalg.norm(before.positions_mm[head] - false) < 3
-    found = refine_fast(pipeline, before, library)
+    found = refine(pipeline, before, library)
     others = np.flatnonzero(np.arange(16) != head)
     np.testing.assert_array_equal(found.detection.positions_mm[others], before.positions_mm[others])
     np.testing.assert_array_equal(found.detection.masses[others], before.masses[others])
@@ -149,7 +151,7 @@ def test_in_a_likely_pose_only_what_lies_astray_moves(seen, pipeline, library, d
     assert before.residual < 0.2
     near = before.distance_to_atlas_mean < 0.3
     assert near.sum() >= 14
-    found = refine_fast(pipeline, before, library).detection
+    found = refine(pipeline, before, library).detection
     np.testing.assert_array_equal(found.positions_mm[near], before.positions_mm[near])
     np.testing.assert_array_equal(found.masses[near], before.masses[near])
 
@@ -162,7 +164,7 @@ def test_in_an_unlikely_pose_all_may_move_of_which_the_heatmaps_are_not_sure(
     assert before.residual > 0.2
     near = before.distance_to_atlas_mean < 0.3
     assert near.sum() >= 6
-    found = refine_fast(pipeline, before, library).detection
+    found = refine(pipeline, before, library).detection
     moved = np.linalg.norm(found.positions_mm - before.positions_mm, axis=1)
     assert (moved[near] > 0).sum() >= 4
 
@@ -178,7 +180,7 @@ def test_a_landmark_is_found_where_its_partner_was_seen(
     pair = skeleton.indices(("left_shoulder", "right_shoulder"))
     before = detection_of(veiled(exchanged(maps, skeleton, ["shoulder"])), grid)
     assert off_mm(before, pose)[pair].min() > 10
-    found = refine_fast(pipeline, before, library)
+    found = refine(pipeline, before, library)
     assert found.changes[0] == "left and right shoulder exchanged"
     assert off_mm(found.detection, pose)[pair].max() < 2
     np.testing.assert_allclose(found.detection.masses[pair], before.masses[pair[::-1]], atol=0.05)
@@ -189,7 +191,7 @@ def test_sides_are_named_in_several_ways(seen, pipeline, library, skeleton, dete
     """The whole body is exchanged, and limbs stay: as it is named no atlas comes near."""
     pose, grid, maps = seen
     before = detection_of(veiled(maps[skeleton.mirror_index]), grid)
-    found = refine_fast(pipeline, before, library, FastRefinement(limbs=False))
+    found = refine(pipeline, before, library, FastRefinement(limbs=False))
     assert off_mm(before, pose).mean() > 14
     assert off_mm(found.detection, pose).mean() < 5
 
@@ -205,7 +207,7 @@ def test_later_rounds_come_nearer(seen, pipeline, library, detection_of):
         misled = maps.copy()
         misled[rows] = 0.5 * maps[rows] + 0.7 * encode(false, grid, 2.0, ALONE[:6])
         before = detection_of(veiled(misled), grid)
-        found = refine_fast(pipeline, before, library)
+        found = refine(pipeline, before, library)
         off += [[off_mm(turn, pose)[rows].mean() for turn in found.iterations]]
         np.testing.assert_array_equal(
             found.iterations[-1].positions_mm, found.detection.positions_mm
@@ -219,10 +221,10 @@ def test_atlases_that_lack_landmarks_have_no_say(
 ):
     _, grid, maps = seen
     before = detection_of(veiled(exchanged(maps, skeleton, ["shoulder", "knee"])), grid)
-    plain = refine_fast(pipeline, before, library)
-    found = refine_fast(pipeline, before, with_useless(library))
+    plain = refine(pipeline, before, library)
+    found = refine(pipeline, before, with_useless(library))
     assert found.changes == plain.changes != ()
-    for name in ("positions_mm", "masses", "stray"):
+    for name in ("positions_mm", "masses", "distance_to_atlas_mean"):
         one, other = (getattr(refined.detection, name) for refined in (plain, found))
         assert one.tobytes() == other.tobytes()
     for one, other in zip(plain.iterations, found.iterations, strict=True):
@@ -233,7 +235,7 @@ def test_atlases_that_lack_landmarks_have_no_say(
 def test_nothing_is_learnt(seen, pipeline, library, detection_of):
     """So there is no label proxy, nor a loss; and none where it is moved."""
     _, grid, maps = seen
-    found = refine_fast(pipeline, detection_of(maps, grid), library)
+    found = refine(pipeline, detection_of(maps, grid), library)
     for refinement in (found, found.transformed(np.eye(4))):
         assert all(turn.proxy is None for turn in refinement.iterations)
         assert all(np.isnan(turn.loss) for turn in refinement.iterations)
@@ -242,10 +244,11 @@ def test_nothing_is_learnt(seen, pipeline, library, detection_of):
 def test_the_detection_that_is_given_is_left_alone(seen, pipeline, library, skeleton, detection_of):
     _, grid, maps = seen
     before = detection_of(maps[skeleton.mirror_index], grid)
-    kept = [a.copy() for a in (before.positions_mm, before.masses, before.distance_to_atlas_mean)]
+    arrays = (before.positions_mm, before.masses, before.distance_to_atlas_mean)
+    copies = [array.copy() for array in arrays]
     heatmaps = before.heatmaps.array.clone()
-    refine_fast(pipeline, before, library)
-    for array, copy in zip((before.positions_mm, before.masses, before.distance_to_atlas_mean), kept, strict=True):
+    refine(pipeline, before, library)
+    for array, copy in zip(arrays, copies, strict=True):
         np.testing.assert_array_equal(array, copy)
     assert torch.equal(before.heatmaps.array, heatmaps)
 
@@ -256,18 +259,18 @@ def test_what_fits_the_library_worse_is_not_taken(seen, pipeline, library, skele
     before = detection_of(maps[skeleton.mirror_index], grid)
     own = PoseLibrary(skeleton, np.repeat(before.positions_mm[None].astype(np.float32), 12, 0))
     loyal = SimpleNamespace(skeleton=skeleton, library=own, last=pipeline.last)
-    found = refine_fast(loyal, before, library)
+    found = refine(loyal, before, library)
     assert found.detection is before
-    assert found.rejected_because == "the refined pose would have fitted the pose library worse"
+    assert found.rejected_because == "the refined pose would fit the pose library worse"
     assert found.changes == ()
     assert len(found.iterations) == FastRefinement().rounds
-    assert refine_fast(pipeline, before, library).rejected_because == ""
+    assert refine(pipeline, before, library).rejected_because == ""
 
 
 def test_a_small_library_is_refused(seen, pipeline, library, detection_of):
     _, grid, maps = seen
     with pytest.raises(BadInput, match="expected at least 20 atlases"):
-        refine_fast(pipeline, detection_of(maps, grid), library.select(np.arange(19)))
+        refine(pipeline, detection_of(maps, grid), library.select(np.arange(19)))
 
 
 def test_heights_are_measured_by_that_of_the_network(
@@ -279,8 +282,8 @@ def test_heights_are_measured_by_that_of_the_network(
         skeleton=skeleton, library=pipeline.library, last=SimpleNamespace(height=0.05)
     )
     wrong = exchanged(maps, skeleton, LIMBS["arm"])
-    plain = refine_fast(pipeline, detection_of(wrong, grid), library)
-    again = refine_fast(low, detection_of(np.float32(0.05) * wrong, grid), library)
+    plain = refine(pipeline, detection_of(wrong, grid), library)
+    again = refine(low, detection_of(np.float32(0.05) * wrong, grid), library)
     assert again.changes == plain.changes
     np.testing.assert_allclose(
         again.detection.positions_mm, plain.detection.positions_mm, atol=0.01
@@ -296,7 +299,7 @@ def test_a_detection_of_too_few_landmarks_is_kept(seen, pipeline, library, detec
     few = before.heatmaps.array.clone()
     few[2:] = 0
     blind = replace(before, positions_mm=positions, masses=masses, heatmaps=Heatmaps(few, grid))
-    found = refine_fast(pipeline, blind, library)
+    found = refine(pipeline, blind, library)
     assert found.iterations == ()
     assert found.rejected_because == "too few landmarks to align an atlas with"
     np.testing.assert_array_equal(found.detection.positions_mm, positions)

@@ -16,7 +16,7 @@ from fetusmap.detect import Detector, SinglePass, WholeVolumeGrid
 from fetusmap.errors import BadInput
 from fetusmap.geometry import Grid, affine_from
 from fetusmap.network import HeatmapNetwork, LandWidths, UNet, build_land
-from fetusmap.preprocess import at_rest
+from fetusmap.preprocess import prepare
 from fetusmap.refine import TrainingRefinement, refine_by_training
 from fetusmap.refine.self_supervised import label_proxy, proxy_loss, registration_weights, tune
 from fetusmap.volume import Volume
@@ -36,21 +36,25 @@ def pipeline(request, skeleton, library):
             buffer.uniform_(-0.1, 0.1)
         if name.endswith("var"):
             buffer.uniform_(0.05, 0.1)
-    plain = Detector(network, WholeVolumeGrid(4.0), channel_per_landmark(skeleton), sigma_voxels=1.5)
+    plain = Detector(
+        network, WholeVolumeGrid(4.0), channel_per_landmark(skeleton), sigma_voxels=1.5
+    )
     return SinglePass(skeleton, plain, library)
 
 
 @pytest.fixture(scope="module")
 def volumes():
     rng = np.random.default_rng(0)
-    grid = Grid.from_spacing((20, 24, 22), 3.5, (10, 20, 30))
+    grid = Grid.centered((20, 24, 22), 3.5, (10, 20, 30))
     arrays = rng.integers(0, 256, (2, *grid.shape), np.uint8)
-    return [at_rest(Volume(array, grid))[0] for array in arrays]
+    return [prepare(Volume(array, grid), 3.5).volume for array in arrays]
 
 
 def refined(pipeline, volume, library, settings=FAST):
     (detection,) = pipeline.detect(volume, half=False)
-    return refine_by_training(pipeline, detection, library, volume, settings, half=False)
+    return refine_by_training(
+        pipeline.plain, detection, library, pipeline.library, volume, settings, half=False
+    )
 
 
 def content(network):
@@ -100,7 +104,9 @@ def test_the_network_is_what_it_was_when_the_refinement_breaks_off(
     before = content(pipeline.plain.network)
     (plain,) = pipeline.detect(volumes[0], half=False)
     with pytest.raises(RuntimeError, match="broken off"):
-        refine_by_training(pipeline, plain, library, volumes[0], FAST, half=False)
+        refine_by_training(
+            pipeline.plain, plain, library, pipeline.library, volumes[0], FAST, half=False
+        )
     assert len(calls) == 3
     assert content(pipeline.plain.network) == before
     (again,) = pipeline.detect(volumes[0], half=False)
@@ -131,10 +137,10 @@ def test_each_step_looks_for_atlases_by_what_was_found(pipeline, volumes, librar
         again = find_support(library, turn.positions_mm, 10, weights)
         assert again.atlases.tolist() == turn.support.atlases.tolist()
     first = found.iterations[0]
-    grid = pipeline.last_grid(volumes[0], found.before)
+    grid = found.before.input_grid
     assert first.heatmaps.grid == grid
     with torch.no_grad():
-        maps = pipeline.plain.network(pipeline.plain.input_of(volumes[0], grid))[0] / 20
+        maps = pipeline.plain.network(pipeline.plain.input_tensor(volumes[0], grid))[0] / 20
     proxy = label_proxy(first.support, grid, 1.5)
     expected = np.square(maps.numpy() - proxy).sum(axis=(1, 2, 3)).mean()
     assert first.loss == pytest.approx(expected, rel=1e-4)
@@ -166,12 +172,12 @@ def test_each_step_is_one_of_adam(volumes, library, skeleton):
     tuned = Detector(Lines().eval(), WholeVolumeGrid(4.0), channel_per_landmark(skeleton))
     network = copy.deepcopy(tuned.network)
     settings = TrainingRefinement(iterations=4, learning_rate=0.1)
-    grid = tuned.look.around(volumes[0].grid, tuned.multiple)
+    grid = tuned.input_grid.around(volumes[0].grid, tuned.multiple)
     turns = tune(tuned, library, volumes[0], grid, settings, half=False)
-    volume = tuned.input_of(volumes[0], grid)
+    volume = tuned.input_tensor(volumes[0], grid)
     first, second = ([torch.zeros_like(value) for value in network.parameters()] for _ in range(2))
     for step, turn in enumerate(turns, start=1):
-        loss = proxy_loss(network(volume)[0] / tuned.height, turn.proxy.array)
+        loss = proxy_loss(network(volume)[0] / tuned.peak_height, turn.proxy.array)
         assert turn.loss == pytest.approx(loss.item(), rel=1e-5)
         gradients = torch.autograd.grad(loss, list(network.parameters()))
         with torch.no_grad():
@@ -204,7 +210,9 @@ def test_a_network_that_sees_nothing_is_kept(pipeline, volumes, library):
     (detection,) = pipeline.detect(volumes[0], half=False)
     pipeline.plain.network.head.weight.data.zero_()
     pipeline.plain.network.head.bias.data.fill_(-1)
-    found = refine_by_training(pipeline, detection, library, volumes[0], FAST, half=False)
+    found = refine_by_training(
+        pipeline.plain, detection, library, library, volumes[0], FAST, half=False
+    )
     assert found.detection is detection
     assert found.rejected_because == "too few landmarks to align an atlas with"
     assert found.changes == ()
@@ -217,14 +225,15 @@ def test_a_guard_keeps_what_would_fit_the_library_worse(
     """A pipeline's library of nothing but the detection itself knows no likelier pose."""
     (before,) = pipeline.detect(volumes[0], half=False)
     own = PoseLibrary(skeleton, np.repeat(before.positions_mm[None], 12, axis=0))
-    loyal = replace(pipeline, library=own)
     settings = replace(FAST, guarded=guarded)
-    found = refine_by_training(loyal, before, library, volumes[0], settings, half=False)
+    found = refine_by_training(
+        pipeline.plain, before, library, own, volumes[0], settings, half=False
+    )
     assert len(found.iterations) == 6
     assert found.before is before
     if guarded:
         assert found.detection is before
-        assert found.rejected_because == "the refined pose would have fitted the pose library worse"
+        assert found.rejected_because == "the refined pose would fit the pose library worse"
         assert found.changes == ()
     else:
         assert not np.array_equal(found.detection.positions_mm, before.positions_mm)
@@ -278,7 +287,9 @@ def test_the_label_proxy_moves_along(pipeline, volumes, library):
     """Made anew from the atlases where they were moved to it is the same."""
     found = refined(pipeline, volumes[0], library, TrainingRefinement(iterations=2))
     there_from_here = affine_from(Rotation.from_rotvec([0.4, -1.1, 2.0]).as_matrix(), [30, -70, 9])
-    for turn, moved in zip(found.iterations, found.transformed(there_from_here).iterations, strict=True):
+    for turn, moved in zip(
+        found.iterations, found.transformed(there_from_here).iterations, strict=True
+    ):
         np.testing.assert_allclose(
             moved.proxy.grid.affine, there_from_here @ turn.proxy.grid.affine, atol=1e-9
         )

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from fetusmap.errors import BadInput
@@ -98,29 +97,44 @@ def encode(
 
 
 def find_peaks(heatmaps: Heatmaps, count: int = 1) -> Peaks:
-    """Read the highest peaks of each channel, below the voxel.
+    """Read the highest peaks of each channel with sub-voxel precision.
 
     A peak is a voxel that is highest within two voxels of itself. Around it the map is smoothed
-    with the binomial kernel (1 2 1)/4 along each axis, and the top of the parabola through the
-    logarithm of three neighbours gives the offset along each axis: exact for a Gaussian, smoothed
-    or not (distribution-aware decoding, Zhang et al. 2020, without its mixed terms).
+    with the binomial kernel (1 2 1)/4 along each axis, and the vertex of the parabola through the
+    logarithm of three neighbours gives the offset along each axis. This is exact for a Gaussian,
+    smoothed or not (distribution-aware decoding, Zhang et al. 2020, without its mixed terms).
 
     Args:
         heatmaps: non-negative maps.
-        count: how many peaks of each channel.
+        count: number of peaks of each channel.
     """
     maps = heatmaps.array.float()
-    size = 2 * REACH + 1
-    padded = F.pad(maps[None], (REACH,) * 6)
-    highest = F.max_pool3d(padded, size, stride=1)[0]
-    local = F.avg_pool3d(padded, size, stride=1)[0].flatten(1) * size**3
-    index, heights = _highest_apart(torch.where(maps == highest, maps, 0.0), count)
-    flat = (index[..., 0] * maps.shape[2] + index[..., 1]) * maps.shape[3] + index[..., 2]
-    masses = local.gather(1, flat) / maps.sum(dim=(1, 2, 3)).clamp(min=FLOOR)[:, None]
+    # The highest voxel of a channel is a local maximum in any case.
+    candidates = maps if count == 1 else _local_maxima(maps)
+    index, heights = _highest_apart(candidates, count)
+    windows, inside = _windows(maps, index)
+    total = maps.sum(dim=(1, 2, 3)).clamp(min=FLOOR)
+    masses = (windows * inside).sum(dim=(2, 3, 4)) / total[:, None]
     positions = heatmaps.grid.to_world((index + _offsets(maps, index)).double().numpy())
     found = (heights > 0).numpy()
     positions[~found] = np.nan
     return Peaks(positions, heights.double().numpy(), masses.double().numpy() * found)
+
+
+def _local_maxima(maps: torch.Tensor) -> torch.Tensor:
+    """(C, I, J, K) the maps where a voxel is the highest within reach, and 0 elsewhere.
+
+    The maximum over a box is taken axis by axis, which is 20 times as fast as pooling over it.
+    """
+    highest = maps
+    for axis in (1, 2, 3):
+        values, length = highest, maps.shape[axis]
+        highest = values.clone()
+        for step in range(1, min(REACH, length - 1) + 1):
+            for source, target in ((step, 0), (0, step)):
+                part = highest.narrow(axis, target, length - step)
+                torch.maximum(part, values.narrow(axis, source, length - step), out=part)
+    return torch.where(maps == highest, maps, 0.0)
 
 
 def _highest_apart(candidates: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -128,16 +142,18 @@ def _highest_apart(candidates: torch.Tensor, count: int) -> tuple[torch.Tensor, 
 
     Neighbours may tie, as rounded maps often do: whoever is taken takes its surroundings along.
     """
-    left = candidates.clone()
+    left = candidates.clone() if count > 1 else candidates
     axes = [torch.arange(n) for n in candidates.shape[1:]]
     indices, heights = [], []
     for _ in range(count):
         height, flat = left.flatten(1).max(dim=1)
         index = torch.stack(torch.unravel_index(flat, candidates.shape[1:]), dim=-1)
-        near = [(axis - index[:, a, None]).abs() <= REACH for a, axis in enumerate(axes)]
-        left[near[0][:, :, None, None] & near[1][:, None, :, None] & near[2][:, None, None, :]] = 0
         indices.append(index)
         heights.append(height)
+        if len(indices) == count:
+            break
+        near = [(axis - index[:, a, None]).abs() <= REACH for a, axis in enumerate(axes)]
+        left[near[0][:, :, None, None] & near[1][:, None, :, None] & near[2][:, None, None, :]] = 0
     return torch.stack(indices, dim=1), torch.stack(heights, dim=1)
 
 
@@ -148,7 +164,7 @@ def _offsets(maps: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
     """
     last = torch.tensor([max(n - 1 - REACH, 0) for n in maps.shape[1:]])
     center = index.clamp(min=REACH).minimum(last)
-    window = _windows(maps, center)
+    window, _ = _windows(maps, center)
     for axis in (2, 3, 4):
         low, middle, high = (window.narrow(axis, start, 3) for start in range(3))
         window = (low + 2 * middle + high) / 4
@@ -165,10 +181,19 @@ def _offsets(maps: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
     return (center - index + torch.stack(offsets, dim=-1)).clamp(-0.5, 0.5)
 
 
-def _windows(maps: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
-    """(C, P, 5, 5, 5) voxels around each index; beyond the border the nearest one."""
-    padded = F.pad(maps[None], (REACH,) * 6, mode="replicate")[0]
-    steps = torch.arange(2 * REACH + 1)
-    i, j, k = (index[..., a, None] + steps for a in range(3))
+def _windows(maps: torch.Tensor, index: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """(C, P, 5, 5, 5) voxels around each index, and whether each lies inside the map.
+
+    Beyond the border the nearest voxel is repeated.
+    """
+    steps = torch.arange(-REACH, REACH + 1)
+    wanted = [index[..., axis, None] + steps for axis in range(3)]  # (C, P, 5) each
+    nearest = [axis.clamp(0, n - 1) for axis, n in zip(wanted, maps.shape[1:], strict=True)]
+    inside = [axis == there for axis, there in zip(wanted, nearest, strict=True)]
     channel = torch.arange(len(maps))[:, None, None, None, None]
-    return padded[channel, i[..., :, None, None], j[..., None, :, None], k[..., None, None, :]]
+    i, j, k = nearest
+    a, b, c = inside
+    return (
+        maps[channel, i[..., :, None, None], j[..., None, :, None], k[..., None, None, :]],
+        a[..., :, None, None] & b[..., None, :, None] & c[..., None, None, :],
+    )

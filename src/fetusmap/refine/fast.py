@@ -140,6 +140,8 @@ def _hypotheses(
     found = np.isfinite(detection.positions_mm[:, 0])
     weights = np.where(found, detection.masses + MIN_WEIGHT, 0.0)
     hypotheses: list[Hypothesis] = [(detection.positions_mm, weights)]
+    if count == 0:
+        return hypotheses
     channels = channel_per_pair(library.skeleton)
     maps = detection.heatmaps.array
     both = torch.stack([maps[list(rows)].amax(dim=0) for rows in channels.rows])
