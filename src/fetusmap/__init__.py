@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from fetusmap.geometry import Grid, align_rigid, align_similarity
     from fetusmap.io import load_pose, load_volume, save_pose, save_volume
     from fetusmap.report import draw_pose, draw_prediction, draw_refinement, draw_volume
+    from fetusmap.session import Session
     from fetusmap.volume import Volume, resample
 
 _HOME = {
@@ -55,6 +56,7 @@ _HOME = {
     **dict.fromkeys(
         ("draw_pose", "draw_prediction", "draw_refinement", "draw_volume"), "fetusmap.report"
     ),
+    "Session": "fetusmap.session",
     **dict.fromkeys(("Volume", "resample"), "fetusmap.volume"),
 }  # fmt: skip
 
@@ -68,6 +70,7 @@ __all__ = [
     "PoseEstimator",
     "PoseLibrary",
     "Prediction",
+    "Session",
     "Skeleton",
     "UnreadableFile",
     "Volume",
