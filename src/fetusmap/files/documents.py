@@ -98,7 +98,8 @@ def parse_document(model: type[DocumentT], data: object, subject: object) -> Doc
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"])[:LONGEST_PLACE] or "the document"
         more = error.error_count() - 1
-        words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", model.__name__.removesuffix("Document"))
+        title = model.model_config.get("title") or model.__name__
+        words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", title.removesuffix("Document"))
         raise BadInput(
             subject,
             expected=f"a valid {words.lower()}",

@@ -21,15 +21,16 @@ WRITERS = {
 
 
 def load_pose(path: str | Path, skeleton: Skeleton | None = None) -> Pose:
-    """Read a pose: our `pose.json`, 3D Slicer markups, or a CSV of landmarks.
+    """Read a pose from a `pose.json`, a 3D Slicer markups file, or a CSV of landmarks.
 
     Args:
-        path: the file. JSON is told apart by its content, not by its name.
-        skeleton: for landmarks other than fetus-16.
+        path: the file. Whether JSON is a pose or markups is recognised by its content.
+        skeleton: skeleton that the pose must have. A `pose.json` needs none, because it holds the
+            definition of its skeleton; for markups and CSV the default is fetus-16.
 
     Raises:
-        UnreadableFile: no such file, or no pose.
-        BadInput: a pose of another skeleton.
+        UnreadableFile: the file does not exist or holds no pose.
+        BadInput: the pose has another skeleton.
     """
     path = Path(path)
     suffix = suffix_of(path, POSE_SUFFIXES)
@@ -58,12 +59,13 @@ def load_pose(path: str | Path, skeleton: Skeleton | None = None) -> Pose:
 
 
 def save_pose(pose: Pose, path: str | Path, *, overwrite: bool = True) -> None:
-    """Write a pose, atomically, in the format that the suffix names.
+    """Write a pose atomically, in the format that the suffix names.
 
-    `.json` is ours, `.mrk.json` opens in 3D Slicer, `.csv` is a tidy table of landmarks.
+    `.json` keeps everything, `.mrk.json` opens in 3D Slicer, `.csv` is a tidy table of landmarks.
 
     Raises:
-        BadInput: another suffix, a folder that cannot be written, or an existing file.
+        BadInput: the suffix is another one, the folder cannot be written, or the file exists and
+            may not be overwritten.
     """
     path = Path(path)
     suffix = format_suffix(path, POSE_SUFFIXES, "pose")

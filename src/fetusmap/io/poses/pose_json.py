@@ -1,15 +1,29 @@
-"""Our own pose file, `pose.json`: strict, versioned, with a published JSON Schema."""
+"""The package's own pose file, `pose.json`: strict, versioned, with a published JSON Schema.
+
+Version 2 holds the definition of its skeleton and can be read without any other file. Version 1
+holds only the name of its skeleton, and its quality and provenance had no fixed fields.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
-from pydantic import Field, JsonValue
+from pydantic import BeforeValidator, ConfigDict, Field, JsonValue
 
-from fetusmap.anatomy import Pose, Provenance, Quality, Skeleton, built_in_skeleton
+from fetusmap.anatomy import (
+    Pose,
+    Provenance,
+    Quality,
+    Skeleton,
+    built_in_skeleton,
+    plain_from_skeleton,
+    skeleton_from_entry,
+)
+from fetusmap.anatomy.skeleton_file import SkeletonDocument
 from fetusmap.errors import BadInput, errors_about
 from fetusmap.files.documents import (
     MAX_JSON_BYTES,
@@ -19,53 +33,78 @@ from fetusmap.files.documents import (
     Version1,
     parse_document,
     read_json,
+    refuse_newer,
 )
 from fetusmap.files.writing import write_text
 
-SCHEMA_PATH = Path(__file__).with_name("schemas") / "fetusmap-pose-1.schema.json"
+VERSION = 2
+SCHEMA_FOLDER = Path(__file__).with_name("schemas")
 
 Confidence = Annotated[Number, Field(ge=0, le=1)]
+RecordT = TypeVar("RecordT", Quality, Provenance)
 
 
-class LandmarkEntry(Document):
-    """One landmark; position null when it is absent."""
+class LandmarkPosition(Document):
+    """One landmark; its position is null if the landmark is absent."""
 
     name: str
     position: Position | None
     confidence: Confidence
 
 
-class SegmentEntry(Document):
-    """One segment's length, derived from the landmarks; null when an end is absent."""
+class SegmentLength(Document):
+    """Length of one segment, computed from the landmarks; null if an end is absent."""
 
     name: str
     length_mm: Number | None
 
 
-class PoseDocument(Document):
-    """A pose in world coordinates, left-posterior-superior, millimetres."""
+class _PoseBase(Document):
+    """The fields that all versions of `pose.json` share."""
 
     format: Literal["fetusmap-pose"]
-    version: Version1
-    skeleton: str
     coordinate_system: Literal["LPS"]
     unit: Literal["mm"]
-    landmarks: tuple[LandmarkEntry, ...]
-    segments: tuple[SegmentEntry, ...] = ()
+    landmarks: tuple[LandmarkPosition, ...]
+    segments: tuple[SegmentLength, ...] = ()
+
+
+class Version1PoseDocument(_PoseBase):
+    """Version 1 of `pose.json`: its skeleton is only named."""
+
+    model_config = ConfigDict(title="PoseDocument")
+
+    version: Version1
+    skeleton: str
     quality: dict[str, JsonValue] = Field(default_factory=dict)
     provenance: dict[str, JsonValue] = Field(default_factory=dict)
 
 
+def _record(kind: type[RecordT]) -> BeforeValidator:
+    """Validator that moves the fields of other programs and later versions into the notes."""
+    return BeforeValidator(
+        lambda value: kind.with_notes(value) if isinstance(value, Mapping) else value
+    )
+
+
+class PoseDocument(_PoseBase):
+    """A pose in world coordinates (left-posterior-superior, millimetres) with its skeleton."""
+
+    version: Literal[2]
+    quality: Annotated[Quality, _record(Quality)] = Field(default_factory=Quality)
+    provenance: Annotated[Provenance, _record(Provenance)] = Field(default_factory=Provenance)
+    skeleton: SkeletonDocument
+
+
 def plain_from_pose(pose: Pose) -> dict[str, Any]:
-    """The plain data of a pose file, ready for JSON.
+    """Return the plain data of a `pose.json`, version 2, ready for JSON.
 
     Raises:
         BadInput: a quality or provenance that JSON cannot hold.
     """
     plain = {
         "format": "fetusmap-pose",
-        "version": 1,
-        "skeleton": pose.skeleton.name,
+        "version": VERSION,
         "coordinate_system": "LPS",
         "unit": "mm",
         "landmarks": [
@@ -82,39 +121,79 @@ def plain_from_pose(pose: Pose) -> dict[str, Any]:
         ],
         "quality": pose.quality.plain(),
         "provenance": pose.provenance.plain(),
+        "skeleton": plain_from_skeleton(pose.skeleton),
     }
-    return parse_document(PoseDocument, plain, "pose").model_dump(mode="json")
+    parse_document(PoseDocument, plain, "pose")
+    return plain
 
 
 def pose_from_plain(
     data: object, skeleton: Skeleton | None = None, subject: object = "pose"
 ) -> Pose:
-    """Build a pose from the plain data of a pose file.
+    """Build a pose from the plain data of a `pose.json` of any version.
 
     Args:
-        data: as `plain_from_pose` gives it.
-        skeleton: needed when the file's skeleton is not built in.
+        data: plain data, as `plain_from_pose` returns it.
+        skeleton: skeleton that the pose must have. It is needed only for version 1, and only if
+            the skeleton is not built in.
         subject: names the data in errors.
 
     Raises:
-        BadInput: data that is no pose, or a pose of another skeleton.
+        BadInput: the data is not a pose, its version is newer than this package, or its skeleton
+            is not the given one.
     """
-    document = parse_document(PoseDocument, data, subject)
-    skeleton = skeleton or built_in_skeleton(document.skeleton, subject)
-    if document.skeleton != skeleton.name:
-        raise BadInput(
-            subject,
-            expected=f"a pose of {skeleton.name}",
-            found=f"one of {document.skeleton}",
-            remedy="load it with its own skeleton",
-        )
+    refuse_newer(data, VERSION, subject)
+    if isinstance(data, dict) and data.get("version") != 1:
+        document = parse_document(PoseDocument, data, subject)
+        own = skeleton_from_entry(document.skeleton, subject)
+        skeleton = _agreed(own, skeleton, subject)
+        return _pose(document, skeleton, document.quality, document.provenance, subject)
+    first = parse_document(Version1PoseDocument, data, subject)
+    skeleton = skeleton or built_in_skeleton(first.skeleton, subject)
+    if first.skeleton != skeleton.name:
+        raise _other_skeleton(skeleton, first.skeleton, subject)
+    quality = Quality.from_plain(first.quality)
+    return _pose(first, skeleton, quality, Provenance.from_plain(first.provenance), subject)
+
+
+def _agreed(own: Skeleton, given: Skeleton | None, subject: object) -> Skeleton:
+    """Return the given skeleton if positions mean the same in it as in the file's own one.
+
+    The rest of a definition, such as angles and colours, is taken from the given skeleton.
+    """
+    if given is None:
+        return own
+    if own.name != given.name:
+        raise _other_skeleton(given, own.name, subject)
+    sides = [(set(s.landmarks), set(s.mirror_pairs), set(s.segments)) for s in (own, given)]
+    if sides[0] != sides[1]:
+        raise _other_skeleton(given, f"another definition of {own.name}", subject)
+    return given
+
+
+def _other_skeleton(expected: Skeleton, found: str, subject: object) -> BadInput:
+    return BadInput(
+        subject,
+        expected=f"a pose of the skeleton {expected.name}",
+        found=f"a pose of {found}",
+        remedy="load it with its own skeleton, or without naming one",
+    )
+
+
+def _pose(
+    document: _PoseBase,
+    skeleton: Skeleton,
+    quality: Quality,
+    provenance: Provenance,
+    subject: object,
+) -> Pose:
     names = [entry.name for entry in document.landmarks]
     if sorted(names) != sorted(skeleton.landmarks):
-        odd = sorted(set(names) ^ set(skeleton.landmarks)) or ["one of them twice"]
+        wrong = sorted(set(names) ^ set(skeleton.landmarks))
         raise BadInput(
             subject,
             expected=f"each landmark of {skeleton.name} once",
-            found=f"not so: {odd[0]}",
+            found=f"{wrong[0]!r}, missing or unknown" if wrong else "a landmark twice",
             remedy="give an absent landmark the position null",
         )
     by_name = {entry.name: entry for entry in document.landmarks}
@@ -124,26 +203,39 @@ def pose_from_plain(
             skeleton,
             np.array([e.position or (np.nan,) * 3 for e in entries], dtype=np.float64),
             np.array([e.confidence for e in entries]),
-            quality=Quality.from_plain(document.quality),
-            provenance=Provenance.from_plain(document.provenance),
+            quality=quality,
+            provenance=provenance,
         )
 
 
 def read_pose_json(path: Path, skeleton: Skeleton | None = None) -> Pose:
-    """Read a `pose.json`."""
+    """Read a `pose.json` of any version."""
     return pose_from_plain(read_json(path), skeleton, path)
 
 
 def write_pose_json(pose: Pose, path: Path, *, overwrite: bool = True) -> None:
-    """Write a `pose.json`, atomically; numbers read back equal to the last bit."""
-    text = json.dumps(plain_from_pose(pose), indent=2, allow_nan=False) + "\n"
+    """Write a `pose.json` atomically; numbers read back equal to the last bit.
+
+    The definition of the skeleton stands on one line, the last one, below what a person reads.
+    """
+    plain = plain_from_pose(pose)
+    skeleton = json.dumps(plain.pop("skeleton"), allow_nan=False)
+    text = json.dumps(plain, indent=2, allow_nan=False)
+    text = text.removesuffix("\n}") + f',\n  "skeleton": {skeleton}\n}}\n'
     write_text(path, text, overwrite=overwrite, max_bytes=MAX_JSON_BYTES)
 
 
-def pose_schema() -> dict[str, Any]:
-    """The JSON Schema of `pose.json`, as published in the package."""
+def pose_schema(version: Literal[1, 2] = 2) -> dict[str, Any]:
+    """Return the published JSON Schema of a version of `pose.json`."""
+    path = SCHEMA_FOLDER / f"fetusmap-pose-{version}.schema.json"
+    schema: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    return schema
+
+
+def schema_from_model() -> dict[str, Any]:
+    """Return the JSON Schema that the current version's model implies."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": "fetusmap-pose-1",
+        "$id": f"fetusmap-pose-{VERSION}",
         **PoseDocument.model_json_schema(),
     }
