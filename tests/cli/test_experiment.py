@@ -1,4 +1,4 @@
-"""`fetusmap experiment`: what can be said and refused without doing it."""
+"""`fetusmap experiment`: the list of tasks and refused input, without doing any task."""
 
 from pathlib import Path
 
@@ -25,9 +25,9 @@ def test_bad_usage_is_one_line(fetusmap, tmp_path):
     for words, said in (
         (("--profile", "huge"), "expected paper or cpu or mini, found 'huge'"),
         (("--only", "train/Land"), "expected a stage (cohort, train, predict, refine, evaluate"),
-        (("--only", "evaluate"), "expected the predictions of one row at least, found none"),
+        (("--only", "evaluate"), "expected the predictions of at least one row, found none"),
         (("--only", "train/Land-R4"), "expected the task cohort to be done before"),
-        (("--profile", "mini"), "found one of the profile cpu, with another name, cases"),
+        (("--profile", "mini"), "found one of the profile cpu that differs in name, cases"),
     ):
         outcome = fetusmap("experiment", run, *words)
         assert outcome.code == 2, words

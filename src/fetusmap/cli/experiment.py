@@ -1,4 +1,4 @@
-"""`fetusmap experiment`: the paper's tables and figures, stage by stage."""
+"""`fetusmap experiment`: make the paper's tables and figures, stage by stage."""
 
 from __future__ import annotations
 
@@ -25,41 +25,41 @@ app = typer.Typer(add_completion=False, rich_markup_mode="rich")
 )
 def experiment(
     folder: Annotated[
-        Path, typer.Argument(metavar="RUN_DIR", help="Everything goes here, and goes on here.")
+        Path, typer.Argument(metavar="RUN_DIR", help="Folder of the experiment, new or begun.")
     ],
     profile: Annotated[
         str,
         typer.Option(
             metavar="|".join(PROFILES),
-            help="paper: its recipe, for a graphics card; cpu: hours on two cores; mini: some "
-            "minutes.",
+            help="paper: the paper's recipe, for a graphics card; cpu: hours on two cores; mini: "
+            "some minutes.",
         ),
     ] = "cpu",
     only: Annotated[
         list[str] | None,
         typer.Option(
             metavar="STAGE|TASK",
-            help=f"Do only this; can be given several times. Stages: {', '.join(STAGES)}.",
+            help=f"Do only this stage or task; can be repeated. Stages: {', '.join(STAGES)}.",
         ),
     ] = None,
-    show: Annotated[bool, typer.Option("--list", help="Show all tasks, and do nothing.")] = False,
+    show: Annotated[bool, typer.Option("--list", help="List all tasks, and do nothing.")] = False,
     workers: Annotated[
         int | None,
         typer.Option(
             min=0,
-            help="Processes, on a processor as many networks side by side; one per core unless "
-            "told. Their number changes no result.",
+            help="Number of processes, and on a processor of networks trained side by side; "
+            "by default one per core. It affects no result.",
         ),
     ] = None,
     device: Annotated[
         str, typer.Option(metavar="auto|cpu|cuda", help="Where to compute.")
     ] = "auto",
 ) -> int:
-    """Run the experiment of the paper: 152 simulated fetuses, six networks, eight rows and ours.
+    """Run the paper's experiment on 152 simulated fetuses: six networks, its eight rows, and ours.
 
-    Repeat the command to go on with a run that was broken off: the tables are the same as if it
-    had not been. Poses of other tools, one folder each in RUN_DIR/peers with one CASE.json per
-    test case, are evaluated beside.
+    Repeat the command to continue an interrupted run; the tables are the same as without the
+    interruption. Poses of other tools are evaluated as well: put them into RUN_DIR/peers, in one
+    folder for each tool with one CASE.json for each test case.
     """
     if profile not in PROFILES:
         raise BadInput(
@@ -71,7 +71,7 @@ def experiment(
         workers=available_processors() if workers is None else workers,
         device=device_named(device).type,
     )
-    work.tasks.choose(only or [])  # a wrong name is told before anything is done
+    work.tasks.choose(only or [])  # refuse a wrong name before anything is done
     if show:
         out.print(_table(work))
         return 0
@@ -85,7 +85,7 @@ def experiment(
 
 
 def _run_visibly(work: Experiment, only: list[str]) -> None:
-    """With a table that lives on a terminal, and with a line per task elsewhere."""
+    """Run with a live table on a terminal, and with one line per task elsewhere."""
     if not err.is_terminal:
         work.run(only, after=lambda task: out.print(f"{task.name}: done"))
         return

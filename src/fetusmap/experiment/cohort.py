@@ -12,9 +12,9 @@ from fetusmap.simulate import SimulationSettings, simulate_dataset
 
 
 def make_cohort(folder: Path, profile: Profile, workers: int) -> Iterator[Case]:
-    """Simulate what is missing of the cohort; yields each case, in order.
+    """Simulate the cases of the cohort that are missing; yield each case, in order.
 
-    The first cases are trained on, the others tested on. Each is a fetus of its own.
+    The first cases are the training split, the others the test split. Each case is another fetus.
     """
     if is_dataset(folder / COHORT):
         yield from load_dataset(folder / COHORT).cases
@@ -32,11 +32,11 @@ def make_cohort(folder: Path, profile: Profile, workers: int) -> Iterator[Case]:
 
 
 def load_test_cases(folder: Path) -> tuple[Case, ...]:
-    """Those that no network of the experiment was trained on."""
+    """Return the cases on which no network of the experiment was trained."""
     return load_dataset(folder / COHORT).split(TEST_SPLIT)
 
 
 def training_poses(folder: Path) -> PoseLibrary:
-    """The paper's pose library: the annotations of the training cases."""
+    """Return the paper's pose library: the annotations of the training cases."""
     cases = load_dataset(folder / COHORT).split(TRAINING_SPLIT)
     return PoseLibrary.from_poses([case.load_pose() for case in cases])

@@ -1,4 +1,4 @@
-"""All tasks of one experiment in one folder, and the order in which they are done."""
+"""The paper's experiment in one folder: all of its tasks, and the order in which they run."""
 
 from __future__ import annotations
 
@@ -7,20 +7,29 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
+from fetusmap.atlas import SHIPPED_LIBRARY
 from fetusmap.errors import BadInput
+from fetusmap.estimate import MODELS
 from fetusmap.experiment.cohort import load_test_cases, make_cohort
 from fetusmap.experiment.costs import costs_table
-from fetusmap.experiment.drawing import draw_figures
+from fetusmap.experiment.figures import draw_figures
 from fetusmap.experiment.predicting import PREDICTIONS, predict_row
 from fetusmap.experiment.profile import COHORT, NETWORKS, Network, Profile
-from fetusmap.experiment.results import Results, collect_results
-from fetusmap.experiment.rows import OUR_ROWS, PAPER_ROWS, PEERS, Row, peer_rows
-from fetusmap.experiment.tasks import Task, TaskList
+from fetusmap.experiment.report_page import FIGURES
+from fetusmap.experiment.result_files import RESULTS, write_results
+from fetusmap.experiment.results import compute_results, pair_rows
+from fetusmap.experiment.rows import (
+    OUR_ROWS,
+    PAPER_ROWS,
+    PEERS,
+    SHIPPED_MODEL,
+    Row,
+    peer_rows,
+)
+from fetusmap.experiment.tasks import Task, TaskList, hash_of
 from fetusmap.experiment.training import NETWORKS_FOLDER, train_network, weights_path
-from fetusmap.experiment.writing import FIGURES, RESULTS, write_results
-from fetusmap.files.documents import parse_document, read_json
-from fetusmap.files.reading import visible_files
-from fetusmap.files.writing import write_text
+from fetusmap.files import parse_document, read_json, sha256_of, visible_files, write_text
+from fetusmap.model import model_sha256
 from fetusmap.train import METRICS_FILE
 from fetusmap.workers import map_in_order
 
@@ -33,24 +42,24 @@ class Experiment:
     """The paper's experiment in a folder.
 
     Attributes:
-        folder: of the experiment.
-        profile: what it is.
-        tasks: everything there is to do.
+        folder: folder of the experiment.
+        profile: size of the experiment.
+        tasks: all tasks, in order.
     """
 
     def __init__(
         self, folder: Path, profile: Profile, *, workers: int, device: str = "cpu"
     ) -> None:
-        """Begin an experiment, or go on with one of the same profile.
+        """Begin an experiment, or continue one of the same profile.
 
         Args:
-            folder: of the experiment.
-            profile: what it is.
-            workers: processes; on a processor that many networks are trained side by side.
+            folder: folder of the experiment.
+            profile: size of the experiment.
+            workers: number of processes; on a processor as many networks are trained side by side.
             device: "cpu" or "cuda".
 
         Raises:
-            BadInput: the folder holds an experiment of another profile.
+            BadInput: the folder belongs to an experiment of another profile.
         """
         self.folder = folder
         self.profile = profile
@@ -62,11 +71,11 @@ class Experiment:
         )
 
     def run(self, only: Sequence[str] = (), after: Callable[[Task], None] = lambda _: None) -> None:
-        """Do what is not done yet, in order; networks are trained side by side.
+        """Do the tasks that are not done yet, in order; networks are trained side by side.
 
         Args:
-            only: stages or tasks; everything if empty.
-            after: called with each task when it has been done.
+            only: stages or tasks to do; all of them if empty.
+            after: called with each task when it is done.
         """
         chosen = self.tasks.choose(only)
         _claim_folder(self.folder, self.profile)
@@ -101,7 +110,7 @@ class Experiment:
         yield Task(
             COHORT,
             needs=tuple,
-            given=tuple,
+            given=dict,
             work=lambda: list(make_cohort(folder, self.profile, self._workers)),
             outputs=lambda: [folder / COHORT / name for name in COHORT_PARTS],
             progress=self._cohort_progress,
@@ -111,7 +120,7 @@ class Experiment:
             yield Task(
                 f"train/{network.name}",
                 needs=lambda: (COHORT,),
-                given=tuple,
+                given=dict,
                 work=partial(self._train_one, network),
                 outputs=partial(_listed, weights_path(folder, network)),
                 progress=partial(self._training_progress, network),
@@ -121,7 +130,7 @@ class Experiment:
             yield Task(
                 f"{row.stage}/{row.name}",
                 needs=partial(_needs_of, row),
-                given=tuple,
+                given=partial(_shipped_files_of, row),
                 work=partial(self._predict, row),
                 outputs=partial(_listed, folder / PREDICTIONS / row.name),
                 progress=partial(self._prediction_progress, row),
@@ -130,7 +139,7 @@ class Experiment:
         yield Task(
             "evaluate",
             needs=self._finished_predictions,
-            given=lambda: [path for path in (folder / PEERS,) if path.is_dir()],
+            given=lambda: {p.name: hash_of([p]) for p in (folder / PEERS,) if p.is_dir()},
             work=self._evaluate,
             outputs=lambda: _written(folder / RESULTS),
             progress=lambda: (0, 1, ""),
@@ -138,17 +147,17 @@ class Experiment:
         yield Task(
             "draw",
             needs=lambda: ("evaluate",),
-            given=tuple,
+            given=dict,
             work=self._draw,
             outputs=lambda: [folder / RESULTS / name for name in (*FIGURES, *COSTS_FILES)],
             progress=lambda: (0, 1, ""),
         )
 
-    def results(self) -> Results:
-        """Of all rows that are finished.
+    def finished_rows(self) -> tuple[Row, ...]:
+        """Return the rows whose predictions are finished, and the peers.
 
         Raises:
-            BadInput: none is.
+            BadInput: no row is finished.
         """
         rows = (*PAPER_ROWS, *OUR_ROWS)
         done = {row.name for row in rows if self._is_done(f"{row.stage}/{row.name}")}
@@ -156,23 +165,25 @@ class Experiment:
         if not finished:
             raise BadInput(
                 "evaluate",
-                expected="the predictions of one row at least",
+                expected="the predictions of at least one row",
                 found="none",
-                remedy="run predict before, or leave --only out",
+                remedy="run the stage predict first, or leave --only out",
             )
-        unfinished = [row.name for row in rows if row.name not in done]
         cases = [case.name for case in load_test_cases(self.folder)]
-        peers = peer_rows(self.folder, cases)
-        return collect_results(self.folder, [*finished, *peers], unfinished)
+        return (*finished, *peer_rows(self.folder, cases))
 
     def _evaluate(self) -> None:
-        states = self.tasks.states_of_code(self._finished_predictions())
-        write_results(self.results(), self.profile, self.folder / RESULTS, states)
+        rows = self.finished_rows()
+        pairs = pair_rows(self.folder, rows)
+        unfinished = [row.name for row in (*PAPER_ROWS, *OUR_ROWS) if row not in rows]
+        results = compute_results(rows, pairs, unfinished)
+        stages = self.tasks.stages_of_code(self._finished_predictions())
+        write_results(results, pairs, self.profile, self.folder / RESULTS, stages)
 
     def _draw(self) -> None:
-        results = self.results()
-        draw_figures(results, self.folder / RESULTS)
-        costs = costs_table(self.folder, results.rows)
+        rows = self.finished_rows()
+        draw_figures(rows, pair_rows(self.folder, rows), self.folder / RESULTS)
+        costs = costs_table(self.folder, rows)
         for name, text in zip(COSTS_FILES, (costs.markdown(), costs.csv()), strict=True):
             write_text(self.folder / RESULTS / name, text)
 
@@ -190,21 +201,21 @@ class Experiment:
         return tuple(name for name in rows if self._is_done(name))
 
     def _cohort_progress(self) -> tuple[int, int, str]:
-        there = len(visible_files(self.folder / COHORT / "landmarks", "*.json"))
-        return there, self.profile.cases, ""
+        done = len(visible_files(self.folder / COHORT / "landmarks", "*.json"))
+        return done, self.profile.cases, ""
 
     def _training_progress(self, network: Network) -> tuple[int, int, str]:
         path = self.folder / NETWORKS_FOLDER / network.name / METRICS_FILE
-        told = _last_line(path)
-        if not told:
+        metrics = _last_line(path)
+        if not metrics:
             return 0, self.profile.steps, ""
-        minutes = (self.profile.steps - told["step"]) * told["pace"] / 60
-        word = f"loss {told['loss']:.1f}, {minutes:.0f} min left"
-        return int(told["step"]), self.profile.steps, word
+        minutes = (self.profile.steps - metrics["step"]) * metrics["pace"] / 60
+        word = f"loss {metrics['loss']:.1f}, {minutes:.0f} min left"
+        return int(metrics["step"]), self.profile.steps, word
 
     def _prediction_progress(self, row: Row) -> tuple[int, int, str]:
-        there = len(visible_files(self.folder / PREDICTIONS / row.name, "*.json"))
-        return there, self.profile.cases - self.profile.training_cases, ""
+        done = len(visible_files(self.folder / PREDICTIONS / row.name, "*.json"))
+        return done, self.profile.cases - self.profile.training_cases, ""
 
 
 def _claim_folder(folder: Path, profile: Profile) -> None:
@@ -217,13 +228,13 @@ def _check_folder(folder: Path, profile: Profile) -> None:
     path = folder / PROFILE_FILE
     if not path.exists():
         return
-    there = parse_document(Profile, read_json(path), path)
-    differing = [n for n in Profile.model_fields if getattr(there, n) != getattr(profile, n)]
+    earlier = parse_document(Profile, read_json(path), path)
+    differing = [n for n in Profile.model_fields if getattr(earlier, n) != getattr(profile, n)]
     if differing:
         raise BadInput(
             folder,
             expected=f"a new folder, or an experiment of the profile {profile.name}",
-            found=f"one of the profile {there.name}, with another {', '.join(differing)}",
+            found=f"one of the profile {earlier.name} that differs in {', '.join(differing)}",
             remedy="choose another folder, or the profile that began this one",
         )
 
@@ -236,8 +247,18 @@ def _needs_of(row: Row) -> tuple[str, ...]:
     return (COHORT,) if row.network is None else (COHORT, f"train/{row.network.name}")
 
 
+def _shipped_files_of(row: Row) -> dict[str, str]:
+    """Return the hashes of the files of the package that a row uses: an upgrade changes them."""
+    files = {}
+    if row.network is None:
+        files[f"model {SHIPPED_MODEL}"] = model_sha256(MODELS[SHIPPED_MODEL])
+    if row.refine == "fast":
+        files["atlases"] = sha256_of(SHIPPED_LIBRARY)
+    return files
+
+
 def _written(results: Path) -> list[Path]:
-    """What evaluation leaves, which depends on the rows that are finished."""
+    """Return the files of the evaluation, which depend on the rows that are finished."""
     drawn = {*FIGURES, *COSTS_FILES}
     return [path for path in visible_files(results, "*") if path.name not in drawn]
 
@@ -247,7 +268,7 @@ def _listed(path: Path) -> list[Path]:
 
 
 def _last_line(path: Path) -> dict[str, float]:
-    """The last metrics of a run; nothing before the first ones, or while they are written."""
+    """Return the last metrics of a training; empty before the first ones are written."""
     if not path.is_file():
         return {}
     with path.open("rb") as file:

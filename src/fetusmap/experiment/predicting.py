@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fetusmap.anatomy import Pose, Provenance, load_skeleton
+from fetusmap.anatomy import Pose, Provenance
 from fetusmap.atlas import PoseLibrary, load_atlases
 from fetusmap.dataset import Case
 from fetusmap.detect import Detection, SinglePass
@@ -18,14 +18,13 @@ from fetusmap.estimate import PoseEstimator
 from fetusmap.experiment.cohort import load_test_cases, training_poses
 from fetusmap.experiment.profile import Profile
 from fetusmap.experiment.resources import measured
-from fetusmap.experiment.rows import Row
+from fetusmap.experiment.rows import SHIPPED_MODEL, Row
 from fetusmap.experiment.training import load_network, weights_path
-from fetusmap.files.reading import sha256_of
-from fetusmap.files.writing import write_text
+from fetusmap.files import sha256_of, write_text
 from fetusmap.io import save_pose
 from fetusmap.network import one_thread
-from fetusmap.preprocess import at_rest, prepare
-from fetusmap.refine import refine_fast, refine_paper
+from fetusmap.preprocess import prepare
+from fetusmap.refine import refine_by_training, refine_fast
 from fetusmap.threads import one_blas_thread
 from fetusmap.volume import Volume
 from fetusmap.workers import map_in_order
@@ -36,7 +35,7 @@ COSTS = "costs"
 
 @dataclass(frozen=True)
 class _Job:
-    """What a worker needs to predict a case; the hash tells networks of one name apart."""
+    """What a worker needs to predict a case; the hash distinguishes networks of the same name."""
 
     folder: Path
     profile: Profile
@@ -48,43 +47,43 @@ class _Job:
 def predict_row(
     folder: Path, profile: Profile, row: Row, *, workers: int, device: str = "cpu"
 ) -> Iterator[str]:
-    """Predict the test cases of a row that are missing; yields each one's name, in order.
+    """Predict the test cases of a row that are missing; yield the name of each, in order.
 
-    The number of workers changes nothing but the time; 0 works in this process.
+    The number of workers affects nothing but the time; 0 works in this process.
     """
     weights = "" if row.network is None else sha256_of(weights_path(folder, row.network))
     job = _Job(folder, profile, row, device, weights)
     missing = [c for c in load_test_cases(folder) if not pose_path(folder, row, c.name).exists()]
-    # A process of its own even for one worker: it keeps nothing of earlier rows.
+    # A process of its own even for one worker, so that no memory of earlier rows is counted.
     many = workers if device == "cpu" else min(workers, 1)
     yield from map_in_order(partial(_predict, job), missing, many, background=many > 0)
 
 
 def pose_path(folder: Path, row: Row, case: str) -> Path:
-    """Where the pose of a case is."""
+    """Return the file of a case's predicted pose."""
     return folder / PREDICTIONS / row.name / f"{case}.json"
 
 
 def cost_path(folder: Path, row: Row, case: str) -> Path:
-    """What it cost is kept apart: it differs from run to run, the poses do not."""
+    """Return the file of a case's cost, which differs from run to run, unlike its pose."""
     return folder / COSTS / row.name / f"{case}.json"
 
 
 def _predict(job: _Job, case: Case) -> str:
     volume = case.load_volume()
-    _ready(job)  # loading a network is not part of a case
+    _load(job)  # before the measurement: loading a network is not part of a case
     with one_thread(), one_blas_thread(), measured(job.device) as cost:
         pose = _pose_of(job, volume)
-    told = {"seconds": round(cost.seconds, 4), "peak_bytes": cost.peak_bytes}
+    plain = {"seconds": round(cost.seconds, 4), "peak_bytes": cost.peak_bytes}
     paths = [path(job.folder, job.row, case.name) for path in (cost_path, pose_path)]
     for path in paths:
         path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(paths[0], json.dumps(told) + "\n")
+    write_text(paths[0], json.dumps(plain) + "\n")
     save_pose(pose, paths[1])
     return case.name
 
 
-def _ready(job: _Job) -> None:
+def _load(job: _Job) -> None:
     if job.row.network is None:
         _ = _product(job.device).library
     else:
@@ -97,29 +96,31 @@ def _pose_of(job: _Job, volume: Volume) -> Pose:
         estimator = _product(job.device)
         return estimator(volume, refine=row.refine, flip_average=row.flip_average).pose
     pipeline = _pipeline(job)
-    spacing_mm = job.profile.training_config(row.network).spacing_mm
-    rest, world_from_rest = at_rest(prepare(volume, spacing_mm))
+    prepared = prepare(volume, job.profile.training_config(row.network).spacing_mm)
     half = job.profile.precision == "bf16-mixed"
-    found = pipeline.detect(rest, flip_average=row.flip_average, half=half)
+    found = pipeline.detect(prepared.volume, flip_average=row.flip_average, half=half)
     skeleton = pipeline.skeleton
     provenance = Provenance(model=row.network.name, refine=row.refine)
     if not found:
         nowhere = np.full((len(skeleton), 3), np.nan)
         return Pose(skeleton, nowhere, np.zeros(len(skeleton)), provenance=provenance)
-    best = _refined(job, pipeline, found[0], rest, half=half).moved(world_from_rest)
+    refined = _refined(job, pipeline, found[0], prepared.volume, half=half)
+    best = refined.transformed(prepared.world_from_network)
     return Pose(skeleton, best.positions_mm, best.masses, provenance=provenance)
 
 
 def _refined(
-    job: _Job, pipeline: SinglePass, found: Detection, rest: Volume, *, half: bool
+    job: _Job, pipeline: SinglePass, found: Detection, prepared: Volume, *, half: bool
 ) -> Detection:
-    if job.row.refine == "paper":
-        library = _training_poses(job.folder)
-        return refine_paper(
-            pipeline, found, library, rest, flip_average=job.row.flip_average, half=half
-        ).detection
+    detector, library = pipeline.last, pipeline.library
+    if job.row.refine == "test-time-training":
+        refinement = refine_by_training(
+            detector, found, _training_poses(job.folder), library, prepared,
+            flip_average=job.row.flip_average, half=half,
+        )  # fmt: skip
+        return refinement.detection
     if job.row.refine == "fast":
-        return refine_fast(pipeline, found, _atlases()).detection
+        return refine_fast(found, detector.peak_height, library, _atlases(job.folder)).detection
     return found
 
 
@@ -137,10 +138,11 @@ def _training_poses(folder: Path) -> PoseLibrary:
 
 
 @cache
-def _atlases() -> PoseLibrary:
-    return load_atlases(load_skeleton())
+def _atlases(folder: Path) -> PoseLibrary:
+    """Return the library that ships, of the skeleton of the experiment's cohort."""
+    return load_atlases(_training_poses(folder).skeleton)
 
 
 @cache
 def _product(device: str) -> PoseEstimator:
-    return PoseEstimator.from_pretrained("default", device)
+    return PoseEstimator.from_pretrained(SHIPPED_MODEL, device)

@@ -1,23 +1,29 @@
-"""What an experiment is: its cohort, its networks, its rows, and what each profile changes."""
+"""The sizes of the experiment: cohort, networks and training budget of each profile."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
-from fetusmap.files.documents import Document
+from fetusmap.files import Document
 from fetusmap.network import HEIGHT
-from fetusmap.refine import PaperRefinement
-from fetusmap.train import PAPER, TrainingConfig
+from fetusmap.refine import TrainingRefinement
+from fetusmap.train import PAPER, GanConfig, LandConfig, RnnConfig
 
 Family = Literal["Land", "RNN", "GAN"]
 Size = Literal["R4", "GCP"]
 
-STAGE_OF_FAMILY: dict[Family, str] = {"Land": "land", "RNN": "rnn", "GAN": "gan"}
+NetworkConfig = LandConfig | RnnConfig | GanConfig
+
+CONFIG_OF_FAMILY: dict[Family, type[NetworkConfig]] = {
+    "Land": LandConfig,
+    "RNN": RnnConfig,
+    "GAN": GanConfig,
+}
 FULL_SPACING_MM = 0.5
-"""Of the paper's volumes; a scale of 0.4 makes voxels of 1.25 mm."""
+"""Spacing of the paper's volumes; a scale of 0.4 gives voxels of 1.25 mm."""
 
 COHORT = "cohort"
 TRAINING_SPLIT, TEST_SPLIT = "train", "test"
@@ -27,120 +33,120 @@ class Profile(Document):
     """One size of the experiment.
 
     Attributes:
-        name: of the profile.
-        seed: of the cohort and of the networks.
-        cases: simulated fetuses in all.
-        training_cases: how many of them, the first ones, are trained on; their poses are the
-            paper's library, of which ten make a support set.
-        preset: of the simulated volumes.
-        r4_scale: of the input of R4.
-        gcp_scale: of the input of GCP, which is checkpointed as the paper does it.
+        name: name of the profile.
+        seed: seed of the cohort and of the networks.
+        cases: number of simulated fetuses.
+        training_cases: number of the first cases, which are the training split. Their poses are the
+            paper's pose library; a support set has ten of them.
+        preset: preset of the simulated volumes.
+        r4_scale: scale of the R4 input.
+        gcp_scale: scale of the GCP input, whose networks use the paper's gradient checkpointing.
         widths: channels at each level of the networks.
-        steps: of each network's training.
+        steps: training steps of each network; the paper trains 20 epochs of 800 volumes.
         decay_part: last part of the steps, over which the learning rate falls to 0.
         sigma_voxels: standard deviation of the target Gaussians.
-        precision: of training and prediction.
-        checkpoint_minutes: between checkpoints of a training.
+        precision: precision of training and prediction.
+        checkpoint_minutes: minutes between two checkpoints of a training.
     """
 
     name: str
     seed: int = 2019
-    cases: Annotated[int, Field(gt=PaperRefinement().support)] = 152
-    training_cases: Annotated[int, Field(ge=PaperRefinement().support)] = 100
+    cases: Annotated[int, Field(gt=TrainingRefinement().support)] = 152
+    training_cases: Annotated[int, Field(ge=TrainingRefinement().support)] = 100
     preset: Literal["full", "mid", "half"] = "full"
     r4_scale: Annotated[float, Field(gt=0)] = 0.4
     gcp_scale: Annotated[float, Field(gt=0)] = 0.5
-    widths: tuple[int, ...] = PAPER["widths"]
-    steps: Annotated[int, Field(ge=1)] = PAPER["steps"]
+    widths: tuple[int, ...] = PAPER.widths
+    steps: Annotated[int, Field(ge=1)] = 16_000
     decay_part: Annotated[float, Field(ge=0, le=1)] = 0.0
-    sigma_voxels: Annotated[float, Field(gt=0)] = PAPER["sigma_voxels"]
+    sigma_voxels: Annotated[float, Field(gt=0)] = PAPER.sigma_voxels
     precision: Literal["bf16-mixed", "32-true"] = "32-true"
     checkpoint_minutes: Annotated[float, Field(ge=0)] = 4.0
 
     @model_validator(mode="after")
     def _check_split(self) -> Self:
         if self.training_cases >= self.cases:
-            raise ValueError("no case is left to test on")
+            raise ValueError("no case is left for the test split")
         return self
 
-    def training_config(self, network: Network) -> TrainingConfig:
-        """How a network is trained."""
-        changed: dict[str, Any] = {
-            "stage": STAGE_OF_FAMILY[network.family],
-            "seed": self.seed,
-            "steps": self.steps,
-            "decay_part": self.decay_part,
-            "sigma_voxels": self.sigma_voxels,
-            "widths": self.widths,
-            "precision": self.precision,
-            "dataset": COHORT,
-            "split": TRAINING_SPLIT,
-            "validation_cases": 0,
-            "checkpoint_minutes": self.checkpoint_minutes,
-            "spacing_mm": FULL_SPACING_MM / self.scale_of(network.size),
-            "checkpointing": "paper" if network.size == "GCP" else "none",
-        }
-        return TrainingConfig(**(PAPER | changed))
+    def training_config(self, network: Network) -> NetworkConfig:
+        """Return the training configuration of a network."""
+        return CONFIG_OF_FAMILY[network.family](
+            seed=self.seed,
+            steps=self.steps,
+            decay_part=self.decay_part,
+            sigma_voxels=self.sigma_voxels,
+            widths=self.widths,
+            precision=self.precision,
+            dataset=COHORT,
+            split=TRAINING_SPLIT,
+            validation_cases=0,
+            checkpoint_minutes=self.checkpoint_minutes,
+            spacing_mm=FULL_SPACING_MM / self.scale_of(network.size),
+            checkpointing="paper" if network.size == "GCP" else "none",
+        )
 
     def scale_of(self, size: Size) -> float:
-        """Of the input."""
+        """Return the scale of an input size."""
         return self.r4_scale if size == "R4" else self.gcp_scale
 
     @property
     def differences(self) -> tuple[str, ...]:
-        """What is not as in the paper, in words."""
-        told = [
-            f"{self.cases} simulated fetuses in place of 152 recorded ones: no millimetre here "
-            "may be compared with one of the paper, only orders and relative gains",
+        """Differences from the paper, in words."""
+        lines = [
+            f"{self.cases} simulated fetuses instead of 152 recorded ones: compare the order of "
+            "the rows and their relative gains with the paper, never millimetres",
             "each volume is normalised by its own statistics (batch normalisation at batch 1)",
-            "grey levels are replaced by their ranks, as in the product",
-            "of the rivals the paper tells little; here the GAN has a least-squares discriminator "
-            "by regions, which learns a fifth as fast and whose opinion weighs 1 beside an L2 loss "
-            "of tens; the RNN has 3 turns of a layer without gates",
-            f"targets are {HEIGHT:g} times as high, and training samples are drawn anew in each "
-            "step from all flips and right-angle rotations of the training cases",
+            "grey levels are replaced by their ranks, as in the shipped model",
+            "the paper describes its rivals only briefly; here the GAN has a least-squares "
+            "discriminator of regions, whose learning rate is a fifth of the detector's and whose "
+            "term has the weight 1 beside an L2 loss of tens, and the RNN has a recurrent layer "
+            "without gates that is applied 3 times",
+            f"targets are {HEIGHT:g} times as high, and each step draws its training sample from "
+            "all flips and right-angle rotations of the training cases",
         ]
         paper = Profile(name="paper")
         if self.training_cases != paper.training_cases:
-            told.append(
+            lines.append(
                 f"{self.training_cases} training and {self.cases - self.training_cases} test "
-                "cases in place of 100 and 52"
+                "cases instead of 100 and 52"
             )
         if self.preset != paper.preset:
-            told.append(f"volumes of the preset {self.preset} in place of voxels of 0.5 mm")
+            lines.append(f"volumes of the preset {self.preset} instead of voxels of 0.5 mm")
         if (self.r4_scale, self.gcp_scale) != (paper.r4_scale, paper.gcp_scale):
-            told.append(
-                f"input at scale {self.r4_scale:g} (R4) and {self.gcp_scale:g} (GCP) in place of "
+            lines.append(
+                f"input at scale {self.r4_scale:g} (R4) and {self.gcp_scale:g} (GCP) instead of "
                 f"{paper.r4_scale:g} and {paper.gcp_scale:g}"
             )
         if self.widths != paper.widths:
-            told.append(
-                f"channels {', '.join(map(str, self.widths))} in place of "
-                f"{', '.join(map(str, paper.widths))} (ours too; the paper does not tell its own)"
+            lines.append(
+                f"channels {', '.join(map(str, self.widths))} instead of "
+                f"{', '.join(map(str, paper.widths))} (the paper states no number; these are also "
+                "our choice)"
             )
         if self.steps != paper.steps:
-            told.append(f"{self.steps} training steps in place of 16000 (20 epochs of 800)")
+            lines.append(f"{self.steps} training steps instead of 16000 (20 epochs of 800)")
         if self.sigma_voxels != paper.sigma_voxels:
-            told.append(
-                f"target Gaussians of {self.sigma_voxels:g} voxels in place of "
-                f"{paper.sigma_voxels:g} (ours too; the paper does not tell its own)"
+            lines.append(
+                f"target Gaussians of {self.sigma_voxels:g} voxels instead of "
+                f"{paper.sigma_voxels:g} (the paper states no number; this is also our choice)"
             )
         if self.decay_part:
-            told.append(
+            lines.append(
                 f"the learning rate falls to 0 over the last {self.decay_part:.0%} of the steps"
             )
         if self.precision != paper.precision:
-            told.append("bfloat16 in place of float32")
-        return tuple(told)
+            lines.append("bfloat16 instead of float32")
+        return tuple(lines)
 
 
 @dataclass(frozen=True)
 class Network:
-    """One of the six that are trained.
+    """One of the six networks of the experiment.
 
     Attributes:
-        family: how it learns.
-        size: of its input.
+        family: architecture and training method.
+        size: size of its input.
     """
 
     family: Family
@@ -148,14 +154,14 @@ class Network:
 
     @property
     def name(self) -> str:
-        """Such as Land-R4."""
+        """Name such as Land-R4."""
         return f"{self.family}-{self.size}"
 
 
 FAMILIES: tuple[Family, ...] = get_args(Family)
 SIZES: tuple[Size, ...] = get_args(Size)
 NETWORKS = tuple(Network(family, size) for family in FAMILIES for size in SIZES)
-"""In the order in which they are trained: what most rows need comes first."""
+"""The networks in the order of their training: first those that most rows need."""
 
 PROFILES = {
     profile.name: profile
@@ -186,4 +192,4 @@ PROFILES = {
         ),
     )
 }
-"""`paper` is the paper's recipe; `cpu` finishes in hours on two cores, `mini` in some minutes."""
+"""`paper` is the paper's recipe; `cpu` takes hours on two cores, `mini` some minutes."""

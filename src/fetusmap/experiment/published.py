@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from fetusmap.files.tables import read_rows
+from fetusmap.files import read_rows
 
 Metric = Literal["mean_mm", "auc_percent"]
 
@@ -16,7 +16,7 @@ _LANDMARKS = tuple(f"L{number}" for number in range(1, 17))
 
 @cache
 def published(metric: Metric) -> dict[str, tuple[float, ...]]:
-    """Row name to the values of landmarks L1 to L16 and their mean.
+    """Return, for each row by name, the values of landmarks L1 to L16 and their mean.
 
     Args:
         metric: "mean_mm" for table 1, "auc_percent" for table 2.

@@ -1,4 +1,4 @@
-"""What a piece of work cost: seconds and the most memory at once."""
+"""The cost of a piece of work: wall time and peak memory."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _CLEAR = Path("/proc/self/clear_refs")
 
 @dataclass
 class Cost:
-    """Of a block; filled in when it ends.
+    """Cost of a block of work; filled in when the block ends.
 
     Attributes:
-        seconds: of wall time.
-        peak_bytes: of the process, interpreter and libraries included; on a graphics card what
-            was allocated there.
+        seconds: wall time.
+        peak_bytes: peak memory of the process with interpreter and libraries; on a graphics card
+            the peak of what was allocated there.
     """
 
     seconds: float = 0.0
@@ -37,7 +37,7 @@ def measured(device: str = "cpu") -> Iterator[Cost]:
     if device == "cuda":
         torch.cuda.reset_peak_memory_stats()
     else:
-        with suppress(OSError):  # only Linux can forget an earlier peak
+        with suppress(OSError):  # only Linux can reset the peak
             _CLEAR.write_text("5")
     try:
         yield cost

@@ -1,4 +1,4 @@
-"""The rows of the tables: the paper's eight, ours, and what peers have predicted."""
+"""The rows of the tables: the paper's eight, ours, and the predictions of peers."""
 
 from __future__ import annotations
 
@@ -8,27 +8,31 @@ from pathlib import Path
 from typing import Literal
 
 from fetusmap.errors import BadInput
-from fetusmap.estimate import Refine
 from fetusmap.experiment.profile import SIZES, Network
-from fetusmap.files.reading import visible_files
+from fetusmap.files import visible_files
+from fetusmap.refine import Refine
 
 Group = Literal["paper", "ours", "peer"]
 
 PEERS = "peers"
-"""Folder of an experiment in which each peer has a folder of pose files, <case>.json."""
+"""Subfolder of an experiment in which each peer has a folder of pose files, <case>.json."""
+
+SHIPPED_MODEL = "default"
+"""Model of the rows without a network of their own."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One method.
+    """One method in the tables.
 
     Attributes:
-        name: in the tables.
-        group: whose it is.
-        network: of the experiment; None for the model that ships, and for peers.
-        refine: how its predictions are refined.
-        flip_average: whether it looks at the mirror image as well, which the paper does not do.
-        about: in words, what it is; empty for the paper's rows.
+        name: name in the tables.
+        group: whether the method is the paper's, ours, or a peer's.
+        network: network of the experiment; None for the shipped model and for peers.
+        refine: how the predictions are refined.
+        flip_average: whether heatmaps are averaged with those of the mirror image, which the paper
+            does not do.
+        about: description in words; empty for the paper's rows.
     """
 
     name: str
@@ -40,14 +44,15 @@ class Row:
 
     @property
     def stage(self) -> str:
-        """Which stage of the experiment makes its predictions."""
+        """Stage of the experiment that makes the predictions."""
         return "predict" if self.refine == "none" else "refine"
 
 
 PAPER_ROWS = (
     *(Row(f"{family}-{size}", "paper", Network(family, size))
       for family in ("Land", "RNN", "GAN") for size in SIZES),
-    *(Row(f"SSL-{size}", "paper", Network("Land", size), "paper") for size in SIZES),
+    *(Row(f"SSL-{size}", "paper", Network("Land", size), "test-time-training")
+      for size in SIZES),
 )  # fmt: skip
 """In the paper's order."""
 
@@ -55,30 +60,34 @@ OUR_ROWS = (
     *(
         Row(
             f"Fast-{size}", "ours", Network("Land", size), "fast",
-            about=f"the network of Land-{size} with our refinement, against the 20,000 simulated "
-            "atlases that ship, where SSL has the 100 training poses",
+            about=f"the network of Land-{size} with our refinement and the 20,000 simulated "
+            "atlases of the package; SSL uses the 100 training poses",
         )
         for size in SIZES
     ),
     Row(
         "Product", "ours", flip_average=True,
-        about="the model that ships: two passes, trained on 6,000 other simulated cases",
+        about="the shipped model: a cascade of two passes, trained on 6,000 other simulated cases",
     ),
     Row(
         "Product-fast", "ours", refine="fast", flip_average=True,
-        about="the model that ships, with our refinement",
+        about="the shipped model with our refinement",
     ),
 )  # fmt: skip
 
 
 def peer_rows(folder: Path, cases: Sequence[str]) -> tuple[Row, ...]:
-    """The peers whose predictions of the test cases lie in an experiment's folder, by name.
+    """Return the peers whose predictions lie in an experiment's folder, sorted by name.
+
+    Args:
+        folder: folder of the experiment.
+        cases: names of the test cases.
 
     Raises:
-        BadInput: one is called like a row of ours, or lacks a test case.
+        BadInput: a peer has the name of another row, or lacks a test case.
     """
-    there = (folder / PEERS).iterdir() if (folder / PEERS).is_dir() else ()
-    names = sorted(path.name for path in there if path.is_dir() and visible_files(path, "*.json"))
+    paths = (folder / PEERS).iterdir() if (folder / PEERS).is_dir() else ()
+    names = sorted(path.name for path in paths if path.is_dir() and visible_files(path, "*.json"))
     taken = {row.name for row in (*PAPER_ROWS, *OUR_ROWS)} & set(names)
     if taken:
         raise BadInput(
@@ -97,10 +106,10 @@ def _check_peer(folder: Path, cases: Sequence[str]) -> None:
     if missing:
         raise BadInput(
             folder,
-            expected=f"a pose for each of the {len(cases)} test cases; one that was not found is a "
+            expected=f"a pose for each of the {len(cases)} test cases; where nothing was found, a "
             "pose without landmarks",
             found=f"{len(missing)} missing, such as {missing[0]}.json",
-            remedy="add them, or take the folder away",
+            remedy="add them, or move the folder elsewhere",
         )
 
 

@@ -1,4 +1,4 @@
-"""The tables of an experiment: the paper's two, all metrics in short, claims."""
+"""The tables of an experiment: the paper's two, an overview, the order of the rows, the claims."""
 
 from __future__ import annotations
 
@@ -16,40 +16,42 @@ from fetusmap.evaluate import (
     format_p_value,
     summary_cells,
 )
+from fetusmap.experiment.claims import ClaimResult, Verdict
 from fetusmap.experiment.published import Metric, published
-from fetusmap.experiment.results import Results, Tested, Verdict
-from fetusmap.experiment.table import Cell, Table
+from fetusmap.experiment.results import Results
+from fetusmap.experiment.text_table import Cell, TextTable
 
 CAPTIONS: dict[Metric, str] = {
     "mean_mm": "Table 1. Euclidean distance in mm, mean over the test cases; lower is better.",
     "auc_percent": "Table 2. Area under the PCK curve to 10 mm in %; higher is better.",
 }
 BASELINE = "Land-R4"
-"""Relative gains are over this row."""
+"""Row over which relative gains are given."""
 
-CONTRARY = " (that it is worse, as its table has it)"
-"""What is said beside a verdict where the paper's table contradicts its text."""
+CONTRARY = " (the paper's table says worse)"
+"""Added to a verdict where the paper's table contradicts the claim of its text."""
 
-HOLDS: dict[Verdict, str] = {
+WORDS_OF_VERDICT: dict[Verdict, str] = {
     "reproduced": "holds",
     "not reproduced": "does not hold",
     "undecided": "undecided",
 }
+"""Verdicts on claims that the paper does not make."""
 
 
 def paper_order(skeleton: Skeleton) -> list[int]:
-    """Rows of the landmarks L1 to L16."""
+    """Return the rows (indices) of the paper's landmarks L1 to L16."""
     ranked = sorted(skeleton.paper_index, key=lambda name: skeleton.paper_index[name])
     return [skeleton.index(name) for name in ranked]
 
 
-def landmark_table(results: Results, metric: Metric) -> Table:
-    """Table 1 or 2 of the paper: its eight rows, its own numbers below each, ours, peers.
+def landmark_table(results: Results, metric: Metric) -> TextTable:
+    """Return table 1 or 2 of the paper with the numbers of this experiment.
 
-    Strong is what is best among the paper's rows, and what is best of all.
+    The paper's own numbers stand below each of its eight rows; our rows and the peers follow.
+    Strong are the best of the paper's rows, and the best of all rows.
     """
-    skeleton = next(iter(results.pairs.values())).skeleton
-    order = paper_order(skeleton)
+    order = paper_order(results.skeleton)
     values = {row.name: _values(results.summaries[row.name], metric, order) for row in results.rows}
     of_paper = {row.name for row in results.rows if row.group == "paper"}
     best_of_all = _best_of(list(values.values()), metric)
@@ -65,25 +67,32 @@ def landmark_table(results: Results, metric: Metric) -> Table:
         mean = Cell(format_interval(interval), strong=cells[-1].strong)
         lines.append((Cell(row.name), *cells[:-1], mean))
         if row.name in published(metric):
-            told = published(metric)[row.name]
-            texts = (f"{row.name}, paper", *map(_number, told[:-1]), format_number(told[-1]))
+            *values_in_paper, mean_in_paper = published(metric)[row.name]
+            texts = (
+                f"{row.name}, paper",
+                *map(_number, values_in_paper),
+                format_number(mean_in_paper),
+            )
             lines.append(tuple(Cell(text, faint=True) for text in texts))
     columns = ("", *(f"L{n}" for n in range(1, len(order) + 1)), "mean (95 %)")
-    return Table(CAPTIONS[metric], columns, tuple(lines))
+    return TextTable(CAPTIONS[metric], columns, tuple(lines))
 
 
-def overview_table(results: Results) -> Table:
-    """All metrics, one row per method."""
+def overview_table(results: Results) -> TextTable:
+    """Return a table with all metrics of each row."""
     lines = (
         tuple(map(Cell, (row.name, *summary_cells(results.summaries[row.name]))))
         for row in results.rows
     )
     columns = ("", *SUMMARY_COLUMNS)
-    return Table("All metrics, with 95 % intervals by subject.", columns, tuple(lines))
+    return TextTable("All metrics, with 95 % intervals by subject.", columns, tuple(lines))
 
 
-def order_table(results: Results) -> Table:
-    """Place and relative gain of the paper's rows, here and in the paper: what may be compared."""
+def order_table(results: Results) -> TextTable:
+    """Return the place and relative gain of each row of the paper, here and in the paper.
+
+    These two may be compared between simulated and recorded volumes; millimetres may not.
+    """
     names = [row.name for row in results.rows if row.group == "paper"]
     lines: list[tuple[Cell, ...]] = []
     signs: dict[Metric, float] = {"mean_mm": -1.0, "auc_percent": 1.0}
@@ -103,30 +112,34 @@ def order_table(results: Results) -> Table:
         for what in ("place", "gain %")
     )
     title = f"Order and relative gain over {BASELINE}: positive is better."
-    return Table(title, ("", *columns), tuple(lines))
+    return TextTable(title, ("", *columns), tuple(lines))
 
 
-def claims_table(tested: Sequence[Tested], *, of_paper: bool) -> Table:
-    """Each claim with its paired differences, what the paper has, and the verdict."""
+def claims_table(results: Sequence[ClaimResult], *, of_paper: bool) -> TextTable:
+    """Return a table of claims with their paired differences, the paper's, and the verdicts.
+
+    Args:
+        results: results of all claims.
+        of_paper: whether the table is about the claims of the paper, or about the others.
+    """
     lines = []
-    for one in tested:
+    for one in results:
         if (one.published_mm is not None) != of_paper:
             continue
         verdicts = [one.verdict_mm, one.verdict_auc]
         against = [one.against_table_mm, one.against_table_auc]
         words = [
-            f"{each}{CONTRARY * contrary}" if of_paper else HOLDS[each]
+            f"{each}{CONTRARY * contrary}" if of_paper else WORDS_OF_VERDICT[each]
             for each, contrary in zip(verdicts, against, strict=True)
         ]
-        told = [_signed(one.published_mm), _signed(one.published_auc)] if of_paper else []
         cells = [
             one.claim.words,
             f"{one.claim.better} minus {one.claim.worse}",
-            *([told[0]] if of_paper else []),
+            *([_signed(one.published_mm)] if of_paper else []),
             format_interval(one.mean_mm.difference, signed=True),
             format_p_value(one.mean_mm.p_value),
             words[0],
-            *([told[1]] if of_paper else []),
+            *([_signed(one.published_auc)] if of_paper else []),
             format_interval(one.auc_percent.difference, signed=True),
             format_p_value(one.auc_percent.p_value),
             words[1],
@@ -136,16 +149,16 @@ def claims_table(tested: Sequence[Tested], *, of_paper: bool) -> Table:
         "claim", "rows", *(["paper, mm"] if of_paper else []), "here, mm", "p", "mm",
         *(["paper, AUC"] if of_paper else []), "here, AUC", "p", "AUC",
     ]  # fmt: skip
-    whose = "The paper's claims" if of_paper else "Of our rows and the peers"
+    whose = "Claims of the paper" if of_paper else "Our rows and the peers"
     title = (
-        f"{whose}: paired differences on the same test cases, with 95 % intervals and p of "
+        f"{whose}: paired differences on the same test cases, with 95 % intervals and p values of "
         "Wilcoxon's test over subjects."
     )
-    return Table(title, tuple(columns), tuple(lines))
+    return TextTable(title, tuple(columns), tuple(lines))
 
 
 def _gain(value: float, baseline: float) -> str:
-    """In percent; above 0 where the value is larger. A dash where there is nothing to divide by."""
+    """Return the gain over a baseline in percent, or a dash if it cannot be computed."""
     if not baseline or not np.isfinite([value, baseline]).all():
         return "-"
     return f"{round(100 * (value - baseline) / abs(baseline)):+d}"
@@ -158,7 +171,7 @@ def _values(summary: Summary, metric: Metric, order: list[int]) -> list[float]:
 
 
 def _best_of(rows: list[list[float]], metric: Metric) -> list[float]:
-    """NaN, which nothing equals, where no row has a value."""
+    """Return the best value of each column; NaN, which nothing equals, if no row has a value."""
     pick = np.fmin if metric == "mean_mm" else np.fmax
     return [float(value) for value in pick.reduce(np.array(rows), axis=0)] if rows else []
 

@@ -1,9 +1,9 @@
-"""The tasks of an experiment, what each needs, and whether it is done.
+"""The tasks of an experiment, the inputs of each, and whether it is done.
 
-A task is done when its manifest stands and says that it was made from what its needs have made.
-Everything else follows: a run that was killed goes on with the first task that is not done, and
-what rests on something that was made anew is made anew. What a broken-off task has left is gone on
-with only if it was begun from the same inputs.
+A task is done if its manifest exists and names the present inputs. Two properties follow. A run
+that was killed continues with the first task that is not done. And if an input was made anew, every
+task that uses it is made anew. The files of an interrupted task are used only if that task began
+with the same inputs.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import hashlib
 import json
 import platform
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -21,9 +21,15 @@ from typing import Literal
 from fetusmap._version import __version__
 from fetusmap.errors import BadInput, FetusmapError
 from fetusmap.experiment.resources import measured
-from fetusmap.files.documents import Document, Version1, parse_document, read_json
-from fetusmap.files.reading import sha256_of, visible_files
-from fetusmap.files.writing import write_text
+from fetusmap.files import (
+    Document,
+    Version1,
+    parse_document,
+    read_json,
+    sha256_of,
+    visible_files,
+    write_text,
+)
 
 MANIFESTS = "manifests"
 STAGES = ("cohort", "train", "predict", "refine", "evaluate", "draw")
@@ -31,10 +37,10 @@ State = Literal["done", "begun", "not begun", "outdated"]
 
 
 class TaskManifest(Document):
-    """What made a task's outputs.
+    """What made the outputs of a task.
 
-    Seconds and peak memory are of the attempt that finished it, but those of a training's steps,
-    which are of all attempts.
+    Seconds and peak memory are those of the attempt that finished the task; for a training, the
+    seconds are those of all steps.
     """
 
     format: Literal["fetusmap-task"] = "fetusmap-task"
@@ -56,23 +62,23 @@ class TaskManifest(Document):
 
 @dataclass(frozen=True)
 class Task:
-    """One step that is finished or not.
+    """One task of an experiment.
 
     Attributes:
         name: stage, or stage/part.
-        needs: names of the tasks whose outputs it reads, as things stand now.
-        given: folders that it reads and no task makes.
-        work: does what is not done of it.
-        outputs: files or folders that it makes.
-        is_small: whether to look at the bytes of the outputs, not only whether they exist.
-        workspace: folder that is its own, also of what is not finished; None where it writes only
-            what is.
-        progress: (done, of all), and a word about it.
+        needs: returns the names of the tasks whose outputs this one reads.
+        given: returns the hashes, by name, of inputs that no task makes.
+        work: does the part of the task that is not done.
+        outputs: returns the files or folders that the task makes.
+        progress: returns (done, all) and a remark.
+        is_small: whether to check the bytes of the outputs, and not only whether they exist.
+        workspace: folder for unfinished outputs, used by this task alone; None if it writes
+            finished files only.
     """
 
     name: str
     needs: Callable[[], tuple[str, ...]]
-    given: Callable[[], Iterable[Path]]
+    given: Callable[[], Mapping[str, str]]
     work: Callable[[], object]
     outputs: Callable[[], Iterable[Path]]
     progress: Callable[[], tuple[int, int, str]]
@@ -81,7 +87,7 @@ class Task:
 
     @property
     def stage(self) -> str:
-        """To which it belongs."""
+        """Stage to which the task belongs."""
         return self.name.partition("/")[0]
 
 
@@ -94,18 +100,18 @@ class TaskList:
         self.folder = folder
         self.tasks = {task.name: task for task in tasks}
         self._profile, self._seed, self._device = profile, seed, device
-        self._seen: dict[str, str] = {}
+        self._hash_of_outputs: dict[str, str] = {}
         self._code = code_sha256()
 
     def __iter__(self) -> Iterator[Task]:
-        """Go through them in order."""
+        """Iterate over the tasks in order."""
         return iter(self.tasks.values())
 
     def choose(self, only: Iterable[str]) -> list[Task]:
-        """Those of some stages, or some by name; all of them if none are named.
+        """Return the tasks of some stages or names, in order; all tasks if none is named.
 
         Raises:
-            BadInput: no task of a name.
+            BadInput: there is no task or stage of a name.
         """
         chosen = []
         for word in only:
@@ -121,7 +127,7 @@ class TaskList:
         return [task for task in self if task in chosen] if chosen else list(self)
 
     def manifest(self, name: str) -> TaskManifest | None:
-        """Of a task that was finished once; None otherwise, and for a damaged one."""
+        """Return the manifest of a task; None if there is none, or a damaged one."""
         path = self._path(name)
         if not path.exists():
             return None
@@ -131,7 +137,7 @@ class TaskList:
             return None
 
     def state(self, task: Task) -> State:
-        """Whether a task is done."""
+        """Return whether a task is done."""
         manifest = self.manifest(task.name)
         if manifest is None:
             return "begun" if task.progress()[0] else "not begun"
@@ -140,20 +146,20 @@ class TaskList:
         return "done"
 
     def _is_whole(self, task: Task, manifest: TaskManifest) -> bool:
-        """Whether the outputs are there, with the bytes that were written, looked at once."""
+        """Check that the outputs exist and have the bytes that were written; read once."""
         if not all(path.exists() for path in task.outputs()):
             return False
         if not task.is_small:
             return True
-        if self._seen.get(task.name) != manifest.output_sha256:
-            self._seen[task.name] = hash_of(task.outputs())
-        return self._seen[task.name] == manifest.output_sha256
+        if self._hash_of_outputs.get(task.name) != manifest.output_sha256:
+            self._hash_of_outputs[task.name] = hash_of(task.outputs())
+        return self._hash_of_outputs[task.name] == manifest.output_sha256
 
     def check_needs(self, task: Task) -> None:
-        """Make sure that everything a task needs is done.
+        """Check that every task that this one needs is done.
 
         Raises:
-            BadInput: something is not.
+            BadInput: one of them is not done.
         """
         for name in task.needs():
             if self.state(self.tasks[name]) != "done":
@@ -165,33 +171,33 @@ class TaskList:
                 )
 
     def begin(self, task: Task) -> None:
-        """Note what a task is begun from; what it had made from something else goes.
+        """Record the inputs with which a task begins, and delete what it made from other inputs.
 
         Raises:
-            BadInput: something it needs is not done.
+            BadInput: a task that it needs is not done.
         """
         self.check_needs(task)
         manifest, inputs = self.manifest(task.name), self._inputs(task)
-        earlier = self._begun_from(task) if manifest is None else manifest.inputs
+        earlier = self._inputs_at_begin(task) if manifest is None else manifest.inputs
         if earlier != inputs and task.workspace is not None:
             shutil.rmtree(task.workspace, ignore_errors=True)
         path = self._path(task.name)
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_text(_begun(path), json.dumps(inputs) + "\n")
+        write_text(_begin_file(path), json.dumps(inputs) + "\n")
         path.unlink(missing_ok=True)
 
     def finish(self, task: Task, seconds: float, peak_bytes: int) -> None:
         """Write the manifest of a task whose work is done.
 
         Raises:
-            BadInput: the code is not what it was when this run began.
+            BadInput: the code has changed since this run began.
         """
         if code_sha256() != self._code:
             raise BadInput(
                 task.name,
                 expected="the code that this run began with",
-                found="another: its files have changed",
-                remedy="repeat the command, which goes on with what is there",
+                found="changed files",
+                remedy="repeat the command, which continues the run",
             )
         manifest = TaskManifest(
             task=task.name,
@@ -203,28 +209,32 @@ class TaskList:
             numpy=version("numpy"),
             processor=platform.machine(),
             device=self._device,
-            inputs=self._begun_from(task) or {},
+            inputs=self._inputs_at_begin(task) or {},
             output_sha256=hash_of(task.outputs()),
             seconds=round(seconds, 1),
             peak_bytes=peak_bytes,
         )
         path = self._path(task.name)
         write_text(path, manifest.model_dump_json(indent=1) + "\n")
-        _begun(path).unlink(missing_ok=True)
+        _begin_file(path).unlink(missing_ok=True)
 
     def run(self, task: Task) -> None:
         """Do a task in this process, and write its manifest.
 
         Raises:
-            BadInput: something it needs is not done.
+            BadInput: a task that it needs is not done.
         """
         self.begin(task)
         with measured(self._device) as cost:
             task.work()
         self.finish(task, cost.seconds, cost.peak_bytes)
 
-    def states_of_code(self, names: Iterable[str]) -> dict[str, tuple[str, ...]]:
-        """Hash of the code to the stages of some finished tasks, and of their needs."""
+    def stages_of_code(self, names: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        """Return, for each state of the code by its hash, the stages that were run with it.
+
+        Args:
+            names: finished tasks; the tasks that they need are included.
+        """
         open_names, seen = list(names), set[str]()
         stages: dict[str, set[str]] = {}
         while open_names:
@@ -239,8 +249,8 @@ class TaskList:
             code: tuple(sorted(found, key=STAGES.index)) for code, found in sorted(stages.items())
         }
 
-    def _begun_from(self, task: Task) -> dict[str, str] | None:
-        path = _begun(self._path(task.name))
+    def _inputs_at_begin(self, task: Task) -> dict[str, str] | None:
+        path = _begin_file(self._path(task.name))
         try:
             return dict(read_json(path))
         except (FetusmapError, TypeError, ValueError):
@@ -251,16 +261,17 @@ class TaskList:
 
     def _inputs(self, task: Task) -> dict[str, str]:
         made = {name: self.manifest(name) for name in task.needs()}
-        given = {path.name: hash_of([path]) for path in task.given()}
-        return given | {name: m.output_sha256 for name, m in made.items() if m is not None}
+        return dict(task.given()) | {
+            name: m.output_sha256 for name, m in made.items() if m is not None
+        }
 
 
-def _begun(manifest: Path) -> Path:
+def _begin_file(manifest: Path) -> Path:
     return manifest.with_suffix(".begun")
 
 
 def hash_of(paths: Iterable[Path]) -> str:
-    """One hash of files, and of everything in folders, by their names and bytes."""
+    """Return one hash of files, and of everything in folders, by their names and bytes."""
     digest = hashlib.sha256()
     for path in paths:
         for file in visible_files(path, "**/*") if path.is_dir() else [path]:
@@ -271,5 +282,5 @@ def hash_of(paths: Iterable[Path]) -> str:
 
 
 def code_sha256() -> str:
-    """Hash of this package's Python files."""
+    """Return the hash of this package's Python files."""
     return hash_of(sorted((Path(__file__).resolve().parents[1]).rglob("*.py")))

@@ -1,4 +1,4 @@
-"""The six networks of the experiment: training, and their weights as files."""
+"""Training of the six networks of the experiment, and the files of their weights."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save
 
-from fetusmap.anatomy import load_skeleton
 from fetusmap.dataset import load_dataset
 from fetusmap.detect import Detector
 from fetusmap.experiment.profile import COHORT, TRAINING_SPLIT, Network, Profile
 from fetusmap.experiment.resources import Cost, measured
-from fetusmap.files.writing import write_bytes, write_text
+from fetusmap.files import write_bytes, write_text
 from fetusmap.train import CasePool, RunFolder, fabric_for, pool_of_dataset, stage_of, train
 
 NETWORKS_FOLDER = "networks"
@@ -22,19 +21,19 @@ COSTS_FILE = "costs.json"
 
 
 def train_network(folder: Path, profile: Profile, network: Network, device: str = "cpu") -> Cost:
-    """Train a network, or go on with one, and write its weights.
+    """Train a network, or continue its training, and write its weights.
 
-    On a processor it takes one thread, so that networks are trained side by side and the losses
-    do not depend on how many.
+    On a processor the training uses one thread. Networks can therefore be trained side by side, and
+    their losses do not depend on how many there are.
 
     Args:
-        folder: of the experiment.
-        profile: of the experiment.
-        network: which one.
+        folder: folder of the experiment.
+        profile: profile of the experiment.
+        network: the network to train.
         device: "cpu" or "cuda".
 
     Returns:
-        What all of its training has cost.
+        The cost of the whole training, also of the steps before an interruption.
     """
     torch.set_num_threads(1)
     config = profile.training_config(network)
@@ -49,7 +48,7 @@ def train_network(folder: Path, profile: Profile, network: Network, device: str 
             workers=0 if device == "cpu" else 4,
         )
     costs = run.folder / COSTS_FILE
-    if not costs.exists():  # whoever only writes the weights again has trained nothing
+    if not costs.exists():  # otherwise only the weights are written again
         costs_of_steps = {"seconds": seconds_of(run), "peak_bytes": now.peak_bytes}
         write_text(costs, json.dumps(costs_of_steps) + "\n")
     path = weights_path(folder, network)
@@ -58,31 +57,31 @@ def train_network(folder: Path, profile: Profile, network: Network, device: str 
 
 
 def weights_path(folder: Path, network: Network) -> Path:
-    """Where the weights of a trained network are."""
+    """Return the file of a trained network's weights."""
     return folder / NETWORKS_FOLDER / network.name / WEIGHTS_FILE
 
 
 def seconds_of(run: RunFolder) -> float:
-    """Wall time of all steps, also of those before an interruption."""
+    """Return the wall time of all steps, also of those before an interruption."""
     clock = total = 0.0
     for line in run.metrics.read_text().splitlines():
         now = json.loads(line)["seconds"]
-        total += now - clock if now > clock else now  # a process that goes on starts its own clock
+        total += now - clock if now > clock else now  # a resumed process starts at 0
         clock = now
     return round(total, 1)
 
 
 def training_pool(folder: Path, spacing_mm: float) -> CasePool:
-    """The training cases of an experiment's cohort, brought to the network's voxels once."""
+    """Return the training cases of an experiment, resampled once to the network's voxels."""
     cohort = load_dataset(folder / COHORT)
     return pool_of_dataset(cohort.split(TRAINING_SPLIT), folder / "cache", spacing_mm)
 
 
 def load_network(folder: Path, profile: Profile, network: Network, device: str) -> Detector:
-    """A trained network as a detector."""
+    """Load a trained network as a detector."""
     config = profile.training_config(network)
-    stage = stage_of(config, load_skeleton())
+    stage = stage_of(config, load_dataset(folder / COHORT).skeleton)
     built = stage.build()
     built.load_state_dict(load_file(weights_path(folder, network)))
     built.requires_grad_(requires_grad=False).eval().to(device)
-    return Detector(built, stage.look, stage.channels, sigma_voxels=config.sigma_voxels)
+    return Detector(built, stage.input_grid, stage.channels, sigma_voxels=config.sigma_voxels)

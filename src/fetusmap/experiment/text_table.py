@@ -1,4 +1,4 @@
-"""A table of text, and how it is written: Markdown, CSV, LaTeX."""
+"""A table of text, written as Markdown, CSV or LaTeX."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _SPECIAL = {
 
 @dataclass(frozen=True)
 class Cell:
-    """One field.
+    """One cell of a table.
 
     Attributes:
-        text: what it says.
-        strong: whether it is the best of its column.
-        faint: whether it is there for comparison only.
+        text: content of the cell.
+        strong: whether the cell is the best of its column; printed in bold.
+        faint: whether the cell is there for comparison only; printed in italics.
     """
 
     text: str
@@ -30,13 +30,13 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Table:
-    """Rows below a heading.
+class TextTable:
+    """A table with a title and a row of headings.
 
     Attributes:
-        title: above it.
-        columns: headings.
-        rows: cells; the first one names the row.
+        title: text above the table.
+        columns: headings of the columns.
+        rows: cells of each row; the first one names the row.
     """
 
     title: str
@@ -44,18 +44,18 @@ class Table:
     rows: tuple[tuple[Cell, ...], ...]
 
     def markdown(self) -> str:
-        """With the title as a paragraph."""
+        """Return the table as Markdown, with its title as a paragraph in bold."""
         lines = [
             f"**{self.title}**",
             "",
             _line(map(_plain, self.columns)),
             _line(self._alignment()),
         ]
-        lines += [_line([_marked_down(cell) for cell in row]) for row in self.rows]
+        lines += [_line([_markdown_of(cell) for cell in row]) for row in self.rows]
         return "\n".join(lines) + "\n"
 
     def csv(self) -> str:
-        """Without the title and without emphasis."""
+        """Return the table as CSV, without the title and without emphasis."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(self.columns)
@@ -63,9 +63,9 @@ class Table:
         return text.getvalue()
 
     def latex(self) -> str:
-        """A `table*` that needs the package booktabs."""
+        """Return the table as a LaTeX `table*` that needs the package booktabs."""
         heading = " & ".join(map(_escaped, self.columns))
-        body = [" & ".join(map(_typeset, row)) + r" \\" for row in self.rows]
+        body = [" & ".join(map(_latex_of, row)) + r" \\" for row in self.rows]
         return "\n".join(
             [
                 r"\begin{table*}",
@@ -91,7 +91,7 @@ def _line(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _marked_down(cell: Cell) -> str:
+def _markdown_of(cell: Cell) -> str:
     text = _plain(cell.text)
     if not text:
         return ""
@@ -102,7 +102,7 @@ def _plain(text: str) -> str:
     return text.replace("|", r"\|")
 
 
-def _typeset(cell: Cell) -> str:
+def _latex_of(cell: Cell) -> str:
     text = _escaped(cell.text)
     if not text:
         return ""
