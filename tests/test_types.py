@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import fetusmap as fm
+from fetusmap.anatomy import Quality
 from fetusmap.dataset import find_foreign_cases
 from fetusmap.types import FrozenMapping
 
@@ -25,10 +26,11 @@ def test_a_frozen_mapping_reads_like_a_dict_and_cannot_be_changed() -> None:
 
 @pytest.mark.parametrize("carry", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])  # noqa: S301
 def test_poses_volumes_and_skeletons_travel(carry) -> None:
-    pose = fm.Pose(fm.load_skeleton(), fm.reference_pose().positions_mm, quality={"score": 0.5})
+    quality = Quality(score=0.5, reasons=("blurred",), notes={"operator": ["A", 1]})
+    pose = fm.Pose(fm.load_skeleton(), fm.reference_pose().positions_mm, quality=quality)
     there = carry(pose)
     assert there.equals(pose)
-    assert there.quality == {"score": 0.5}
+    assert there.quality == quality
     assert carry(pose.skeleton) == pose.skeleton
     volume = fm.Volume(np.ones((2, 3, 4)), fm.Grid.from_spacing((2, 3, 4)), facts={"a": "b"})
     assert carry(volume).grid == volume.grid

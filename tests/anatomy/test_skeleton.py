@@ -194,15 +194,53 @@ def test_neither_a_built_in_name_nor_a_json_file_is_refused(source):
     assert error.value.subject == f"skeleton {source!r}"
 
 
-def test_skeletons_are_equal_by_name_landmarks_segments_and_mirror_pairs(fetus):
+def test_skeletons_are_equal_if_they_differ_only_in_what_is_shown(fetus):
     plain = plain_from_skeleton(fetus)
-    same = skeleton_from_plain({**plain, "description": "another", "registration_subset": []})
-    assert same == fetus
-    assert hash(same) == hash(fetus)
-    assert skeleton_from_plain({**plain, "name": "other"}) != fetus
-    assert skeleton_from_plain({**plain, "mirror_pairs": []}) != fetus
-    assert skeleton_from_plain({**plain, "segments": plain["segments"][1:]}) != fetus
+    shown = {
+        "description": "another",
+        "colors": {"left": "#000000"},
+        "landmarks": [{**entry, "paper_index": None} for entry in plain["landmarks"]],
+        "angles": [{**entry, "meaning": "another"} for entry in plain["angles"]],
+        "limbs": [{**entry, "name": f"{entry['name']}s"} for entry in plain["limbs"]],
+    }
+    for key, value in shown.items():
+        same = skeleton_from_plain({**plain, key: value})
+        assert same == fetus, key
+        assert hash(same) == hash(fetus)
     assert fetus != "fetus-16"
+
+
+def without_first(entries):
+    return entries[1:]
+
+
+def farther_head(landmarks):
+    return [{**landmarks[0], "reference_position": [0.0, 0.0, 1.0]}, *landmarks[1:]]
+
+
+@pytest.mark.parametrize(
+    ("key", "change"),
+    {
+        "name": lambda _: "other",
+        "landmarks": farther_head,
+        "segments": without_first,
+        "angles": without_first,
+        "lateral_pairs": without_first,
+        "registration_subset": without_first,
+        "trunk": lambda names: [names[0], "head", names[2]],
+        "crown_rump": lambda model: {**model, "fraction": 0.7},
+        "limbs": lambda limbs: [{**limbs[0], "landmarks": limbs[0]["landmarks"][:2]}, limbs[1]],
+    }.items(),
+)
+def test_skeletons_of_one_name_differ_if_a_computation_would_differ(fetus, key, change):
+    plain = plain_from_skeleton(fetus)
+    assert skeleton_from_plain({**plain, key: change(plain[key])}) != fetus
+
+
+def test_skeletons_with_other_mirror_pairs_differ(fetus):
+    plain = plain_from_skeleton(fetus)
+    changed_pairs = {"mirror_pairs": plain["mirror_pairs"][:-1], "limbs": []}
+    assert skeleton_from_plain({**plain, **changed_pairs}) != fetus
 
 
 def test_plain_from_skeleton_gives_the_shipped_file_back(fetus):
@@ -219,6 +257,7 @@ def test_a_skeleton_of_ones_own_survives_the_round_trip(bird):
         **BIRD,
         "description": "",
         "registration_subset": [],
+        "limbs": [{"name": "wing", "landmarks": ["left_wing"]}],
         "colors": {"left": "#0000FF", "right": "#ff0000", "midline": "#808080"},
     }
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fetusmap.anatomy import load_skeleton, reference_pose
+from fetusmap.anatomy import Limb, Segment, Skeleton, load_skeleton, reference_pose
 from fetusmap.refine.changes import changes_between
 
 SKELETON = load_skeleton()
@@ -39,6 +39,24 @@ def exchanging(*names):
 def test_exchanged_sides_are_told_by_limb(names, said):
     assert changes_between(SKELETON, exchanging(*names), POSE) == said
     assert changes_between(SKELETON, POSE, exchanging(*names)) == said
+
+
+def test_limbs_of_another_skeleton_have_its_own_names():
+    pairs = (("left_elbow", "right_elbow"), ("left_hand", "right_hand"), ("left_eye", "right_eye"))
+    landmarks = ("nose", *(name for pair in pairs for name in pair))
+    segments = (Segment("upper", "nose", "left_elbow"), Segment("lower", "left_elbow", "left_hand"))
+    before = np.arange(21.0).reshape(7, 3) * 10
+    swapped = before[[0, 2, 1, 4, 3, 5, 6]]
+    skeleton = Skeleton("own", landmarks, segments, pairs)
+    assert changes_between(skeleton, before, swapped) == ("left and right elbow to hand exchanged",)
+    named = Skeleton("own", landmarks, segments, pairs, limbs=(Limb("arm", pairs_of(pairs)),))
+    assert changes_between(named, before, swapped) == ("left and right arm exchanged",)
+    hands = before[[0, 1, 2, 4, 3, 5, 6]]
+    assert changes_between(named, before, hands) == ("left and right hand exchanged",)
+
+
+def pairs_of(pairs):
+    return tuple(left for left, _ in pairs[:2])
 
 
 def test_what_moved_far_is_told_with_its_distance():

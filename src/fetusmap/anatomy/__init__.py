@@ -1,4 +1,4 @@
-"""Skeletons, poses, and what can be measured on them."""
+"""Skeletons, poses, and measurements on poses."""
 
 from fetusmap.anatomy.channels import Channels, channel_per_landmark, channel_per_pair
 from fetusmap.anatomy.growth import (
@@ -9,6 +9,7 @@ from fetusmap.anatomy.growth import (
     crown_rump_length_at,
     gestational_age,
 )
+from fetusmap.anatomy.limbs import Limb
 from fetusmap.anatomy.measure import (
     CrownRumpLength,
     Measurement,
@@ -43,6 +44,7 @@ __all__ = [
     "CrownRumpModel",
     "GestationalAge",
     "JointAngle",
+    "Limb",
     "Measurement",
     "Pose",
     "PosedLandmark",

@@ -1,52 +1,84 @@
-"""What accompanies a pose: how far it may be trusted, and what made it."""
+"""Typed records that accompany a pose: its quality, and its provenance."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
-from pydantic import Field, JsonValue
+from pydantic import AfterValidator, Field, JsonValue, PlainSerializer, ValidationError
 
 from fetusmap.files import Document, Number
+from fetusmap.types import FrozenMapping
 
 Probability = Annotated[Number, Field(ge=0, le=1)]
+Notes = Annotated[
+    Mapping[str, JsonValue], AfterValidator(FrozenMapping), PlainSerializer(dict, dict[str, Any])
+]
 
-RENAMED = {"kept": "rejected_because"}
-"""Field names of earlier versions."""
+RENAMED_FIELDS = {"kept": "rejected_because"}
+"""New name of each field that an earlier version wrote under another name."""
 
 
 class _Record(Document):
-    """A typed record that keeps, under `notes`, the fields of other programs and versions."""
+    """Base of the records. The fields of other programs are kept under `notes`.
 
-    notes: dict[str, JsonValue] = Field(default_factory=dict)
+    Attributes:
+        notes: further facts, by name.
+    """
+
+    notes: Notes = Field(default_factory=lambda: FrozenMapping({}))
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Self:
-        """Build a record from plain data; fields that it does not have become notes."""
+        """Build a record from the plain data of any program or version; nothing is refused.
+
+        As `with_notes`; besides, a field whose value is not of the expected type becomes a note.
+        """
+        ordered = cls.with_notes(plain)
+        notes = ordered.pop("notes")
+        misfits = {key: value for key, value in ordered.items() if not cls._accepts(key, value)}
+        known = {key: value for key, value in ordered.items() if key not in misfits}
+        return cls(**known, notes={**notes, **misfits})
+
+    @classmethod
+    def with_notes(cls, plain: Mapping[str, Any]) -> dict[str, Any]:
+        """Plain data of this record, in which fields that it does not have are notes.
+
+        Fields have their present names, and a value of null counts as absent.
+        """
+        given = plain.get("notes") or {}
         known: dict[str, Any] = {}
-        notes: dict[str, Any] = dict(plain.get("notes", {}))
+        notes: dict[str, Any] = dict(given) if isinstance(given, Mapping) else {"notes": given}
         for key, value in plain.items():
-            name = RENAMED.get(key, key)
-            if name in cls.model_fields and name != "notes":
+            name = RENAMED_FIELDS.get(key, key)
+            if name not in cls.model_fields:
+                notes[key] = value
+            elif name != "notes" and value is not None:
                 known[name] = value
-            elif name != "notes":
-                notes[name] = value
-        return cls(**known, notes=notes)
+        return {**known, "notes": notes}
+
+    @classmethod
+    def _accepts(cls, name: str, value: object) -> bool:
+        try:
+            cls.model_validate({name: value})
+        except ValidationError:
+            return False
+        return True
 
     def plain(self) -> dict[str, Any]:
-        """Plain data, ready for JSON; empty fields are left out."""
+        """Plain data, ready for JSON. Fields that have their default value are left out."""
         return self.model_dump(mode="json", exclude_defaults=True)
 
 
 class Quality(_Record):
-    """How far a pose may be trusted as a whole.
+    """Estimated quality of a pose as a whole. A probability of None was not estimated.
 
     Attributes:
-        score: probability that there is a fetus, that its mean error is below 5 mm and that its
-            sides are right; None where nobody has estimated it.
+        score: probability that the volume shows a fetus, that the mean error of the pose is below
+            5 mm, and that left and right are not exchanged.
         fetus: probability that the volume shows a fetus.
         sides: probability that left and right are not exchanged.
-        reasons: reasons to doubt the pose, in words; empty where there is none.
+        reasons: reasons to doubt the pose, in words; empty if there is none.
     """
 
     score: Probability | None = None
@@ -56,22 +88,22 @@ class Quality(_Record):
 
 
 class Provenance(_Record):
-    """What made a pose.
+    """How a pose was made: by which model, with which settings, from which volume.
 
     Attributes:
         fetusmap: version of the package.
         model: name of the model.
         model_sha256: hash of the model's card, which holds the hashes of its files.
-        refine: kind of refinement; "none" without.
-        flip_average: whether heatmaps were averaged with those of the mirror image.
-        input_sha256: hash of the voxels and of their grid.
+        refine: kind of refinement; "none" if the pose was not refined.
+        flip_average: whether the heatmaps were averaged with those of the mirrored volume.
+        input_sha256: hash of the volume's voxels and of their grid.
         library_sha256: hash of the pose library that refined the pose.
         device: "cpu" or "cuda".
         precision: "bfloat16" or "float32".
-        warnings: doubts of the reader and of the estimator, in words.
+        warnings: warnings of the file reader and of the estimator, in words.
         changes: what the refinement changed, in words.
-        rejected_because: why the refined pose was rejected and the unrefined one kept, in words;
-            empty where it was not rejected.
+        rejected_because: why the refined pose was rejected and the unrefined pose was returned, in
+            words; empty if it was not rejected.
     """
 
     fetusmap: str = ""

@@ -1,4 +1,4 @@
-"""A skeleton is data: landmarks, segments, mirror pairs, and what can be measured on them."""
+"""`Skeleton`: the landmarks of a pose, how they are connected, and what is measured on them."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Any, Literal
 
 import numpy as np
 
+from fetusmap.anatomy.limbs import Limb, Pair, complete_limbs, name_without_side
 from fetusmap.errors import BadInput
 from fetusmap.types import FloatArray, IntArray
 
 Side = Literal["left", "right", "midline"]
-Pair = tuple[str, str]
 
 
 @dataclass(frozen=True)
 class Segment:
-    """Two landmarks that are drawn as a bone and whose distance is measured."""
+    """Two landmarks that are drawn as a bone; their distance is measured."""
 
     name: str
     start: str
@@ -37,13 +37,14 @@ class JointAngle:
 
 @dataclass(frozen=True)
 class CrownRumpModel:
-    """How the crown-rump length follows from a path along the body's midline.
+    """How the crown-rump length is estimated from a path along the body's midline.
 
     Attributes:
         path: landmarks, from head to sacrum.
-        fraction: length of that path as a part of the crown-rump length.
-        fraction_cv: how far off that fraction itself may be, as a coefficient of variation.
-        segment_cv: coefficient of variation of each step between fetuses of one length.
+        fraction: length of that path divided by the crown-rump length.
+        fraction_cv: uncertainty of the fraction, as a coefficient of variation.
+        segment_cv: coefficient of variation of each step of the path, between fetuses of the same
+            crown-rump length.
     """
 
     path: tuple[str, ...]
@@ -54,7 +55,12 @@ class CrownRumpModel:
 
 @dataclass(frozen=True)
 class Skeleton:
-    """Which landmarks a pose has and how they belong together. See `load_skeleton`.
+    """The landmarks of a pose and how they belong together. `load_skeleton` reads one.
+
+    Two skeletons are equal if every computation on a pose gives the same result with both: name,
+    landmarks, segments, mirror pairs, limbs, angles, trunk, crown-rump model, lateral pairs,
+    registration subset and reference positions agree. Colours, descriptions, the names of limbs
+    and the paper's numbers are for the reader only and do not count.
 
     Attributes:
         name: identifies the skeleton in every file.
@@ -62,13 +68,16 @@ class Skeleton:
         segments: named pairs of landmarks.
         mirror_pairs: (left, right) landmarks that a reflection exchanges.
         angles: joint angles that `joint_angles_deg` measures.
-        trunk: (sacrum, spine, neck) or None; what trunk length and flexion rest on.
+        trunk: (sacrum, spine, neck) or None; trunk length and flexion are measured on them.
         crown_rump: how to estimate the crown-rump length, or None.
-        lateral_pairs: (left, right) landmarks that tell the body's left-right axis.
-        registration_subset: landmarks that the paper trusts for rigid registration.
-        paper_index: landmark name to its number in the paper's tables, where it has one.
+        lateral_pairs: (left, right) landmarks that define the body's left-right axis.
+        registration_subset: landmarks that the paper uses for rigid registration.
+        limbs: limbs of the left side, from the root outwards. Mirror pairs that belong to none of
+            the given limbs are grouped into further limbs by the segments.
+        paper_index: number of a landmark in the paper's tables, by landmark name.
         reference_positions: N points, an example pose of crown-rump length 1 in the body's frame
-            (x right, y ventral, z cranial, origin sacrum), or None. For drawings and examples.
+            (x right, y ventral, z cranial, origin sacrum), or None. Drawings and examples use it,
+            and `implausibilities` compares proportions with it.
         colors: "left", "right", "midline" to "#rrggbb".
         description: where the skeleton comes from.
     """
@@ -82,28 +91,46 @@ class Skeleton:
     crown_rump: CrownRumpModel | None = None
     lateral_pairs: tuple[Pair, ...] = ()
     registration_subset: tuple[str, ...] = ()
+    limbs: tuple[Limb, ...] = ()
     paper_index: Mapping[str, int] = field(default_factory=dict)
     reference_positions: tuple[tuple[float, float, float], ...] | None = None
     colors: Mapping[Side, str] = field(default_factory=dict)
     description: str = ""
+
+    def __post_init__(self) -> None:
+        ends = [(segment.start, segment.end) for segment in self.segments]
+        limbs = complete_limbs(self.limbs, self.landmarks, self.mirror_pairs, ends)
+        object.__setattr__(self, "limbs", limbs)
 
     def __len__(self) -> int:
         """Number of landmarks."""
         return len(self.landmarks)
 
     def __eq__(self, other: object) -> bool:
-        """Skeletons are one when name, landmarks, segments and mirror pairs agree."""
+        """Whether every computation on a pose gives the same result with both skeletons."""
         if not isinstance(other, Skeleton):
             return NotImplemented
         return self._identity == other._identity
 
     def __hash__(self) -> int:
-        """Hash of what makes the skeleton's identity."""
+        """Hash of everything that `__eq__` compares."""
         return hash(self._identity)
 
-    @property
+    @cached_property
     def _identity(self) -> tuple[Any, ...]:
-        return self.name, self.landmarks, self.segments, self.mirror_pairs
+        return (
+            self.name,
+            self.landmarks,
+            self.segments,
+            self.mirror_pairs,
+            tuple((angle.name, angle.first, angle.second) for angle in self.angles),
+            self.trunk,
+            self.crown_rump,
+            self.lateral_pairs,
+            self.registration_subset,
+            tuple(limb.landmarks for limb in self.limbs),
+            self.reference_positions,
+        )
 
     @cached_property
     def _index(self) -> dict[str, int]:
@@ -131,11 +158,16 @@ class Skeleton:
 
     @cached_property
     def mirror_index(self) -> IntArray:
-        """(N,) row of each landmark's mirror partner; midline landmarks keep their own."""
+        """(N,) row of each landmark's mirror partner; a midline landmark is its own partner."""
         order = np.arange(len(self.landmarks))
         for left, right in self.mirror_pairs:
             order[[self.index(left), self.index(right)]] = self.index(right), self.index(left)
         return order
+
+    @cached_property
+    def limb_index(self) -> tuple[IntArray, ...]:
+        """Rows of each limb of the left side, from its root outwards."""
+        return tuple(self.indices(limb.landmarks) for limb in self.limbs)
 
     @cached_property
     def segment_index(self) -> IntArray:
@@ -144,7 +176,7 @@ class Skeleton:
         return np.array(rows, dtype=np.int64).reshape(len(self.segments), 2)
 
     def side(self, landmark: str) -> Side:
-        """Which side of the body a landmark is on."""
+        """Side of the body on which a landmark lies."""
         for left, right in self.mirror_pairs:
             if landmark == left:
                 return "left"
@@ -153,8 +185,16 @@ class Skeleton:
         self.index(landmark)
         return "midline"
 
+    def name_without_side(self, landmark: str) -> str:
+        """Name of a landmark and its mirror partner together: "knee" for "left_knee"."""
+        for left, right in self.mirror_pairs:
+            if landmark in (left, right):
+                return name_without_side(left, right)
+        self.index(landmark)
+        return landmark.replace("_", " ")
+
     def segment_side(self, segment: Segment) -> Side:
-        """Side of a segment: that of its lateral landmarks, when they agree."""
+        """Side of a segment: that of its lateral landmarks if they agree, else the midline."""
         lateral = {self.side(segment.start), self.side(segment.end)} - {"midline"}
         return lateral.pop() if len(lateral) == 1 else "midline"
 

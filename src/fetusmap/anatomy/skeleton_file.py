@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, Strict, model_validator
 
+from fetusmap.anatomy.limbs import Limb
 from fetusmap.anatomy.skeleton import CrownRumpModel, JointAngle, Segment, Side, Skeleton
 from fetusmap.errors import BadInput
 from fetusmap.files.documents import Document, Position, Version1, parse_document, read_json
@@ -49,6 +50,16 @@ class AngleEntry(Document):
     meaning: str = ""
 
 
+LimbName = Annotated[str, Field(pattern=r"^[A-Za-z0-9 _.-]{1,160}$")]
+
+
+class LimbEntry(Document):
+    """One limb of a skeleton file: landmarks of the left side, from the root outwards."""
+
+    name: LimbName
+    landmarks: Annotated[tuple[Name, ...], Field(min_length=1, max_length=MOST)]
+
+
 Part = Annotated[float, Strict(), Field(gt=0, le=1)]
 
 
@@ -79,6 +90,7 @@ class SkeletonDocument(Document):
     crown_rump: CrownRumpEntry | None = None
     lateral_pairs: Annotated[tuple[NamePair, ...], Field(max_length=MOST)] = ()
     registration_subset: Annotated[tuple[Name, ...], Field(max_length=MOST)] = ()
+    limbs: Annotated[tuple[LimbEntry, ...], Field(max_length=MOST)] = ()
     colors: dict[Side, Color] = Field(
         default={"left": "#3b8bd9", "right": "#f28e2b", "midline": "#f2f2f2"}
     )
@@ -91,6 +103,7 @@ class SkeletonDocument(Document):
             ("segment", [s.name for s in self.segments]),
             ("angle", [a.name for a in self.angles]),
             ("landmark in mirror_pairs", [n for pair in self.mirror_pairs for n in pair]),
+            ("landmark in limbs", [n for limb in self.limbs for n in limb.landmarks]),
         ):
             repeated = sorted(n for n, times in Counter(entries).items() if times > 1)
             if repeated:
@@ -103,6 +116,12 @@ class SkeletonDocument(Document):
             *(self.crown_rump.path if self.crown_rump else ()),
             *self.registration_subset,
         ]
+        left = {name for name, _ in self.mirror_pairs}
+        outside = [n for limb in self.limbs for n in limb.landmarks if n not in left]
+        if outside:
+            raise ValueError(
+                f"{outside[0]!r} is in a limb but is not the first landmark of a mirror pair"
+            )
         loops = [s.name for s in self.segments if s.start == s.end]
         if loops:
             raise ValueError(f"segment {loops[0]!r} starts and ends at one landmark")
@@ -171,6 +190,7 @@ def skeleton_from_plain(data: object, subject: object = "skeleton") -> Skeleton:
         else None,
         lateral_pairs=document.lateral_pairs,
         registration_subset=document.registration_subset,
+        limbs=tuple(Limb(limb.name, limb.landmarks) for limb in document.limbs),
         paper_index=FrozenMapping(
             {e.name: e.paper_index for e in document.landmarks if e.paper_index is not None}
         ),
@@ -206,6 +226,7 @@ def plain_from_skeleton(skeleton: Skeleton) -> dict[str, Any]:
         crown_rump=CrownRumpEntry(**asdict(skeleton.crown_rump)) if skeleton.crown_rump else None,
         lateral_pairs=skeleton.lateral_pairs,
         registration_subset=skeleton.registration_subset,
+        limbs=tuple(LimbEntry(name=x.name, landmarks=x.landmarks) for x in skeleton.limbs),
         colors={side: skeleton.color(side) for side in ("left", "right", "midline")},
     ).model_dump(mode="json", exclude_none=True)
 

@@ -11,7 +11,7 @@ from fetusmap.atlas.fit import (
 )
 from fetusmap.atlas.library import PoseLibrary, join_libraries
 from fetusmap.atlas.library_file import load_library, save_library
-from fetusmap.atlas.limbs import exchange_candidates, find_exchange, limb_orders, limbs_of
+from fetusmap.atlas.limbs import exchange_candidates, find_exchange, limb_orders
 from fetusmap.atlas.retrieval import (
     Hypothesis,
     SupportSet,
@@ -40,7 +40,6 @@ __all__ = [
     "fit_orders",
     "join_libraries",
     "limb_orders",
-    "limbs_of",
     "load_atlases",
     "load_library",
     "mean_where_present",

@@ -59,12 +59,12 @@ def exchange_candidates(skeleton: Skeleton) -> IntArray:
     """
     if _are_all_combinations(skeleton):
         return limb_orders(skeleton)
-    parts = [part for limb in limbs_of(skeleton) for part in _parts(limb)[1:]]
+    parts = [part for limb in skeleton.limb_index for part in _parts(limb)[1:]]
     return _orders_of(skeleton, [[], *([part] for part in parts)])
 
 
 def _are_all_combinations(skeleton: Skeleton) -> bool:
-    combinations: int = 3 ** min(len(limbs_of(skeleton)), MAX_EXCHANGES)
+    combinations: int = 3 ** min(len(skeleton.limbs), MAX_EXCHANGES)
     return combinations <= MAX_EXCHANGES
 
 
@@ -73,33 +73,7 @@ def limb_orders(skeleton: Skeleton) -> IntArray:
 
     There are 3^L of them for L limbs; see `exchange_candidates` for skeletons with many limbs.
     """
-    return _orders_of(skeleton, [list(c) for c in product(*map(_parts, limbs_of(skeleton)))])
-
-
-def limbs_of(skeleton: Skeleton) -> list[list[int]]:
-    """Rows of the limbs of the left side, each from its root outwards.
-
-    A limb is a set of lateral landmarks that segments connect without the midline. Its root is the
-    landmark that a segment connects to the midline, or the first one.
-    """
-    lateral = skeleton.mirror_index != np.arange(len(skeleton))
-    neighbours: dict[int, list[int]] = {row: [] for row in range(len(skeleton))}
-    for start, end in skeleton.segment_index:
-        neighbours[start].append(int(end))
-        neighbours[end].append(int(start))
-    limbs: list[list[int]] = []
-    left = [skeleton.index(name) for name, _ in skeleton.mirror_pairs]
-    roots = sorted(left, key=lambda row: (all(lateral[n] for n in neighbours[row]), row))
-    seen: set[int] = set()
-    for root in roots:
-        if root in seen:
-            continue
-        limb = [root]
-        for row in limb:  # grows while it is walked
-            limb += [n for n in neighbours[row] if n in left and n not in limb and n not in seen]
-        seen.update(limb)
-        limbs.append(limb)
-    return limbs
+    return _orders_of(skeleton, [list(c) for c in product(*map(_parts, skeleton.limb_index))])
 
 
 def _best_order(
@@ -111,7 +85,7 @@ def _best_order(
     return np.asarray(orders[best if scores[best] < scores[0] - MIN_IMPROVEMENT else 0])
 
 
-def _orders_of(skeleton: Skeleton, exchanges: list[list[list[int]]]) -> IntArray:
+def _orders_of(skeleton: Skeleton, exchanges: list[list[IntArray]]) -> IntArray:
     """(H, N) orders in which the landmarks of some parts have changed sides."""
     orders = np.tile(np.arange(len(skeleton)), (len(exchanges), 1))
     for order, parts in zip(orders, exchanges, strict=True):
@@ -121,6 +95,6 @@ def _orders_of(skeleton: Skeleton, exchanges: list[list[list[int]]]) -> IntArray
     return orders
 
 
-def _parts(limb: list[int]) -> list[list[int]]:
+def _parts(limb: IntArray) -> list[IntArray]:
     """What may be exchanged of a limb: nothing, all of it, or all below its root."""
-    return [[], limb, limb[1:]] if len(limb) > 1 else [[], limb]
+    return [limb[:0], limb, limb[1:]] if len(limb) > 1 else [limb[:0], limb]

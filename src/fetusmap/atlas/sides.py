@@ -16,7 +16,6 @@ import numpy as np
 from fetusmap.anatomy import Channels, Skeleton
 from fetusmap.atlas.fit import LibraryFit, fit_orders
 from fetusmap.atlas.library import PoseLibrary
-from fetusmap.atlas.limbs import limbs_of
 from fetusmap.errors import DegenerateAlignment
 from fetusmap.types import FloatArray, IntArray, Points3
 
@@ -133,7 +132,7 @@ def _groups(skeleton: Skeleton, pairs: list[tuple[int, int]]) -> list[list[tuple
     """The pairs limb by limb, in groups that are small enough to be named together."""
     open_pairs = {min(pair): pair for pair in pairs}
     groups: list[list[tuple[int, int]]] = []
-    for limb in limbs_of(skeleton):
+    for limb in skeleton.limb_index:
         own = [
             open_pairs.pop(key)
             for row in limb

@@ -1,4 +1,4 @@
-"""What a refinement changed, in words."""
+"""Description of what a refinement changed, in sentences."""
 
 from __future__ import annotations
 
@@ -7,58 +7,52 @@ import numpy as np
 from fetusmap.anatomy import Skeleton
 from fetusmap.types import BoolArray, FloatArray, Points3
 
-WORTH_TELLING_MM = 5.0
-"""A landmark that moved by more is named."""
+MIN_NAMED_MOVE_MM = 5.0
+"""A landmark that moved by more than this distance is named."""
 
-NOTHING_MM = 0.05
-"""Below this nothing has moved."""
-
-LIMBS = (
-    ("arm", ("shoulder", "elbow", "wrist"), ("elbow", "wrist")),
-    ("leg", ("hip", "knee", "ankle"), ("knee", "ankle")),
-)
-"""A limb, whole and below its root, by the landmarks of one side."""
+MIN_COUNTED_MOVE_MM = 0.05
+"""A landmark that moved by less than this distance counts as unmoved."""
 
 
 def changes_between(skeleton: Skeleton, before_mm: Points3, after_mm: Points3) -> tuple[str, ...]:
-    """What changed between two poses: exchanged sides first, then landmarks, then all together.
+    """Describe what changed between two poses: exchanged sides, then landmarks, then the mean.
 
     Args:
-        skeleton: names the rows.
-        before_mm: (N, 3); NaN for a landmark that was not found.
-        after_mm: (N, 3).
+        skeleton: skeleton of both poses; its limbs name the exchanged parts.
+        before_mm: (N, 3) positions before; NaN for a landmark that was not found.
+        after_mm: (N, 3) positions after.
 
     Returns:
-        Sentences; none only where nothing moved by 0.05 mm.
+        Sentences; empty only if no landmark moved by 0.05 mm or more.
     """
     exchanged = _exchanged(skeleton, before_mm, after_mm)
-    told = np.where(exchanged, skeleton.mirror_index, np.arange(len(skeleton)))
-    moved = np.linalg.norm(after_mm - before_mm[told], axis=1)
+    renamed = np.where(exchanged, skeleton.mirror_index, np.arange(len(skeleton)))
+    moved = np.linalg.norm(after_mm - before_mm[renamed], axis=1)
     sentences = _sentences_of_sides(skeleton, exchanged)
-    was, is_there = (np.isfinite(pose[:, 0]) for pose in (before_mm[told], after_mm))
+    was, is_there = (np.isfinite(pose[:, 0]) for pose in (before_mm[renamed], after_mm))
     for row, name in enumerate(skeleton.landmarks):
         if is_there[row] != was[row]:
             sentences.append(f"{name} {'found' if is_there[row] else 'lost'}")
-        elif moved[row] > WORTH_TELLING_MM:
+        elif moved[row] > MIN_NAMED_MOVE_MM:
             sentences.append(f"{name} moved by {moved[row]:.0f} mm")
-    count = int((moved > NOTHING_MM).sum())
+    count = int((moved > MIN_COUNTED_MOVE_MM).sum())
     if count:
-        mean = float(moved[moved > NOTHING_MM].mean())
+        mean = float(moved[moved > MIN_COUNTED_MOVE_MM].mean())
         landmarks = f"{count} landmark{'s' * (count > 1)}"
         sentences.append(f"{landmarks} moved, by {mean:.1f} mm on average")
     return tuple(sentences)
 
 
 def _exchanged(skeleton: Skeleton, before_mm: Points3, after_mm: Points3) -> BoolArray:
-    """(N,) whether a landmark and its partner both came nearer to where the other one was.
+    """(N,) whether a landmark and its partner both moved towards the other's old position.
 
-    Both must have moved by what is worth telling: two wrists that touch are not exchanged by a
-    millimetre.
+    Both must have moved by more than `MIN_NAMED_MOVE_MM`: two wrists that touch and move by a
+    millimetre were not exchanged.
     """
     order = skeleton.mirror_index
     own = np.linalg.norm(after_mm - before_mm, axis=1)
     other: FloatArray = np.linalg.norm(after_mm - before_mm[order], axis=1)
-    nearer = (other < own) & (own > WORTH_TELLING_MM) & (order != np.arange(len(order)))
+    nearer = (other < own) & (own > MIN_NAMED_MOVE_MM) & (order != np.arange(len(order)))
     return np.asarray(nearer & nearer[order])
 
 
@@ -69,10 +63,11 @@ def _sentences_of_sides(skeleton: Skeleton, exchanged: BoolArray) -> list[str]:
         return []
     if len(concerned) == len(pairs):
         return ["left and right exchanged"]
-    names = [name.removeprefix("left_").replace("_", " ") for name in concerned]
-    for limb, *extents in LIMBS:
-        for extent in extents:
-            if set(extent) <= set(names):
-                names[names.index(extent[0])] = limb
-                names = [name for name in names if name not in extent]
+    names = [skeleton.name_without_side(name) for name in concerned]
+    for limb in skeleton.limbs:
+        landmarks = [skeleton.name_without_side(name) for name in limb.landmarks]
+        for part in (landmarks, landmarks[1:]):  # the whole limb, or all below its root
+            if len(part) > 1 and set(part) <= set(names):
+                names[names.index(part[0])] = limb.name
+                names = [name for name in names if name not in part]
     return [f"left and right {name} exchanged" for name in names]
