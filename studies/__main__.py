@@ -15,6 +15,7 @@ from studies import (
     reading,
     refinement,
     resampling,
+    session,
     simulation,
     startup,
 )
@@ -27,6 +28,7 @@ BENCHMARKS = {
     "startup": startup.run,
     "simulation": simulation.run,
     "prediction": prediction.run,
+    "session": session.run,
     "accuracy": accuracy.run,
     "refinement": refinement.run,
     "checkpointing": checkpointing.run,

@@ -23,15 +23,15 @@ class PoseLibrary:
 
     Attributes:
         skeleton: names the rows of every atlas.
-        positions_mm: (A, N, 3) float32, read-only; NaN where a landmark is absent. What a frame
-            means is up to whoever made the library; comparing aligns the atlases anyway.
+        positions_mm: (A, N, 3) float32, read-only; NaN where a landmark is absent. Each atlas is in
+            a frame of its own; comparisons align the atlases first.
         made_by: how the library was made, plain data.
-        groups: what each atlas belongs to, such as its subject or recording, so that a library can
-            be split honestly; "" for an atlas that stands alone. Empty where none is known.
+        groups: the group of each atlas, such as its subject or recording, so that a split does not
+            separate related atlases; "" for an atlas without a group. Empty if no group is known.
 
     Raises:
-        BadInput: no atlas at all, shapes that do not fit the skeleton, infinite or half-absent
-            positions, or another number of groups.
+        BadInput: there is no atlas, the shape does not fit the skeleton, a position is infinite or
+            half absent, or the number of groups differs from that of the atlases.
     """
 
     skeleton: Skeleton
@@ -87,7 +87,8 @@ class PoseLibrary:
         """Build a library from poses of one skeleton, in their order; confidences are dropped.
 
         Raises:
-            BadInput: no pose, poses of several skeletons, or another number of groups.
+            BadInput: no pose is given, the poses are of several skeletons, or the number of groups
+                differs from that of the poses.
         """
         listed = list(poses)
         if not listed:
@@ -106,7 +107,7 @@ class PoseLibrary:
         return len(self.positions_mm)
 
     def __getitem__(self, atlas: int) -> Pose:
-        """One atlas as a pose; raises IndexError beyond the last."""
+        """Return one atlas as a pose; raises IndexError beyond the last."""
         return Pose(self.skeleton, self.positions_mm[operator.index(atlas)].astype(np.float64))
 
     def __iter__(self) -> Iterator[Pose]:
@@ -119,11 +120,11 @@ class PoseLibrary:
         return np.asarray(np.isfinite(self.positions_mm).all(axis=2))
 
     def select(self, indices: ArrayLike) -> PoseLibrary:
-        """The library of some atlases, by their numbers or by a mask, in the given order.
+        """Select some atlases, by their numbers or by a mask, in the given order.
 
         Raises:
-            BadInput: nothing is chosen.
-            IndexError: a number beyond the last atlas.
+            BadInput: the selection is empty.
+            IndexError: a number is beyond the last atlas.
         """
         chosen = np.asarray(indices)
         rows = np.arange(len(self))[chosen if chosen.size else []]
@@ -131,11 +132,11 @@ class PoseLibrary:
         return replace(self, positions_mm=self.positions_mm[rows], groups=groups)
 
     def mirrored(self) -> PoseLibrary:
-        """The library, followed by the mirror image of every atlas.
+        """Append the mirror image of every atlas to the library.
 
-        Each is reflected in the plane x = 0 of its frame, and left and right labels are exchanged.
-        A mirror image belongs to the group of its atlas; an atlas that stood alone makes a group
-        with it, so that no split can part them.
+        Each atlas is reflected in the plane x = 0 of its frame, and left and right labels are
+        exchanged. A mirror image belongs to the group of its atlas. An atlas without a group forms
+        a group with its mirror image, so that no split separates the two.
         """
         reflected = self.positions_mm[:, self.skeleton.mirror_index].copy()
         reflected[..., 0] *= -1
@@ -165,13 +166,13 @@ class PoseLibrary:
 
 
 def join_libraries(libraries: Iterable[PoseLibrary]) -> PoseLibrary:
-    """One library with the atlases of several, in their order.
+    """Join libraries of one skeleton into one, in their order.
 
-    Groups of one label become one group. Where some of the libraries have no groups, their atlases
-    stand alone.
+    Groups of the same label become one group. The atlases of a library without groups have no
+    group in the result either.
 
     Raises:
-        BadInput: no library, or libraries of several skeletons.
+        BadInput: no library is given, or the libraries are of several skeletons.
     """
     listed = list(libraries)
     if not listed:
@@ -194,10 +195,11 @@ def _common_skeleton(skeletons: Iterable[Skeleton]) -> Skeleton:
     first, *others = skeletons
     for other in others:
         if other != first:
+            namesake = other.name == first.name
             raise BadInput(
                 "pose library",
                 expected=f"poses of one skeleton ({first.name})",
-                found=f"one of {other.name}" if other.name != first.name else "another so called",
+                found="another skeleton of this name" if namesake else f"one of {other.name}",
                 remedy="make one library per skeleton",
             )
     return first

@@ -1,7 +1,7 @@
-"""Landmarks to heatmaps and back: `encode` and `find_peaks` are inverse, below the voxel, in mm.
+"""Landmarks to heatmaps and back: `encode` and `find_peaks` are inverse, with sub-voxel precision.
 
-A channel may show several landmarks, such as the left and the right knee: it is a mixture of
-Gaussians then, and its two highest peaks are read back.
+A channel may show several landmarks, such as the left and the right knee. It is then a mixture of
+Gaussians, and its two highest peaks are read back.
 """
 
 from __future__ import annotations
@@ -18,21 +18,22 @@ from fetusmap.geometry import Grid
 from fetusmap.types import ArrayLike, FloatArray, Points3
 
 REACH = 2
-"""Voxels to each side of a maximum that count as its peak, and that no other peak may take."""
+"""Number of voxels on each side of a maximum that belong to its peak and to no other peak."""
 
 FLOOR = 1e-12
+"""Smallest value of which a logarithm is taken, and by which is divided."""
 
 
 @dataclass(frozen=True, eq=False)
 class Heatmaps:
-    """One map per channel on a grid.
+    """Heatmaps on a grid, one per channel.
 
     Attributes:
-        array: (C, I, J, K) float32 tensor, each channel non-negative.
-        grid: where the voxels are, LPS mm.
+        array: (C, I, J, K) float32 tensor, non-negative.
+        grid: grid of the voxels, LPS mm.
 
     Raises:
-        BadInput: an array that does not fit the grid.
+        BadInput: the array does not fit the grid.
     """
 
     array: torch.Tensor
@@ -55,7 +56,7 @@ class Peaks:
     Attributes:
         positions_mm: (C, P, 3) world points; NaN where a channel has fewer maxima.
         heights: (C, P) value of the map at the maximum's voxel; 0 where there is none.
-        masses: (C, P) sum of the map over the voxels of the peak, as a part of the channel's sum.
+        masses: (C, P) share of the channel's sum that lies in the voxels of the peak.
     """
 
     positions_mm: Points3
@@ -66,17 +67,17 @@ class Peaks:
 def encode(
     positions_mm: ArrayLike, grid: Grid, sigma_mm: float, channels: Sequence[Sequence[int]]
 ) -> NDArray[np.float32]:
-    """Write landmarks as Gaussians of height 1; the inverse of `find_peaks`.
+    """Encode landmarks as Gaussians of height 1; the inverse of `find_peaks`.
 
     Args:
-        positions_mm: (N, 3) landmarks; NaN for an absent one.
-        grid: of the heatmaps, with right angles between its axes.
-        sigma_mm: standard deviation of each Gaussian.
-        channels: for each channel the rows of the landmarks that it shows.
+        positions_mm: (N, 3) landmarks; NaN where absent.
+        grid: grid of the heatmaps, with right angles between its axes.
+        sigma_mm: standard deviation of the Gaussians.
+        channels: for each channel, the rows of the landmarks that it shows.
 
     Returns:
-        (C, I, J, K) float32; in each channel the sum of the Gaussians of its landmarks, 0 for an
-        absent one and for one that lies outside the grid's box.
+        (C, I, J, K) float32: in each channel the sum of the Gaussians of its landmarks. Landmarks
+        that are absent or outside the grid's box contribute nothing.
     """
     points = np.asarray(positions_mm, dtype=np.float64)
     index = grid.to_index(points)
@@ -140,7 +141,8 @@ def _local_maxima(maps: torch.Tensor) -> torch.Tensor:
 def _highest_apart(candidates: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:
     """(C, P, 3) indices and (C, P) values of the highest voxels, none within reach of another.
 
-    Neighbours may tie, as rounded maps often do: whoever is taken takes its surroundings along.
+    Neighbours may have equal values, as they often do in rounded maps, so the surroundings of each
+    chosen voxel are excluded.
     """
     left = candidates.clone() if count > 1 else candidates
     axes = [torch.arange(n) for n in candidates.shape[1:]]
@@ -158,9 +160,9 @@ def _highest_apart(candidates: torch.Tensor, count: int) -> tuple[torch.Tensor, 
 
 
 def _offsets(maps: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
-    """(C, P, 3) sub-voxel offset of each peak from its voxel, within half a voxel.
+    """(C, P, 3) sub-voxel offset of each peak from its voxel, at most half a voxel.
 
-    Next to the border the parabola is taken from the nearest voxel all of whose neighbours exist.
+    Near the border, the parabola is that of the nearest voxel whose neighbours all exist.
     """
     last = torch.tensor([max(n - 1 - REACH, 0) for n in maps.shape[1:]])
     center = index.clamp(min=REACH).minimum(last)

@@ -1,4 +1,4 @@
-"""Heatmaps as evidence: what speaks for a landmark at a point, and where it lies if it is there."""
+"""Heatmaps combined with a prior: how likely a landmark is at a point, and its likeliest place."""
 
 from __future__ import annotations
 
@@ -13,22 +13,26 @@ from fetusmap.heatmap.gaussian import Heatmaps
 from fetusmap.types import FloatArray, IntArray, Points3
 
 FLOOR = 0.02
-"""Height that counts where a map shows nothing: a landmark may be hidden anywhere."""
+"""Added to every height before the logarithm: a landmark may be hidden where a map is empty."""
 
-NOTHING = 1e-6
-"""Height that counts for the position: only where the map shows nothing at all."""
+MIN_HEIGHT = 1e-6
+"""Smallest height in the computation of a position. It matters only where a map shows nothing."""
 
-NEAR_SD = 3.0
-"""Standard deviations of the prior within which a landmark is looked for."""
+SEARCH_SD = 3.0
+"""A landmark is searched within this number of standard deviations of the prior."""
 
-LEAST_PART = 1e-3
-"""Voxels of less than this part of the highest probability are left out."""
+MIN_PROBABILITY_RATIO = 1e-3
+"""Voxels with less than this part of the highest probability are left out of a median."""
 
-APART = 2
-"""Voxels between two landmarks of a pair along some axis, more than this: peaks reach as far."""
+MIN_PAIR_DISTANCE = 2
+"""The landmarks of a pair are more than this number of voxels apart along some axis, because a
+peak extends over as many."""
 
 MEDIAN_STEPS = 12
-ALONE = -1e9
+"""Number of Weiszfeld steps towards a geometric median."""
+
+EXCLUDED = -1e9
+"""Logarithm of the probability of a voxel that belongs to another peak."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,8 +40,8 @@ class LandmarkMaps:
     """One map per landmark.
 
     Attributes:
-        heights: (N, I, J, K) about 1 at a landmark that is shown without doubt, 0 or more.
-        grid: where the voxels are, LPS mm; right angles between its axes.
+        heights: (N, I, J, K) non-negative; about 1 at a landmark that the network is certain of.
+        grid: grid of the voxels, LPS mm, with right angles between its axes.
     """
 
     heights: FloatArray
@@ -47,22 +51,23 @@ class LandmarkMaps:
     def of_both_sides(
         cls, heatmaps: Heatmaps, skeleton: Skeleton, height: float, own: float
     ) -> LandmarkMaps:
-        """Maps in which a landmark may also lie where its partner of the other side was seen.
+        """Mix the map of each landmark with that of its partner on the other side.
 
         Args:
-            heatmaps: one channel per landmark.
+            heatmaps: heatmaps with one channel per landmark.
             skeleton: names the mirror pairs.
-            height: of the heatmaps at a landmark that they show without doubt.
-            own: share of the landmark's own map, 0.5 to 1; the rest is its partner's.
+            height: height of the heatmaps at a landmark that the network is certain of.
+            own: share of the landmark's own map, 0.5 to 1; the rest is that of its partner.
         """
         maps = heatmaps.array.numpy() / np.float32(height)
         mixed = np.float32(own) * maps + np.float32(1 - own) * maps[skeleton.mirror_index]
         return cls(mixed, heatmaps.grid)
 
     def mean_log_at(self, positions_mm: Points3) -> FloatArray:
-        """(...) mean over the landmarks of the logarithm of their heights at (..., N, 3) points.
+        """(...) mean of the logarithms of the landmarks' heights at (..., N, 3) points.
 
-        The nearest voxel counts: the maps are smooth. What is absent or outside has the floor.
+        The height is that of the nearest voxel, because the maps are smooth. Points that are
+        absent or outside the grid have the height 0.
         """
         index = self.grid.to_index(positions_mm)
         shape = np.array(self.grid.shape)
@@ -77,13 +82,13 @@ class LandmarkMaps:
 
 @dataclass(frozen=True, eq=False)
 class Place:
-    """A place where a landmark may be.
+    """A possible place of a landmark.
 
     Attributes:
         index: (3,) its most probable voxel.
         position_mm: (3,) geometric median of the probability around it: the point with the least
             expected distance.
-        height: of the map at that voxel.
+        height: height of the map at that voxel.
         score: logarithm of its probability, up to a constant.
     """
 
@@ -96,20 +101,22 @@ class Place:
 def find_places(
     maps: LandmarkMaps, skeleton: Skeleton, cloud_mm: Points3, blur_mm: float, weight: float
 ) -> list[Place | None]:
-    """Where each landmark is, by its heatmap and a cloud of likely positions.
+    """Find the most probable place of each landmark, given its heatmap and a cloud of positions.
 
-    Probability is height times a Gaussian that has the mean and the covariance of the cloud. The
-    two of a pair never share a peak: of all ways to place both, the most probable one counts.
+    The probability is the height times a Gaussian with the mean and the covariance of the cloud.
+    The two landmarks of a pair never share a peak: of all combinations of their places, the most
+    probable one is chosen.
 
     Args:
-        maps: of the fetus.
+        maps: maps of the fetus.
         skeleton: names the mirror pairs.
         cloud_mm: (K, N, 3) likely positions of each landmark; NaN where unknown.
-        blur_mm: added to the Gaussians: how far a real fetus is from any atlas.
-        weight: of the Gaussian's logarithm.
+        blur_mm: standard deviation that is added to the Gaussians, because a fetus differs from
+            every atlas.
+        weight: weight of the Gaussian's logarithm.
 
     Returns:
-        N places; None for a landmark of which no position is known, or outside the maps.
+        N places; None for a landmark whose cloud is empty or outside the maps.
     """
     options = [
         list(_peaks(maps.heights[row], maps.grid, cloud_mm[:, row], blur_mm, weight))
@@ -122,7 +129,7 @@ def find_places(
                 (one, other)
                 for one in options[row]
                 for other in options[partner]
-                if np.abs(one.index - other.index).max() > APART
+                if np.abs(one.index - other.index).max() > MIN_PAIR_DISTANCE
             ]
             if pairs:
                 places[row], places[partner] = max(pairs, key=lambda p: p[0].score + p[1].score)
@@ -136,12 +143,12 @@ def _peaks(
     known = cloud_mm[np.isfinite(cloud_mm).all(axis=1)]
     if len(known) < 2:
         return
-    # In the grid's own axes, where voxels are products of three ranges.
+    # Work in the grid's own axes, where the voxels are products of three ranges.
     turned = known @ grid.direction
     precision = np.linalg.inv(np.cov(turned.T) + blur_mm**2 * np.eye(3))
     sd = np.sqrt(np.diag(np.linalg.inv(precision)))
     center = grid.to_index(known.mean(axis=0))
-    reach = NEAR_SD * sd / grid.spacing_mm
+    reach = SEARCH_SD * sd / grid.spacing_mm
     low = np.maximum(np.floor(center - reach), 0).astype(int)
     high = np.minimum(np.ceil(center + reach) + 1, grid.shape).astype(int)
     if (low >= high).any():
@@ -152,11 +159,11 @@ def _peaks(
     square = sum(precision[p, q] * offsets[p] * offsets[q] for p in range(3) for q in range(3))
     prior = -0.5 * weight * square
     logs = np.log(heights[box].astype(np.float64) + FLOOR) + prior
-    # The floor would draw the median into the middle of the cloud wherever that is wide.
-    probability = np.maximum(heights[box], NOTHING) * np.exp(prior - prior.max())
+    # The floor would pull the median to the centre of a wide cloud, so it is left out here.
+    probability = np.maximum(heights[box], MIN_HEIGHT) * np.exp(prior - prior.max())
     for _ in range(2):
         top = np.array(np.unravel_index(logs.argmax(), logs.shape))
-        if logs[tuple(top)] <= ALONE:
+        if logs[tuple(top)] <= EXCLUDED:
             return
         median = _median_of_peak(probability, top, grid.spacing_mm)
         yield Place(
@@ -165,13 +172,13 @@ def _peaks(
             float(heights[tuple(low + top)]),
             float(logs[tuple(top)]),
         )
-        taken = tuple(slice(max(t - APART, 0), t + APART + 1) for t in top)
-        logs[taken], probability[taken] = ALONE, 0.0
+        taken = tuple(slice(max(t - MIN_PAIR_DISTANCE, 0), t + MIN_PAIR_DISTANCE + 1) for t in top)
+        logs[taken], probability[taken] = EXCLUDED, 0.0
 
 
 def _median_of_peak(probability: FloatArray, top: IntArray, spacing_mm: FloatArray) -> FloatArray:
     """(3,) voxel index of the geometric median, by Weiszfeld's steps from the most likely voxel."""
-    voxels = np.argwhere(probability > LEAST_PART * probability[tuple(top)])
+    voxels = np.argwhere(probability > MIN_PROBABILITY_RATIO * probability[tuple(top)])
     weights = probability[tuple(voxels.T)]
     points = voxels * spacing_mm
     median = top * spacing_mm
