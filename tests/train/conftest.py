@@ -1,4 +1,4 @@
-"""What the tests of training share: hand-made cases, a bright blob at each of their landmarks."""
+"""Fixtures for tests of training: hand-made cases with a bright blob at each landmark."""
 
 import os
 from functools import partial
@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from fetusmap.anatomy import load_skeleton, reference_pose
-from fetusmap.detect import CanonicalGrid, WholeGrid
+from fetusmap.detect import BodyFrameGrid, WholeVolumeGrid
 from fetusmap.geometry import Grid, random_rotations
-from fetusmap.train import TrainingConfig
+from fetusmap.train import parse_training_config
 from fetusmap.train.cases import TrainingCase, cached, simulated_pool
 
 CASES = 4
@@ -19,7 +19,7 @@ BLOB_MM = 1.5
 
 @pytest.fixture(scope="session", autouse=True)
 def _environment():
-    """Seeding everything leaves words in the environment; they go again."""
+    """Remove the environment variables that seeding everything sets."""
     before = dict(os.environ)
     yield
     for name in set(os.environ) - set(before):
@@ -80,49 +80,63 @@ def filled_cache(tmp_path_factory, make_numbered):
     return folder
 
 
-@pytest.fixture
-def cache(filled_cache, monkeypatch):
-    """That folder; whoever asks for a case that is not in it fails instead of simulating it."""
+@pytest.fixture(scope="session")
+def forbid_simulation():
+    """A function of a monkeypatch: a case that is not cached raises instead of being simulated."""
 
     def refuse(*arguments):
-        raise AssertionError(f"no ultrasound here: {arguments}")
+        raise AssertionError(f"a case was simulated: {arguments}")
 
-    monkeypatch.setattr("fetusmap.train.cases.simulate_case", refuse)
+    return lambda patch: patch.setattr("fetusmap.train.cases.simulate_case", refuse)
+
+
+@pytest.fixture
+def cache(filled_cache, forbid_simulation, monkeypatch):
+    """That folder; a case that is missing in it raises an error instead of being simulated."""
+    forbid_simulation(monkeypatch)
     return filled_cache
 
 
-@pytest.fixture
-def small_looks(monkeypatch):
-    """Both passes look at 32 x 32 x 32 voxels.
+@pytest.fixture(scope="session")
+def shrink_grids():
+    """A function of a monkeypatch: both passes have inputs of 32 x 32 x 32 voxels.
 
     With more than three levels the lowest one would have 2 x 2 x 2 voxels. Of two voxels along the
     first axis, oneDNN 3.12 computes other gradients of a bfloat16 kernel each time.
     """
     shape = (32, 32, 32)
-    whole, canonical = (
-        partial(WholeGrid, spacing_mm=2.0, shape=shape),
-        partial(CanonicalGrid, step=0.09, shape=shape),
-    )
-    monkeypatch.setattr("fetusmap.train.stages.WholeGrid", whole)
-    monkeypatch.setattr("fetusmap.train.stages.CanonicalGrid", canonical)
+
+    def shrink(patch):
+        whole = partial(WholeVolumeGrid, spacing_mm=2.0, shape=shape)
+        in_body = partial(BodyFrameGrid, step=0.09, shape=shape)
+        patch.setattr("fetusmap.train.stages.WholeVolumeGrid", whole)
+        patch.setattr("fetusmap.train.stages.BodyFrameGrid", in_body)
+
+    return shrink
+
+
+@pytest.fixture
+def small_grids(shrink_grids, monkeypatch):
+    """Both passes have inputs of 32 x 32 x 32 voxels."""
+    shrink_grids(monkeypatch)
 
 
 @pytest.fixture(scope="session")
 def make_config():
-    """A function that makes a configuration of a run of seconds, but for what is given."""
+    """A function that makes the configuration of a run of seconds, with changes."""
 
-    def make(**changed):
+    def make(stage="canonical", **changed):
         tiny = {
-            "stage": "canonical",
+            "stage": stage,
             "steps": 6,
-            "batch": 1,
-            "warmup": 2,
             "widths": (8, 8, 8),
             "cases": CASES,
             "validation_cases": 2,
             "validate_every": 1000,
             "checkpoint_minutes": 0,
         }
-        return TrainingConfig(**{**tiny, **changed})
+        if stage in ("coarse", "canonical"):
+            tiny |= {"batch": 1, "warmup": 2}
+        return parse_training_config({**tiny, **changed}, "test")
 
     return make

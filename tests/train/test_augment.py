@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fetusmap.anatomy import reference_pose
-from fetusmap.detect import CanonicalGrid, WholeGrid, frame_of
+from fetusmap.detect import BodyFrameGrid, WholeVolumeGrid, body_frame_of
 from fetusmap.geometry import random_rotations
 from fetusmap.preprocess import equalize, sample
 from fetusmap.train.augment import (
@@ -22,8 +22,8 @@ from fetusmap.train.augment import (
 )
 from fetusmap.volume import Volume
 
-WHOLE = WholeGrid(1.5, (64, 64, 64))
-CANONICAL = CanonicalGrid(0.045, (64, 48, 72))
+WHOLE = WholeVolumeGrid(1.5, (64, 64, 64))
+CANONICAL = BodyFrameGrid(0.045, (64, 48, 72))
 UNCHANGED = Intensities(np.zeros((3, 4)), noise=0.0, noise_seed=0, blur_voxels=0.0, shadow=None)
 GREY = np.random.default_rng(1).uniform(1, 200, (12, 14, 16)).astype(np.float32)
 
@@ -150,7 +150,7 @@ def test_a_mirrored_marker_shows_under_the_other_name(still, make_case, skeleton
     other = {"left": "right", "right": "left"}[side]
     row = skeleton.index(f"{side}_wrist")
     case = make_case(reference_pose(60.0).positions_mm, [row])
-    straight = CANONICAL.of_frame(frame_of(skeleton, case.positions_mm))
+    straight = CANONICAL.of_frame(body_frame_of(skeleton, case.positions_mm))
     for grid, name in ((straight, f"{side}_wrist"), (straight.flip(0), f"{other}_wrist")):
         seen = look(case, grid, skeleton)
         found = np.linalg.norm(seen.positions_mm - bright_middle_mm(seen), axis=1)
@@ -188,7 +188,7 @@ def test_half_of_the_samples_are_mirrored(draw_grid, blob_case):
 
 def test_near_body_without_jitter_is_the_canonical_grid(still, turned, skeleton):
     case = turned(5)
-    straight = CANONICAL.of_frame(frame_of(skeleton, case.positions_mm))
+    straight = CANONICAL.of_frame(body_frame_of(skeleton, case.positions_mm))
     rng = np.random.default_rng(0)
     drawn = [still(rng, case) for _ in range(20)]
     assert {grid.is_left_handed for grid in drawn} == {True, False}
@@ -201,7 +201,7 @@ def test_near_body_errs_as_much_as_it_says(turned, skeleton):
     """A mixture of 85 % and 15 % with doubled deviation has 1.204 times the deviation."""
     draw = NearBody(CANONICAL, skeleton, tilt_deg=4.0, roll_deg=0.0, shift=0.1, scale=0.2)
     case, rng = turned(2), np.random.default_rng(0)
-    frame = frame_of(skeleton, case.positions_mm)
+    frame = body_frame_of(skeleton, case.positions_mm)
     shifts, scales, tilts = [], [], []
     for _ in range(2000):
         grid = draw(rng, case)
@@ -222,7 +222,7 @@ def test_near_body_errs_as_much_as_it_says(turned, skeleton):
 def test_rolls_turn_about_the_long_axis(turned, skeleton):
     draw = NearBody(CANONICAL, skeleton, tilt_deg=0, roll_deg=10.0, shift=0, scale=0, wild_part=0)
     case, rng = turned(3), np.random.default_rng(0)
-    frame = frame_of(skeleton, case.positions_mm)
+    frame = body_frame_of(skeleton, case.positions_mm)
     rolls = []
     for _ in range(1000):
         turn = frame.axes.T @ draw(rng, case).direction
@@ -261,7 +261,7 @@ def test_any_direction_looks_from_all_sides(blob_case):
 def test_right_angles_show_the_voxels_themselves_in_all_48_orders(make_case, skeleton):
     """Without interpolation, at the spacing of the volume."""
     case = make_case(reference_pose(30.0).positions_mm, speckle=20.0)
-    draw, rng = RightAngles(WholeGrid(1.0)), np.random.default_rng(0)
+    draw, rng = RightAngles(WholeVolumeGrid(1.0)), np.random.default_rng(0)
     straight = equalize(case.array.astype(np.float32))
     grids = {grid.orientation: grid for grid in (draw(rng, case) for _ in range(600))}
     assert len(grids) == 48
@@ -281,7 +281,7 @@ def test_absent_and_unseen_landmarks_have_no_position_under_either_name(blob_cas
     positions = blob_case.positions_mm.copy()
     positions[skeleton.index("head")] = np.nan
     case = replace(blob_case, visible=visible, positions_mm=positions)
-    straight = CANONICAL.of_frame(frame_of(skeleton, positions))
+    straight = CANONICAL.of_frame(body_frame_of(skeleton, positions))
     for grid, wrist in ((straight, "left_wrist"), (straight.flip(0), "right_wrist")):
         missing = np.isnan(look(case, grid, skeleton).positions_mm).any(axis=1)
         assert {skeleton.landmarks[row] for row in np.flatnonzero(missing)} == {"head", wrist}

@@ -5,14 +5,14 @@ import pytest
 import torch
 
 from fetusmap.anatomy import channel_per_landmark, channel_per_pair
-from fetusmap.detect import CanonicalGrid, frame_of
+from fetusmap.detect import BodyFrameGrid, body_frame_of
 from fetusmap.geometry import Grid
 from fetusmap.heatmap import Heatmaps, find_peaks
 from fetusmap.preprocess import standardize
 from fetusmap.train.augment import NearBody, Sample, apply_augmentation, draw_augmentation
 from fetusmap.train.batches import batch_of
 
-LOOK = CanonicalGrid(0.06, (48, 48, 64))
+LOOK = BodyFrameGrid(0.06, (48, 48, 64))
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +94,7 @@ def test_sigma_is_in_heatmap_voxels(skeleton, sigma):
 
 def test_what_is_out_of_view_is_neither_shown_nor_known(blob_case, skeleton):
     """The grid ends half a voxel beyond the last centre, where the heatmaps' grid ends as well."""
-    frame = frame_of(skeleton, blob_case.positions_mm)
+    frame = body_frame_of(skeleton, blob_case.positions_mm)
     grid = LOOK.of_frame(frame).crop((0, 0, 0), (48, 48, 24))  # below the shoulders
     sample = Sample(np.zeros(grid.shape, np.uint8), grid, blob_case.positions_mm)
     batch = batch_of([sample], channel_per_landmark(skeleton), 1.0)

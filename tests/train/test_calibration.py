@@ -13,7 +13,7 @@ from fetusmap.errors import BadInput
 from fetusmap.evaluate import sides_are_right
 from fetusmap.geometry import Grid
 from fetusmap.heatmap import Heatmaps
-from fetusmap.quality import Evidence, weigh
+from fetusmap.quality import Evidence, collect_evidence
 from fetusmap.simulate import draw_poses
 from fetusmap.train.calibration import Trial, fit_calibration, try_cases, without_fetus
 
@@ -23,16 +23,22 @@ HEATMAPS = Heatmaps(torch.zeros(16, 1, 1, 1), Grid((1, 1, 1), np.eye(4)))
 LIBRARY = draw_poses(60, seed=4)
 
 
-def detection(positions=TRUTH, mass=0.9, residual=0.05, stray=0.05):
+def detection(positions=TRUTH, mass=0.9, residual=0.05, distance_to_atlas_mean=0.05):
     """One whose landmarks are all equally sure."""
     return Detection(
-        np.array(positions), np.full(16, mass), residual, np.full(16, stray), FRAME, HEATMAPS
+        np.array(positions),
+        np.full(16, mass),
+        residual,
+        np.full(16, distance_to_atlas_mean),
+        FRAME,
+        HEATMAPS,
+        HEATMAPS.grid,
     )
 
 
-def evidence(mass=0.9, residual=0.05, stray=0.05, margin=0.1):
+def evidence(mass=0.9, residual=0.05, distance_to_atlas_mean=0.05, margin=0.1):
     """Of landmarks that are all equally sure."""
-    return Evidence(np.full(16, mass), np.full(16, stray), residual, margin)
+    return Evidence(np.full(16, mass), np.full(16, distance_to_atlas_mean), residual, margin)
 
 
 def trial(found, error_mm, *, right=True):
@@ -103,10 +109,10 @@ def test_a_trial_tells_how_far_off_the_best_detection_is(blob_case, order):
     cascade = Known([[off, detection()], [], [detection(TRUTH[order])]])
     first, second = try_cases(cascade, [case, case, case])  # nothing found in the second
     assert first.evidence.masses.tolist() == [0.4] * 16
-    assert first.evidence.stray.tolist() == [0.05] * 16
+    assert first.evidence.distance_to_atlas_mean.tolist() == [0.05] * 16
     assert first.evidence.residual == 0.05
-    assert first.evidence.margin == weigh(off, LIBRARY).margin > 0
-    assert second.evidence.margin == weigh(detection(TRUTH[order]), LIBRARY).margin
+    assert first.evidence.margin == collect_evidence(off, LIBRARY).margin > 0
+    assert second.evidence.margin == collect_evidence(detection(TRUTH[order]), LIBRARY).margin
     assert first.weight == second.weight == 1
     assert np.isnan(first.errors_mm[5])
     assert np.delete(first.errors_mm, 5) == pytest.approx([5.0] * 15)
@@ -199,14 +205,14 @@ def test_shuffling_is_a_function_of_the_generator(blob_case):
 # Probabilities
 
 
-GOOD = {"mass": 0.9, "residual": 0.05, "stray": 0.03}
-BAD = {"mass": 0.2, "residual": 0.3, "stray": 0.4}
+GOOD = {"mass": 0.9, "residual": 0.05, "distance_to_atlas_mean": 0.03}
+BAD = {"mass": 0.2, "residual": 0.3, "distance_to_atlas_mean": 0.4}
 
 
 def test_trials_that_differ_are_told_apart():
     trials = [trial(evidence(**GOOD), 1.0)] * 20
     trials += [trial(evidence(**BAD, margin=-0.1), 20.0, right=False)] * 20
-    nothing = evidence(mass=0.05, residual=0.6, stray=0.8, margin=0.0)
+    nothing = evidence(mass=0.05, residual=0.6, distance_to_atlas_mean=0.8, margin=0.0)
     empty = [trial(nothing, np.nan)] * 20
     found = fit_calibration(trials, empty)
     assert (found.cases, found.empty_cases) == (40, 20)

@@ -1,4 +1,4 @@
-"""Cases to train on: made once, read ever after, and never another dataset's."""
+"""Cases to train on: prepared once, cached, and never those of another dataset."""
 
 import pickle
 from dataclasses import replace
@@ -10,15 +10,17 @@ from safetensors.numpy import save
 import fetusmap as fm
 from fetusmap.anatomy import plain_from_skeleton, skeleton_from_plain
 from fetusmap.errors import BadInput
-from fetusmap.train import TrainingConfig
+from fetusmap.simulate import SimulationSettings
+from fetusmap.train import CoarseConfig
 from fetusmap.train.cases import (
     TrainingCase,
     cached,
     case_pool,
     dataset_cases,
-    held_out_pool,
+    held_out_cases,
     simulated_cases,
     simulated_pool,
+    training_cases,
 )
 
 
@@ -58,8 +60,9 @@ def test_a_volume_becomes_bytes_at_one_spacing():
     assert case.array.dtype == np.uint8
     assert case.grid.shape == case.array.shape == (48, 50, 66)
     assert case.grid.spacing_mm == pytest.approx([1, 1, 1])
-    assert case.grid.center_mm == pytest.approx(grid.center_mm)
-    assert np.array_equal(case.positions_mm, fm.reference_pose(40.0).positions_mm)
+    assert case.grid.center_mm == pytest.approx([0, 0, 0], abs=1e-9)  # the network's frame
+    expected = fm.reference_pose(40.0).positions_mm - grid.center_mm
+    assert np.allclose(case.positions_mm, expected, atol=1e-9)
 
 
 def test_a_landmark_is_visible_that_is_there_and_trusted(skeleton):
@@ -150,14 +153,22 @@ def test_a_simulated_case_is_a_function_of_seed_and_number():
 
 
 def test_pools_of_simulated_cases_do_not_mix(tmp_path):
-    pools = [
-        case_pool(TrainingConfig(stage="coarse", case_seed=seed, cases=9), tmp_path)
-        for seed in (1, 1, 4)
-    ]
+    pools = [case_pool(CoarseConfig(case_seed=seed, cases=9), tmp_path) for seed in (1, 1, 4)]
     assert [pool.count for pool in pools] == [9, 9, 9]
     assert pools[0].folder == pools[1].folder != pools[2].folder
     assert tmp_path in pools[0].folder.parents
     assert list(tmp_path.iterdir()) == []  # nothing is made before it is asked for
+
+
+def test_other_simulation_settings_have_a_folder_of_their_own(monkeypatch, tmp_path):
+    """Or cases that were simulated with the earlier ones would be trained on."""
+    before = simulated_pool(1, 9, tmp_path).folder
+    kinds = (SimulationSettings(preset="half"), SimulationSettings(preset="half", weeks=(11, 12)))
+    monkeypatch.setattr("fetusmap.train.cases.KINDS", kinds)
+    changed = simulated_pool(1, 9, tmp_path).folder
+    monkeypatch.setattr("fetusmap.train.cases.__version__", "99.0")
+    newer = simulated_pool(1, 9, tmp_path).folder
+    assert len({before, changed, newer}) == 3
 
 
 # From a dataset
@@ -187,7 +198,7 @@ SPLITS = {"train": ("case-0", "case-2", "case-3"), "test": ("case-4",)}
 
 
 def pool_of(folder, cache, **changed):
-    return case_pool(TrainingConfig(stage="coarse", dataset=str(folder), **changed), cache)
+    return case_pool(CoarseConfig(dataset=str(folder), **changed), cache)
 
 
 def test_a_dataset_gives_the_annotated_cases_of_its_split_over_and_over(write_dataset, tmp_path):
@@ -203,30 +214,34 @@ def test_a_dataset_gives_the_annotated_cases_of_its_split_over_and_over(write_da
 
 
 def test_a_dataset_without_splits_gives_all_that_are_annotated(write_dataset, tmp_path):
-    pool = pool_of(write_dataset(), tmp_path)
+    folder = write_dataset()
+    center_mm = fm.load_dataset(folder).cases[0].load_grid().center_mm
+    pool = pool_of(folder, tmp_path)
     assert pool.count == 4
     for number in range(4):
-        expected = fm.reference_pose(41.0 + number).positions_mm
+        expected = fm.reference_pose(41.0 + number).positions_mm - center_mm
         assert np.allclose(pool.make(number).positions_mm, expected, atol=1e-3)
 
 
 def test_the_split_for_validation_is_held_out(write_dataset, tmp_path):
     """And whatever split a dataset has instead, it is not trained on unasked."""
     folder = write_dataset(splits={**SPLITS, "val": ("case-1",)})
-    config = TrainingConfig(stage="coarse", dataset=str(folder))
-    pool = held_out_pool(config, tmp_path, seed=9, count=7)
+    config = CoarseConfig(dataset=str(folder))
+    held_out = held_out_cases(config, tmp_path, seed=9, count=7)
+    pool = held_out.pool
+    assert held_out.described == "its split val"
     assert pool.count == 1
     (case,) = (case for case in fm.load_dataset(folder).cases if case.name == "case-1")
     assert same(pool.make(0), TrainingCase.from_volume(case.load_volume(), case.load_pose()))
     assert pool.folder != case_pool(config, tmp_path).folder
-    other = TrainingConfig(stage="coarse", dataset=str(folder), validation_split="test")
-    assert held_out_pool(other, tmp_path, seed=9, count=7).folder != pool.folder
+    other = CoarseConfig(dataset=str(folder), validation_split="test")
+    assert held_out_cases(other, tmp_path, seed=9, count=7).pool.folder != pool.folder
 
 
 @pytest.mark.parametrize("splits", [None, SPLITS, {"train": ("case-1",), "val": ("case-0",)}])
 def test_where_a_dataset_holds_nothing_out_simulated_cases_are(write_dataset, tmp_path, splits):
-    config = TrainingConfig(stage="coarse", dataset=str(write_dataset(splits=splits)))
-    pool = held_out_pool(config, tmp_path, seed=9, count=7)
+    config = CoarseConfig(dataset=str(write_dataset(splits=splits)))
+    pool = held_out_cases(config, tmp_path, seed=9, count=7).pool
     assert (pool.folder, pool.count) == (simulated_pool(9, 7, tmp_path).folder, 7)
 
 
@@ -240,7 +255,7 @@ def test_a_changed_dataset_is_not_served_from_the_old_ones_folder(write_dataset,
         pool_of(before, cache, split="test").folder,
         pool_of(write_dataset("other poses", SPLITS, changed=0.5), cache).folder,
         pool_of(write_dataset("other splits", {"train": ("case-2",)}), cache).folder,
-        case_pool(TrainingConfig(stage="coarse"), cache).folder,
+        case_pool(CoarseConfig(), cache).folder,
     ]
     assert len({old.folder, *others}) == 5
     volume = before / "volumes" / "case-3.nii.gz"
@@ -272,12 +287,48 @@ def test_a_split_without_annotated_cases_is_refused_in_one_line(
     assert asked.get("split", "train") in str(caught.value)
 
 
-def test_a_dataset_of_another_skeleton_is_refused(write_dataset, tmp_path, skeleton):
-    """Its rows would be taken for other landmarks."""
+@pytest.fixture
+def own_skeleton(skeleton):
+    """fetus-16 under another name, and in another order."""
     plain = plain_from_skeleton(skeleton)
     plain["name"] = "fetus-16-reversed"
     plain["landmarks"] = plain["landmarks"][::-1]
-    folder = write_dataset(skeleton=skeleton_from_plain(plain))
-    with pytest.raises(BadInput, match="skeleton") as caught:
-        pool_of(folder, tmp_path / "cache")
-    assert "\n" not in str(caught.value)
+    return skeleton_from_plain(plain)
+
+
+def test_a_dataset_is_trained_on_with_its_own_skeleton(write_dataset, own_skeleton, tmp_path):
+    pool = pool_of(write_dataset(skeleton=own_skeleton), tmp_path)
+    assert pool.skeleton == own_skeleton
+    assert pool_of(write_dataset("usual"), tmp_path).folder != pool.folder
+
+
+def test_of_an_own_skeleton_a_fifth_of_the_subjects_is_held_out(
+    write_dataset, own_skeleton, tmp_path
+):
+    """Never simulated cases, whose landmarks are others. Case 0 is not annotated."""
+    config = CoarseConfig(dataset=str(write_dataset(skeleton=own_skeleton)))
+    held_out = held_out_cases(config, tmp_path, seed=9, count=7)
+    assert held_out.pool.skeleton == own_skeleton
+    trained_on = {case.name for case in training_cases(config)}
+    assert (held_out.pool.count, len(trained_on)) == (1, 3)
+    assert {*held_out.pool.hashes, *trained_on} == {f"case-{n}" for n in range(1, 5)}
+    assert held_out.described == "cases of subjects that were not trained on"
+    assert case_pool(config, tmp_path).hashes.keys() == trained_on
+
+
+def test_cases_of_one_subject_are_held_out_together(write_dataset, own_skeleton, tmp_path):
+    folder = write_dataset(skeleton=own_skeleton)
+    table = folder / "cases.csv"
+    for subjects in (("a", "a", "b", "b", "b"), ("a",) * 5):
+        rows = [f"case-{n},{subject}," for n, subject in enumerate(subjects)]
+        table.write_text("\n".join(["case,subject,gestational_age_days", *rows]) + "\n")
+        config = CoarseConfig(dataset=str(folder))
+        mine = {case.subject for case in training_cases(config)}
+        others = held_out_cases(config, tmp_path, seed=9, count=7)
+        by_name = {f"case-{n}": subject for n, subject in enumerate(subjects)}
+        theirs = {by_name[name] for name in others.pool.hashes}
+        if len(set(subjects)) > 1:
+            assert not mine & theirs
+        else:
+            assert mine == theirs
+            assert others.described == "its training cases, which are all of one subject"

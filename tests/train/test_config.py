@@ -1,51 +1,93 @@
-"""The configuration of a run: what it refuses, and that it comes back from its file."""
+"""Training configurations: one type per stage, what they refuse, and their round trip."""
 
 import pytest
 from pydantic import ValidationError
 
 from fetusmap.errors import BadInput
-from fetusmap.files.documents import parse_document
-from fetusmap.network import LandWidths, UNetWidths, build_unet, plan, scale_shape
-from fetusmap.train import PAPER, TrainingConfig
+from fetusmap.network import LandWidths, RecurrentLand, UNet, plan, scale_shape, spec_of
+from fetusmap.train import (
+    CONFIG_OF_STAGE,
+    PAPER,
+    CoarseConfig,
+    LandConfig,
+    RnnConfig,
+    parse_training_config,
+    stage_of,
+)
+
+COMMON = {
+    "stage", "seed", "steps", "minutes", "learning_rate", "warmup", "decay_part", "clip",
+    "average", "sigma_voxels", "widths", "intensities", "precision", "init", "dataset", "split",
+    "validation_split", "cases", "case_seed", "validation_cases", "validation_seed",
+    "validate_every", "checkpoint_minutes",
+}  # fmt: skip
+UNET = COMMON | {"batch", "weight_decay"}
+LAND = COMMON | {"spacing_mm", "checkpointing", "own_statistics"}
+
+
+@pytest.mark.parametrize(
+    ("stage", "fields"),
+    [
+        ("coarse", UNET),
+        ("canonical", UNET),
+        ("land", LAND),
+        ("gan", LAND | {"adversarial_weight"}),
+        ("rnn", LAND | {"recurrent_turns"}),
+    ],
+)
+def test_a_stage_has_the_fields_that_affect_it_and_no_others(stage, fields):
+    assert set(CONFIG_OF_STAGE[stage].model_fields) == fields
+    other = next(iter((UNET | LAND | {"adversarial_weight", "recurrent_turns"}) - fields))
+    with pytest.raises(BadInput, match=other):
+        parse_training_config({"stage": stage, other: 1}, "config.json")
 
 
 @pytest.mark.parametrize("stage", ["coarse", "canonical"])
-def test_a_stage_is_all_that_must_be_said(stage):
-    config = TrainingConfig(stage=stage)
+def test_a_stage_is_the_only_field_that_must_be_given(stage, skeleton):
+    config = parse_training_config({"stage": stage}, "config.json")
     assert config.steps is None
     assert config.dataset is None
-    assert len({config.case_seed, config.validation_seed}) == 2  # held out means held out
-    build_unet(UNetWidths(config.widths))
+    assert config.case_seed != config.validation_seed
+    assert isinstance(stage_of(config, skeleton).build(), UNet)
+
+
+def test_a_configuration_names_the_network_that_is_built(skeleton):
+    config = RnnConfig(widths=(8, 16), recurrent_turns=2, own_statistics=False)
+    network = stage_of(config, skeleton).build()
+    assert isinstance(network, RecurrentLand)
+    assert spec_of(network) == config.network
+    assert network.widths.outputs == len(skeleton)
 
 
 def test_the_papers_recipe_is_a_configuration_of_its_network():
     """Of the widths that plans of memory are made for."""
-    config = TrainingConfig(stage="land", **PAPER)
+    config = PAPER
+    assert config == LandConfig()
     assert config.steps == 20 * 800
     assert (config.batch, config.learning_rate, config.average) == (1, 1e-3, 0)
-    assert (config.warmup, config.decay_part, config.weight_decay) == (0, 0, 0)
+    assert (config.warmup, config.decay_part, config.clip) == (0, 0, None)
     assert (config.sigma_voxels, config.precision) == (2, "32-true")
     assert LandWidths(config.widths) == LandWidths()
     shape = scale_shape((110, 102, 130), 0.8)
     assert plan("12GB", shape, LandWidths(config.widths)).shape == shape == (88, 82, 104)
-    assert TrainingConfig.model_validate_json(config.model_dump_json()) == config
+    assert parse_training_config(config.model_dump(mode="json"), "config.json") == config
 
 
 def test_it_comes_back_from_its_file():
-    config = TrainingConfig(
-        stage="coarse", steps=7, widths=(8, 16), dataset="some/where", learning_rate=1 / 3
+    config = CoarseConfig(
+        steps=7, widths=(8, 16), dataset="some/where", learning_rate=1 / 3, init="a/model"
     )
-    assert TrainingConfig.model_validate_json(config.model_dump_json()) == config
+    assert parse_training_config(config.model_dump(mode="json"), "config.json") == config
 
 
 def test_text_from_a_command_line_becomes_numbers():
-    config = TrainingConfig.model_validate({"stage": "coarse", "batch": "4", "clip": "0.5"})
+    config = parse_training_config({"stage": "coarse", "batch": "4", "clip": "0.5"}, "--set")
     assert (config.batch, config.clip) == (4, 0.5)
 
 
 def test_it_cannot_be_changed():
     with pytest.raises(ValidationError):
-        TrainingConfig(stage="coarse").steps = 3
+        CoarseConfig().steps = 3
 
 
 @pytest.mark.parametrize(
@@ -57,6 +99,7 @@ def test_it_cannot_be_changed():
         ("minutes", 0),
         ("minutes", float("nan")),
         ("batch", 0),
+        ("init", 3),
         ("learning_rate", 0),
         ("learning_rate", float("inf")),
         ("warmup", -1),
@@ -78,10 +121,10 @@ def test_it_cannot_be_changed():
 def test_what_makes_no_run_is_refused_in_one_line(field, value):
     plain = {"stage": "coarse", field: value}
     with pytest.raises(BadInput, match=field) as caught:
-        parse_document(TrainingConfig, plain, "config.json")
+        parse_training_config(plain, "config.json")
     assert "\n" not in str(caught.value)
 
 
 def test_a_configuration_without_a_stage_is_refused():
     with pytest.raises(BadInput, match="stage"):
-        parse_document(TrainingConfig, {"steps": 3}, "config.json")
+        parse_training_config({"steps": 3}, "config.json")

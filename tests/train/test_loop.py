@@ -17,11 +17,11 @@ from lightning_fabric import Fabric
 
 import fetusmap as fm
 from fetusmap.errors import BadInput
-from fetusmap.train import PAPER, RunFolder, train
+from fetusmap.train import RunFolder, train
 from fetusmap.train.augment import NearBody
 from fetusmap.train.loop import Clock
 
-pytestmark = pytest.mark.usefixtures("small_looks")
+pytestmark = pytest.mark.usefixtures("small_grids")
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 PATIENCE_S = 240.0  # for what takes seconds when nothing else runs
@@ -181,7 +181,7 @@ def test_other_cases_are_held_out(run, make_config, tmp_path):
     assert [line["loss"] for line in two] == [line["loss"] for line in three]
     assert same_weights(*networks)
     assert two[-1]["validation_loss"] != three[-1]["validation_loss"]
-    with pytest.raises(AssertionError, match=r"no ultrasound here: .*, 77, "):
+    with pytest.raises(AssertionError, match=r"a case was simulated: .*, 77, "):
         run(make_config(steps=1, validation_seed=77), "77")
 
 
@@ -205,7 +205,8 @@ def test_every_held_out_case_is_looked_at_once(
         made.append(number)
         return blob_case
 
-    counted = replace(source, make_case=make, folder=tmp_path / "counted")
+    pool = replace(source.pool, make=make, folder=tmp_path / "counted")
+    counted = replace(source, pool=pool)
     for number in range(4):
         counted.sample(number)
     assert made == [0, 1, 2, 3]
@@ -290,8 +291,7 @@ def paper(make_config):
     """A function that makes a tiny configuration of the paper's network, but for what is given."""
 
     def make(**changed):
-        recipe = {**PAPER, "stage": "land", "widths": (8, 16), "spacing_mm": 3.0}
-        return make_config(**{**recipe, "steps": 6, **changed})
+        return make_config("land", **{"widths": (8, 16), "spacing_mm": 3.0, **changed})
 
     return make
 
@@ -328,11 +328,11 @@ def test_a_run_that_was_killed_goes_on(cache, run, make_config, tmp_path):
         import sys
         from functools import partial
         from pathlib import Path
-        from fetusmap.detect import CanonicalGrid
-        from fetusmap.train import RunFolder, TrainingConfig, stages, train
+        from fetusmap.detect import BodyFrameGrid
+        from fetusmap.train import CanonicalConfig, RunFolder, stages, train
 
-        stages.CanonicalGrid = partial(CanonicalGrid, step=0.09, shape=(32, 32, 32))
-        config = TrainingConfig.model_validate_json(sys.argv[1])
+        stages.BodyFrameGrid = partial(BodyFrameGrid, step=0.09, shape=(32, 32, 32))
+        config = CanonicalConfig.model_validate_json(sys.argv[1])
         folder = RunFolder(Path(sys.argv[2]), config)
         report = lambda metrics: print(metrics["step"], flush=True)
         train(config, folder, Path(sys.argv[3]), workers=1, report=report)

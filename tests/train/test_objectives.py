@@ -10,10 +10,10 @@ from lightning_fabric import Fabric
 from torch import nn
 
 from fetusmap.network import HEIGHT, Discriminator, LandWidths, build_land
-from fetusmap.train import PAPER, RunFolder, train
+from fetusmap.train import RunFolder, train
 from fetusmap.train.objectives import Adversarial, Supervised
 
-pytestmark = pytest.mark.usefixtures("small_looks")
+pytestmark = pytest.mark.usefixtures("small_grids")
 
 SHAPE = (6, 7, 8)
 
@@ -237,8 +237,8 @@ def rival(make_config):
     """A function that makes a tiny configuration of the paper's network or a rival of it."""
 
     def make(stage, **changed):
-        recipe = {**PAPER, "widths": (8, 16), "spacing_mm": 3.0, "steps": 5, "validate_every": 3}
-        return make_config(**{**recipe, "stage": stage, **changed})
+        recipe = {"widths": (8, 16), "spacing_mm": 3.0, "steps": 5, "validate_every": 3}
+        return make_config(stage, **{**recipe, **changed})
 
     return make
 

@@ -1,4 +1,4 @@
-"""The folder of a run: it belongs to one configuration, and its files are whole or refused."""
+"""The folder of a run: it belongs to one configuration and to one set of cases."""
 
 import json
 import pickle
@@ -9,10 +9,11 @@ import torch
 from torch import nn
 
 from fetusmap.errors import BadInput
-from fetusmap.train import RunFolder, TrainingConfig
+from fetusmap.train import CanonicalConfig, CoarseConfig, LandConfig, RunFolder
 from fetusmap.train.muon import Muon
 
-CONFIG = TrainingConfig(stage="coarse", steps=9)
+CONFIG = CoarseConfig(steps=9)
+DATA = {"a": "1" * 16, "b": "2" * 16}
 
 
 @pytest.fixture
@@ -53,11 +54,11 @@ def lines(run):
 
 
 def test_a_new_folder_keeps_the_configuration(run):
-    assert TrainingConfig.model_validate_json((run.folder / "config.json").read_text()) == CONFIG
+    assert CoarseConfig.model_validate_json((run.folder / "config.json").read_text()) == CONFIG
 
 
 def test_the_same_configuration_goes_on(run):
-    again = RunFolder(run.folder, TrainingConfig(stage="coarse", steps=9))
+    again = RunFolder(run.folder, CoarseConfig(steps=9))
     assert again.checkpoint == run.checkpoint
 
 
@@ -82,12 +83,87 @@ def test_another_configuration_is_refused_in_one_line_that_names_the_difference(
     assert (run.folder / "config.json").read_bytes() == before
 
 
+def test_another_stage_is_refused(run):
+    with pytest.raises(BadInput, match="another stage"):
+        RunFolder(run.folder, CanonicalConfig(steps=9))
+
+
+EARLIER = {
+    "stage": "coarse", "seed": 0, "steps": 9, "minutes": 60.0, "batch": 2, "learning_rate": 2e-3,
+    "warmup": 200, "decay_part": 0.3, "weight_decay": 0.01, "clip": 3.0, "average": 0.998,
+    "sigma_voxels": 1.0, "widths": [32, 64, 128, 160], "intensities": True, "dataset": None,
+    "split": "train", "validation_split": "val", "cases": 6000, "case_seed": 1,
+    "validation_cases": 48, "validation_seed": 2, "validate_every": 1000,
+    "checkpoint_minutes": 4.0, "precision": "bf16-mixed", "spacing_mm": 1.25,
+    "checkpointing": "none", "own_statistics": True, "adversarial_weight": 1.0,
+    "recurrent_turns": 3,
+}  # fmt: skip
+"""The configuration file that version 0.1 wrote: the fields of all stages."""
+
+EARLIER_LAND = EARLIER | {
+    "stage": "land", "batch": 1, "learning_rate": 1e-3, "warmup": 0, "decay_part": 0.0,
+    "weight_decay": 0.0, "clip": None, "average": 0.0, "intensities": False, "sigma_voxels": 2.0,
+    "widths": [64, 128, 256, 512, 1024], "precision": "32-true",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("earlier", "config"), [(EARLIER, CONFIG), (EARLIER_LAND, LandConfig(steps=9))]
+)
+def test_a_run_of_an_earlier_version_continues(tmp_path, earlier, config):
+    """Its file has the fields of all stages; those of other stages are ignored."""
+    (tmp_path / "config.json").write_text(json.dumps(earlier))
+    RunFolder(tmp_path, config, DATA)
+    assert json.loads((tmp_path / "config.json").read_text()) == earlier
+    with pytest.raises(BadInput, match="another seed"):
+        RunFolder(tmp_path, config.model_copy(update={"seed": 3}), DATA)
+    with pytest.raises(BadInput, match="1 added"):  # the data are recorded from now on
+        RunFolder(tmp_path, config, {**DATA, "c": "3" * 16})
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b'{"stage": "coarse", "colour": 1}', b"[]"])
 def test_a_damaged_configuration_is_refused_in_one_line(run, content):
     (run.folder / "config.json").write_bytes(content)
     with pytest.raises(BadInput, match=r"config\.json") as caught:
         RunFolder(run.folder, CONFIG)
     assert "\n" not in str(caught.value)
+
+
+# One set of cases
+
+
+def test_the_same_data_in_any_order_continue(tmp_path):
+    for data in (DATA, dict(reversed(DATA.items()))):
+        RunFolder(tmp_path, CONFIG, data)
+
+
+@pytest.mark.parametrize(
+    ("data", "found"),
+    [
+        ({"a": "1" * 16, "b": "3" * 16}, "1 changed (such as b)"),
+        ({**DATA, "c": "3" * 16}, "1 added (such as c)"),
+        ({"b": "2" * 16}, "1 removed (such as a)"),
+        ({"c": "1" * 16}, "1 added (such as c), 2 removed (such as a)"),
+    ],
+)
+def test_other_data_are_refused_in_one_line_that_says_what_differs(tmp_path, data, found):
+    RunFolder(tmp_path, CONFIG, DATA)
+    before = (tmp_path / "data.json").read_bytes()
+    with pytest.raises(BadInput, match="data that differ from those of the run") as caught:
+        RunFolder(tmp_path, CONFIG, data)
+    assert found in str(caught.value)
+    assert "choose a new folder" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert (tmp_path / "data.json").read_bytes() == before
+
+
+def test_a_record_without_a_configuration_is_of_no_run(tmp_path):
+    """A process that is killed between the two files leaves the first one alone."""
+    RunFolder(tmp_path, CONFIG, DATA)
+    (tmp_path / "config.json").unlink()
+    RunFolder(tmp_path, CONFIG, {"c": "3" * 16})
+    with pytest.raises(BadInput, match="data that differ"):
+        RunFolder(tmp_path, CONFIG, DATA)
 
 
 # Checkpoints

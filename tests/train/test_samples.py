@@ -7,14 +7,14 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from fetusmap.detect import CanonicalGrid
+from fetusmap.detect import BodyFrameGrid
 from fetusmap.errors import BadInput
 from fetusmap.geometry import Grid
 from fetusmap.train.augment import NearBody
-from fetusmap.train.cases import simulated_cases, simulated_pool
+from fetusmap.train.cases import CasePool, simulated_pool
 from fetusmap.train.samples import SampleSource, stream_samples
 
-LOOK = CanonicalGrid(0.09, (32, 32, 32))
+GRID = BodyFrameGrid(0.09, (32, 32, 32))
 SMALL = Grid.from_spacing((4, 4, 4))
 
 
@@ -29,10 +29,7 @@ def same(one, other):
 @pytest.fixture
 def source(cache, skeleton):
     """Samples of the cases in the cache, which a worker finds there, too."""
-    draw = NearBody(LOOK, skeleton)
-    return SampleSource(
-        simulated_cases(1), simulated_pool(1, 4, cache).folder, 4, skeleton, draw, seed=9
-    )
+    return SampleSource(simulated_pool(1, 4, cache), NearBody(GRID, skeleton), seed=9)
 
 
 def take(count, source, **options):
@@ -62,7 +59,7 @@ def test_samples_come_from_all_cases_and_from_no_others(blob_case, skeleton, tmp
     def make(number):
         return replace(blob_case, positions_mm=blob_case.positions_mm + number)
 
-    source = SampleSource(make, tmp_path, 5, skeleton, draw, seed=0)
+    source = SampleSource(CasePool(make, tmp_path, 5, skeleton), draw, seed=0)
     found = [float(source.sample(number).positions_mm[7, 0]) for number in range(300)]
     counts = np.bincount(np.rint(found).astype(int))
     assert len(counts) == 5
@@ -77,7 +74,7 @@ def test_a_case_that_cannot_be_looked_at_is_passed_over(blob_case, skeleton, tmp
     def make(number):
         return blob_case if number == 2 else replace(blob_case, positions_mm=without)
 
-    source = SampleSource(make, tmp_path, 3, skeleton, NearBody(LOOK, skeleton), seed=0)
+    source = SampleSource(CasePool(make, tmp_path, 3, skeleton), NearBody(GRID, skeleton), seed=0)
     for number in range(6):
         assert np.isfinite(source.sample(number).positions_mm).all()
 
@@ -87,7 +84,9 @@ def test_cases_that_can_all_not_be_looked_at_are_refused_in_one_line(blob_case, 
     without = blob_case.positions_mm.copy()
     without[skeleton.index("sacrum")] = np.nan
     case = replace(blob_case, positions_mm=without)
-    source = SampleSource(lambda _: case, tmp_path, 3, skeleton, NearBody(LOOK, skeleton), seed=0)
+    source = SampleSource(
+        CasePool(lambda _: case, tmp_path, 3, skeleton), NearBody(GRID, skeleton), seed=0
+    )
     with pytest.raises(BadInput) as caught:
         source.sample(0)
     assert "\n" not in str(caught.value)
@@ -103,7 +102,7 @@ def test_cases_in_turn_come_as_often_as_each_other(blob_case, skeleton, tmp_path
 
     for seed in (0, 1):
         source = SampleSource(
-            make, tmp_path, 5, skeleton, lambda *_: SMALL, seed=seed, in_turn=True
+            CasePool(make, tmp_path, 5, skeleton), lambda *_: SMALL, seed=seed, in_turn=True
         )
         found = [float(source.sample(number).positions_mm[7, 0]) for number in range(12)]
         assert np.rint(found).tolist() == [0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 0, 1]
@@ -120,8 +119,8 @@ def test_a_case_in_turn_that_cannot_be_looked_at_makes_way_for_the_next(
         usable = replace(blob_case, positions_mm=blob_case.positions_mm + 100 * number)
         return replace(blob_case, positions_mm=without) if number == 1 else usable
 
-    draw = NearBody(LOOK, skeleton)
-    source = SampleSource(make, tmp_path, 3, skeleton, draw, seed=0, in_turn=True)
+    draw = NearBody(GRID, skeleton)
+    source = SampleSource(CasePool(make, tmp_path, 3, skeleton), draw, seed=0, in_turn=True)
     middles = [np.nanmean(source.sample(number).positions_mm) for number in range(4)]
     assert [round((middle - middles[0]) / 100) for middle in middles] == [0, 2, 2, 0]
 
@@ -152,7 +151,8 @@ def test_nothing_is_made_before_it_is_asked_for(source, tmp_path):
     def make(number):
         raise AssertionError
 
-    stream = stream_samples(replace(source, make_case=make, folder=tmp_path), workers=0)
+    pool = replace(source.pool, make=make, folder=tmp_path)
+    stream = stream_samples(replace(source, pool=pool), workers=0)
     stream.close()
 
 

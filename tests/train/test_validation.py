@@ -6,12 +6,12 @@ import torch
 from torch import nn
 
 from fetusmap.anatomy import Channels
-from fetusmap.detect import CanonicalGrid, WholeGrid
+from fetusmap.detect import BodyFrameGrid, WholeVolumeGrid
 from fetusmap.heatmap import Heatmaps, find_peaks
 from fetusmap.network import HEIGHT, HeatmapNetwork, Land, LandWidths, UNet, build_land
 from fetusmap.train.augment import NearBody, RightAngles
 from fetusmap.train.batches import batch_of
-from fetusmap.train.cases import simulated_cases, simulated_pool
+from fetusmap.train.cases import simulated_pool
 from fetusmap.train.samples import SampleSource
 from fetusmap.train.stages import stage_of
 from fetusmap.train.validation import matched_errors, validate
@@ -40,10 +40,8 @@ class Told(HeatmapNetwork):
 
 @pytest.fixture
 def source(cache, skeleton):
-    draw = NearBody(CanonicalGrid(0.05, (64, 48, 72)), skeleton)
-    return SampleSource(
-        simulated_cases(2), simulated_pool(2, 4, cache).folder, 4, skeleton, draw, seed=0
-    )
+    draw = NearBody(BodyFrameGrid(0.05, (64, 48, 72)), skeleton)
+    return SampleSource(simulated_pool(2, 4, cache), draw, seed=0)
 
 
 @pytest.fixture(params=["coarse", "canonical"])
@@ -208,16 +206,8 @@ def plain(cache, skeleton, make_config):
     config = make_config(
         stage="land", spacing_mm=2.0, sigma_voxels=2.0, precision="32-true", validation_cases=3
     )
-    draw = RightAngles(WholeGrid(2.0))
-    source = SampleSource(
-        simulated_cases(2),
-        simulated_pool(2, 4, cache).folder,
-        4,
-        skeleton,
-        draw,
-        seed=0,
-        in_turn=True,
-    )
+    draw = RightAngles(WholeVolumeGrid(2.0))
+    source = SampleSource(simulated_pool(2, 4, cache), draw, seed=0, in_turn=True)
     return config, stage_of(config, skeleton), source
 
 

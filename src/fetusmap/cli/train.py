@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from enum import StrEnum
+from itertools import chain
 from math import inf
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,34 +14,40 @@ from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
 from fetusmap.cli.console import err, out
 from fetusmap.errors import BadInput
-from fetusmap.files.documents import parse_document
 from fetusmap.model import ModelCard
 from fetusmap.network import device_named
 from fetusmap.train import (
-    PAPER,
+    CONFIG_OF_STAGE,
+    PAPER_STEPS,
+    CanonicalConfig,
+    CoarseConfig,
+    LandConfig,
     ProductConfig,
     Report,
     TensorBoard,
-    TrainingConfig,
     fit_into_memory,
+    parse_training_config,
     train_product,
     train_single_pass,
 )
 
 COARSE_PART = 0.4
-"""Of the minutes; the first pass has the easier task."""
+"""Part of the minutes for the first pass, which has the easier task."""
 
-DEFAULT_STEPS = {"coarse": 6000, "canonical": 7500, "land": PAPER["steps"]}
+DEFAULT_STEPS = {"coarse": 6000, "canonical": 7500, "land": PAPER_STEPS}
 
 PLANNED = ("spacing_mm", "checkpointing")
+"""Fields that `--memory` chooses."""
 
-SETTABLE = [name for name in TrainingConfig.model_fields if name not in ("stage", "dataset")]
+NOT_SETTABLE = ("stage", "dataset")
+
+Configs = tuple[CoarseConfig, CanonicalConfig] | tuple[LandConfig]
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich")
 
 
 class Profile(StrEnum):
-    """What to train."""
+    """The kind of model to train."""
 
     product = "product"
     land = "land"
@@ -68,13 +75,13 @@ def train(
     ] = Profile.product,
     minutes: Annotated[
         float | None,
-        typer.Option(help="Of training in all; without it, the default number of steps."),
+        typer.Option(help="Duration of the training; without it, the default number of steps."),
     ] = None,
     memory: Annotated[
         str | None,
         typer.Option(
-            help="With --profile land: what a training step may take, such as 12GB. The largest "
-            "input that fits is taken, and the cheapest way of checkpointing that allows it."
+            help="With --profile land: memory for a training step, such as 12GB. The largest input "
+            "that fits is taken, with the cheapest checkpointing that allows it."
         ),
     ] = None,
     settings: Annotated[
@@ -82,29 +89,29 @@ def train(
         typer.Option(
             "--set",
             metavar="KEY=VALUE",
-            help="One field of the configuration, of all networks or, with coarse., canonical. or "
-            "land. in front, of one.",
+            help="Set one field of the configuration for all networks or, with coarse., canonical. "
+            "or land. in front, for one.",
         ),
     ] = None,
     cache: Annotated[
         Path | None,
-        typer.Option(help="Folder for cases, 1 MB each; cases/ in the run if unset."),
+        typer.Option(help="Folder for prepared cases, 1 MB each; cases/ in the run if unset."),
     ] = None,
-    workers: Annotated[int, typer.Option(help="Processes that make samples.")] = 2,
+    workers: Annotated[int, typer.Option(help="Number of processes that make samples.")] = 2,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Write the metrics for TensorBoard as well.")
     ] = False,
 ) -> int:
-    """Train networks, learn how far to trust them, and write a model for --model of predict.
+    """Train networks, calibrate their confidences, and write a model for --model of predict.
 
-    Repeat the command to go on with a run that was broken off: its losses are the same as if it
-    had not been.
+    A dataset is trained on with its own skeleton. Repeat the command to continue a run that was
+    interrupted: its losses are the same as without the interruption.
     """
     _check_options(profile, minutes, memory)
-    configs = _configs(STAGES[profile], dataset, minutes, settings or [])
-    if memory is not None:
-        configs["land"] = _fitting(configs["land"], memory, settings or [])
+    configs = _configs(profile, dataset, minutes, settings or [])
+    if memory is not None and len(configs) == 1:
+        configs = (_fitting(configs[0], memory, settings or []),)
     where = device_named(device).type
     board = TensorBoard(output) if tensorboard else None
     card = _train_visibly(configs, output, cache or output / "cases", workers, where, board)
@@ -116,7 +123,11 @@ def train(
 
 
 def _check_options(profile: Profile, minutes: float | None, memory: str | None) -> None:
-    """Refuse what cannot be meant."""
+    """Refuse options that contradict each other.
+
+    Raises:
+        BadInput: the minutes are not positive, or memory is given for networks of one size.
+    """
     if minutes is not None and not 0 < minutes < inf:
         raise BadInput(
             "--minutes", expected="more than 0", found=f"{minutes}", remedy="try --minutes 60"
@@ -131,14 +142,14 @@ def _check_options(profile: Profile, minutes: float | None, memory: str | None) 
 
 
 def _train_visibly(
-    configs: dict[str, TrainingConfig],
+    configs: Configs,
     output: Path,
     cache: Path,
     workers: int,
     device: str,
     board: TensorBoard | None,
 ) -> ModelCard:
-    """Train with a line that moves, and one that stays for each validation."""
+    """Train with a progress line, and print a line for each validation."""
     with (
         Progress(
             TextColumn("{task.description}"),
@@ -166,37 +177,26 @@ def _train_visibly(
 
 
 def _train(
-    configs: dict[str, TrainingConfig],
-    output: Path,
-    cache: Path,
-    workers: int,
-    report: Report,
-    device: str,
+    configs: Configs, output: Path, cache: Path, workers: int, report: Report, device: str
 ) -> ModelCard:
     name = output.resolve().name
-    if "land" in configs:
+    if len(configs) == 1:
         return train_single_pass(
-            configs["land"],
-            output,
-            cache,
-            name=name,
-            workers=workers,
-            report=report,
-            device=device,
+            configs[0], output, cache, name=name, workers=workers, report=report, device=device
         )
-    config = ProductConfig(configs["coarse"], configs["canonical"], name=name)
+    config = ProductConfig(*configs, name=name)
     return train_product(config, output, cache, workers=workers, report=report, device=device)
 
 
 def _configs(
-    stages: tuple[str, ...], dataset: Path | None, minutes: float | None, settings: list[str]
-) -> dict[str, TrainingConfig]:
-    """The configuration of each network.
+    profile: Profile, dataset: Path | None, minutes: float | None, settings: list[str]
+) -> Configs:
+    """Return the configuration of each network.
 
     Raises:
-        BadInput: a setting that is wrong, or that another one overrides.
+        BadInput: a setting is wrong, or contradicts an option.
     """
-    _check_settings(settings, stages)
+    _check_settings(settings, STAGES[profile])
     if minutes is not None and any(_name_of(text) == "steps" for text in settings):
         raise BadInput(
             "--minutes",
@@ -204,11 +204,11 @@ def _configs(
             found="both",
             remedy="leave one of the two out",
         )
-    configs = {
-        stage: parse_document(TrainingConfig, _plain(stage, dataset, minutes, settings), "--set")
-        for stage in stages
-    }
-    for config in configs.values():
+    parsed = [
+        parse_training_config(_plain(stage, dataset, minutes, settings), "--set")
+        for stage in STAGES[profile]
+    ]
+    for config in parsed:
         if config.dataset is None and config.case_seed == config.validation_seed:
             raise BadInput(
                 "--set",
@@ -216,14 +216,19 @@ def _configs(
                 found=f"{config.case_seed} for both",
                 remedy="choose another",
             )
-    return configs
+    match parsed:
+        case [CoarseConfig() as coarse, CanonicalConfig() as canonical]:
+            return coarse, canonical
+        case [LandConfig() as land]:
+            return (land,)
+    raise AssertionError(profile)
 
 
-def _fitting(config: TrainingConfig, memory: str, settings: list[str]) -> TrainingConfig:
-    """The configuration whose step fits; says what that means.
+def _fitting(config: LandConfig, memory: str, settings: list[str]) -> LandConfig:
+    """Return the configuration whose training step fits into memory, and print the plan.
 
     Raises:
-        BadInput: settings that the plan would have to override, or nothing fits.
+        BadInput: a setting contradicts the plan, or nothing fits.
     """
     given = [text for text in settings if _name_of(text) in PLANNED]
     if given:
@@ -256,9 +261,8 @@ def _line(name: str, metrics: dict[str, float]) -> str:
 def _plain(
     stage: str, dataset: Path | None, minutes: float | None, settings: list[str]
 ) -> dict[str, Any]:
-    """The fields of a network's configuration that are not left at their defaults."""
-    plain: dict[str, Any] = dict(PAPER) if stage == "land" else {}
-    plain |= {"stage": stage, "dataset": None if dataset is None else str(dataset)}
+    """Return the fields of a network's configuration that differ from their defaults."""
+    plain: dict[str, Any] = {"stage": stage, "dataset": None if dataset is None else str(dataset)}
     chosen = _chosen(settings, stage)
     if minutes is None and "minutes" not in chosen:
         plain["steps"] = DEFAULT_STEPS[stage]
@@ -269,22 +273,29 @@ def _plain(
 
 
 def _check_settings(settings: list[str], stages: tuple[str, ...]) -> None:
-    """Every setting is of a field, and of a network that is trained.
+    """Check that every setting names a field, and a network that is trained.
 
     Raises:
-        BadInput: one is not.
+        BadInput: one does not.
     """
+    fields = {stage: _settable(stage) for stage in stages}
     for text in settings:
         key, equals, _ = text.partition("=")
         where, dot, name = key.rpartition(".")
-        if not equals or name not in SETTABLE or (dot and where not in stages):
+        candidates = fields.get(where, []) if dot else list(chain(*fields.values()))
+        if not equals or name not in candidates:
+            keys = dict.fromkeys(chain(*fields.values()))
             raise BadInput(
                 "--set",
-                expected=f"KEY=VALUE with a key of {', '.join(SETTABLE)}, for one network with "
+                expected=f"KEY=VALUE with a key of {', '.join(keys)}, for one network with "
                 f"{' or '.join(f'{stage}.' for stage in stages)} in front",
                 found=repr(text),
                 remedy="try learning_rate=1e-3",
             )
+
+
+def _settable(stage: str) -> list[str]:
+    return [name for name in CONFIG_OF_STAGE[stage].model_fields if name not in NOT_SETTABLE]
 
 
 def _name_of(setting: str) -> str:
@@ -292,7 +303,7 @@ def _name_of(setting: str) -> str:
 
 
 def _chosen(settings: list[str], stage: str) -> dict[str, Any]:
-    """The fields that are set for a network."""
+    """Return the fields that are set for a network."""
     fields: dict[str, Any] = {}
     for text in settings:
         key, _, value = text.partition("=")

@@ -1,7 +1,13 @@
 """Model folders: card, weights, pose library."""
 
 from fetusmap.model.card import LIMITS, ModelCard, model_sha256, read_card
-from fetusmap.model.model_file import DEFAULT_FOLDER, check_body_frame, load_model, save_model
+from fetusmap.model.model_file import (
+    DEFAULT_FOLDER,
+    check_body_frame,
+    load_model,
+    pass_file,
+    save_model,
+)
 
 __all__ = [
     "DEFAULT_FOLDER",
@@ -10,6 +16,7 @@ __all__ = [
     "check_body_frame",
     "load_model",
     "model_sha256",
+    "pass_file",
     "read_card",
     "save_model",
 ]

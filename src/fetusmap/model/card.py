@@ -1,4 +1,4 @@
-"""The card of a model: what is in its folder, how it was made, how good it is, what it is not for."""
+"""The card of a model: contents of its folder, how it was made, its errors, and its limits."""
 
 from __future__ import annotations
 

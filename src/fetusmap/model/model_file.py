@@ -172,6 +172,16 @@ def check_body_frame(
         )
 
 
+def pass_file(folder: Path, entry: PassEntry) -> Path:
+    """Return the file with the weights of a pass after its hash was compared with the card's.
+
+    Raises:
+        UnreadableFile: the file is missing, damaged, or not the one of the card.
+        BadInput: the card names a file outside the folder.
+    """
+    return _checked_file(folder, entry.file, entry.sha256)
+
+
 def _write_pass(detector: Detector, path: Path) -> PassEntry:
     weights = dict(detector.network.named_parameters())
     stored = {
@@ -184,7 +194,7 @@ def _write_pass(detector: Detector, path: Path) -> PassEntry:
 
 
 def _read_pass(folder: Path, entry: PassEntry, channels: Channels) -> Detector:
-    path = _checked_file(folder, entry.file, entry.sha256)
+    path = pass_file(folder, entry)
     network = build_network(entry, len(channels))
     try:
         network.load_state_dict(tensors_from_bytes(path.read_bytes()))  # into float32

@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from fetusmap.anatomy import Skeleton
-from fetusmap.detect import BodyFrame, CanonicalGrid, WholeGrid, frame_of
+from fetusmap.detect import BodyFrame, BodyFrameGrid, WholeVolumeGrid, body_frame_of
 from fetusmap.geometry import Grid, random_rotations, rotation_about, rotation_from_vector
-from fetusmap.preprocess import equalize, sample
-from fetusmap.preprocess.preparation import FAINTEST
+from fetusmap.preprocess import RANK_STEP, equalize, sample
 from fetusmap.train.cases import TrainingCase
 from fetusmap.types import FloatArray, Points3, RotationMatrix
 from fetusmap.volume import Volume
@@ -106,7 +105,7 @@ def draw_intensities(rng: np.random.Generator) -> Intensities:
 
 def apply_intensities(grey: NDArray[np.float32], drawn: Intensities) -> NDArray[np.float32]:
     """Change grey levels; voxels without anything stay so."""
-    nothing = grey < FAINTEST
+    nothing = grey < RANK_STEP
     if drawn.blur_voxels:
         grey = ndimage.gaussian_filter(grey, drawn.blur_voxels, truncate=2.5)
     curves = [
@@ -123,7 +122,7 @@ def apply_intensities(grey: NDArray[np.float32], drawn: Intensities) -> NDArray[
             for n, (a, b) in zip(grey.shape, drawn.shadow, strict=True)
         )
         grey[box] *= np.float32(0.1)
-    np.maximum(grey, np.float32(FAINTEST), out=grey)
+    np.maximum(grey, np.float32(RANK_STEP), out=grey)
     grey[nothing] = 0
     return grey
 
@@ -138,7 +137,7 @@ class AnyDirection:
         shift_mm: largest shift along each axis.
     """
 
-    look: WholeGrid
+    look: WholeVolumeGrid
     scale: tuple[float, float] = (0.85, 1.18)
     shift_mm: float = 12.0
 
@@ -162,7 +161,7 @@ class RightAngles:
         look: spacing; the shape is that of the volume.
     """
 
-    look: WholeGrid
+    look: WholeVolumeGrid
 
     def __call__(self, rng: np.random.Generator, case: TrainingCase) -> Grid:
         """Draw a grid."""
@@ -187,7 +186,7 @@ class NearBody:
         wild_part: part of the samples with all of it doubled.
     """
 
-    look: CanonicalGrid
+    look: BodyFrameGrid
     skeleton: Skeleton
     tilt_deg: float = 9.0
     roll_deg: float = 13.0
@@ -197,7 +196,7 @@ class NearBody:
 
     def __call__(self, rng: np.random.Generator, case: TrainingCase) -> Grid | None:
         """Draw a grid; half of them look at the mirror image."""
-        frame = frame_of(self.skeleton, case.positions_mm)
+        frame = body_frame_of(self.skeleton, case.positions_mm)
         if frame is None:
             return None
         wild = 2.0 if rng.random() < self.wild_part else 1.0

@@ -12,8 +12,15 @@ from fetusmap.atlas import PoseLibrary
 from fetusmap.detect import Detection, Pipeline
 from fetusmap.errors import BadInput, DegenerateAlignment
 from fetusmap.evaluate import landmark_errors_mm, sides_are_right
-from fetusmap.quality import Calibration, Evidence, fit_logistic, recalibrate, weigh
-from fetusmap.quality.confidence import FEATURES, NEAR_MM
+from fetusmap.quality import (
+    FEATURES,
+    MAX_CORRECT_ERROR_MM,
+    Calibration,
+    Evidence,
+    collect_evidence,
+    fit_logistic,
+    recalibrate,
+)
 from fetusmap.train.cases import TrainingCase
 from fetusmap.types import FloatArray
 from fetusmap.volume import Volume
@@ -68,7 +75,7 @@ def try_cases(
 def _trial(library: PoseLibrary, case: TrainingCase, best: Detection) -> Trial:
     truth = np.where(case.visible[:, None], case.positions_mm, np.nan)
     return Trial(
-        weigh(best, library),
+        collect_evidence(best, library),
         landmark_errors_mm(best.positions_mm, truth),
         sides_are_right(library.skeleton, best.positions_mm, case.positions_mm),
     )
@@ -114,15 +121,15 @@ def fit_calibration(trials: list[Trial], empty: list[Trial]) -> Calibration:
     features = np.array([trial.evidence.case_features for trial in trials])
     nothing = np.array([trial.evidence.case_features for trial in empty]).reshape(-1, FEATURES)
     right = np.array([trial.sides_right for trial in trials])
-    near = np.array([np.nanmean(trial.errors_mm) < NEAR_MM for trial in trials])
+    near = np.array([np.nanmean(trial.errors_mm) < MAX_CORRECT_ERROR_MM for trial in trials])
     weights = np.array([trial.weight for trial in trials])
     true = weights == 1.0
     there = np.arange(true.sum() + len(empty)) < true.sum()
     each = np.repeat(weights, len(errors) // len(trials))
-    landmark = fit_logistic(landmarks[seen], errors[seen] < NEAR_MM, each[seen])
+    landmark = fit_logistic(landmarks[seen], errors[seen] < MAX_CORRECT_ERROR_MM, each[seen])
     honest = seen & (each == 1.0)
     return Calibration(
-        landmark=recalibrate(landmark, landmarks[honest], errors[honest] < NEAR_MM),
+        landmark=recalibrate(landmark, landmarks[honest], errors[honest] < MAX_CORRECT_ERROR_MM),
         case=fit_logistic(features, near & right, weights),
         fetus=fit_logistic(np.concatenate([features[true], nothing]), there),
         sides=fit_logistic(features, right, weights),

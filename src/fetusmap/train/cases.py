@@ -1,11 +1,11 @@
-"""Cases to train on, from the simulator or a dataset, prepared once and kept in a folder."""
+"""Cases to train on, from the simulator or a dataset, prepared once and cached in a folder."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -14,17 +14,15 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from fetusmap._version import __version__
-from fetusmap.anatomy import Pose, Skeleton, load_skeleton
+from fetusmap.anatomy import Pose, Skeleton, plain_from_skeleton
 from fetusmap.dataset import Case, Dataset, load_dataset
 from fetusmap.errors import BadInput
-from fetusmap.files.reading import sha256_of
-from fetusmap.files.writing import write_bytes
+from fetusmap.files import sha256_of, write_bytes
 from fetusmap.geometry import Grid, apply_affine, invert_affine
-from fetusmap.preprocess import prepare
-from fetusmap.preprocess.preparation import WORKING_SPACING_MM
-from fetusmap.simulate import HARD, SimulationSettings, simulate_case
+from fetusmap.preprocess import WORKING_SPACING_MM, prepare
+from fetusmap.simulate import HARD, SimulationSettings, draw_poses, simulate_case
 from fetusmap.train.config import TrainingConfig
-from fetusmap.types import BoolArray, Points3
+from fetusmap.types import BoolArray, FrozenMapping, Points3
 from fetusmap.volume import Volume
 
 KINDS = (
@@ -32,8 +30,11 @@ KINDS = (
     SimulationSettings(preset="mid"),
     *(SimulationSettings(preset="half", difficulty=HARD),) * 2,
 )
-"""Of eight simulated cases five are usual ones, one is scanned finer (brought to the same spacing,
-its speckle is much the same), and two have every difficulty at its bad end."""
+"""Of eight simulated cases five are usual ones, one is scanned finer (resampled to the same
+spacing, its speckle is much the same), and two have every difficulty at its bad end."""
+
+HELD_OUT_PART = 0.2
+"""Part of the subjects of a dataset that is held out if the dataset names no cases for it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,9 +43,9 @@ class TrainingCase:
 
     Attributes:
         array: (I, J, K) uint8, see `prepare`.
-        grid: where it is.
+        grid: position of the voxels.
         positions_mm: (N, 3) landmarks; NaN where absent.
-        visible: (N,) whether the annotation vouches for the landmark.
+        visible: (N,) whether the annotation states the landmark with a confidence above 0.
     """
 
     array: NDArray[np.uint8]
@@ -68,8 +69,31 @@ MakeCase = Callable[[int], TrainingCase]
 """Makes training case `number`, a function of the number alone."""
 
 
+@dataclass(frozen=True)
+class CasePool:
+    """Cases to draw samples from.
+
+    Attributes:
+        make: makes case `number`.
+        folder: caches the cases.
+        count: numbers below this are drawn.
+        skeleton: skeleton of the landmarks.
+        hashes: name and hash of each case of a dataset; empty for simulated cases.
+    """
+
+    make: MakeCase
+    folder: Path
+    count: int
+    skeleton: Skeleton
+    hashes: Mapping[str, str] = field(default_factory=dict)
+
+    def case(self, number: int) -> TrainingCase:
+        """Return case `number`, from the cache if it is there."""
+        return cached(self.make, self.folder, number)
+
+
 def simulated_cases(seed: int) -> MakeCase:
-    """Endless simulated cases: scanner, scene and fetus drawn anew for each."""
+    """Return a maker of simulated cases: scanner, scene and fetus are drawn anew for each."""
     return partial(_simulate, seed)
 
 
@@ -79,7 +103,7 @@ def _simulate(seed: int, number: int) -> TrainingCase:
 
 
 def dataset_cases(cases: tuple[Case, ...], spacing_mm: float = WORKING_SPACING_MM) -> MakeCase:
-    """The annotated cases of a dataset, over and over, at a spacing."""
+    """Return a maker that repeats the annotated cases of a dataset, at a spacing."""
     return partial(_load, cases, spacing_mm)
 
 
@@ -88,104 +112,154 @@ def _load(cases: tuple[Case, ...], spacing_mm: float, number: int) -> TrainingCa
     return TrainingCase.from_volume(case.load_volume(), case.load_pose(), spacing_mm)
 
 
-@dataclass(frozen=True)
-class CasePool:
-    """Cases to draw samples from.
-
-    Attributes:
-        make: makes case `number`.
-        folder: keeps them.
-        count: numbers below this are drawn.
-    """
-
-    make: MakeCase
-    folder: Path
-    count: int
+@lru_cache(maxsize=1)
+def simulated_skeleton() -> Skeleton:
+    """Return the skeleton of simulated cases."""
+    return draw_poses(1, seed=0).skeleton
 
 
 def simulated_pool(seed: int, count: int, cache: Path) -> CasePool:
-    """The first simulated cases of a seed, kept apart from those of another version."""
-    folder = cache / f"simulated-{seed}-{__version__}"
-    return CasePool(simulated_cases(seed), folder, count)
+    """Return the first simulated cases of a seed.
+
+    Their folder is named after everything that decides them: version, settings and skeleton.
+    """
+    skeleton = simulated_skeleton()
+    decisive = (__version__, WORKING_SPACING_MM, KINDS, plain_from_skeleton(skeleton))
+    folder = cache / f"simulated-{seed}-{_key(decisive)}"
+    return CasePool(simulated_cases(seed), folder, count, skeleton)
 
 
-def case_pool(config: TrainingConfig, cache: Path, skeleton: Skeleton | None = None) -> CasePool:
-    """The cases that a configuration trains on.
+def case_pool(config: TrainingConfig, cache: Path) -> CasePool:
+    """Return the cases that a configuration trains on.
 
     Args:
-        config: what to train on.
-        cache: keeps prepared cases.
-        skeleton: of the networks; None for fetus-16.
+        config: states what to train on.
+        cache: folder of prepared cases.
 
     Raises:
-        BadInput: a dataset of another skeleton, or without annotated cases in that split.
+        BadInput: the dataset has no annotated cases in the split.
     """
     if config.dataset is None:
         return simulated_pool(config.case_seed, config.cases, cache)
-    dataset = _dataset(config.dataset, skeleton or load_skeleton())
+    return pool_of_dataset(training_cases(config), cache)
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Cases that a configuration does not train on.
+
+    Attributes:
+        pool: the cases.
+        described: what they are, in words for the model card.
+    """
+
+    pool: CasePool
+    described: str
+
+
+def held_out_cases(config: TrainingConfig, cache: Path, seed: int, count: int) -> HeldOut:
+    """Return cases that a configuration does not train on.
+
+    These are, in this order: the annotated cases of the dataset's validation split; simulated
+    cases if the dataset has the skeleton of simulated cases; the cases of a fifth of the
+    dataset's subjects, which are then not trained on. A dataset of one subject has no cases to
+    hold out: its training cases are used.
+
+    Args:
+        config: states what is trained on.
+        cache: folder of prepared cases.
+        seed: seed of simulated cases.
+        count: number of simulated cases.
+    """
+    if config.dataset is None:
+        return HeldOut(simulated_pool(seed, count, cache), "simulated volumes")
+    dataset = load_dataset(config.dataset)
+    annotated = _validation_cases(config, dataset)
+    if annotated:
+        described = f"its split {config.validation_split}"
+        return HeldOut(pool_of_dataset(annotated, cache), described)
+    if dataset.skeleton == simulated_skeleton():
+        return HeldOut(simulated_pool(seed, count, cache), "simulated volumes")
+    candidates = _cases_of_split(config, dataset)
+    held_out = _held_out_part(candidates)
+    if not held_out:
+        pool = pool_of_dataset(candidates, cache)
+        return HeldOut(pool, "its training cases, which are all of one subject")
+    described = "cases of subjects that were not trained on"
+    return HeldOut(pool_of_dataset(held_out, cache), described)
+
+
+def training_cases(config: TrainingConfig) -> tuple[Case, ...]:
+    """Return the annotated cases of a dataset that a configuration trains on.
+
+    Raises:
+        BadInput: there are none.
+    """
+    assert config.dataset is not None  # noqa: S101 - the callers have asked
+    dataset = load_dataset(config.dataset)
+    candidates = _cases_of_split(config, dataset)
+    if dataset.skeleton == simulated_skeleton() or _validation_cases(config, dataset):
+        return candidates
+    held_out = {case.name for case in _held_out_part(candidates)}
+    return tuple(case for case in candidates if case.name not in held_out)
+
+
+def _cases_of_split(config: TrainingConfig, dataset: Dataset) -> tuple[Case, ...]:
     annotated = annotated_cases(dataset, config.split)
     if not annotated:
         raise BadInput(
-            config.dataset,
+            dataset.folder,
             expected=f"annotated cases in the split {config.split!r}",
             found="none",
             remedy="annotate some, or name another split with --set split=NAME",
         )
-    return pool_of_dataset(annotated, cache)
+    return annotated
 
 
-def held_out_pool(config: TrainingConfig, cache: Path, seed: int, count: int) -> CasePool:
-    """Cases that a configuration does not train on.
+def _validation_cases(config: TrainingConfig, dataset: Dataset) -> tuple[Case, ...]:
+    if config.validation_split not in dataset.splits:
+        return ()
+    return annotated_cases(dataset, config.validation_split)
 
-    Those of the dataset's split for that, all of them, or simulated ones where it has none.
 
-    Args:
-        config: what is trained on.
-        cache: keeps prepared cases.
-        seed: of simulated cases.
-        count: of simulated cases.
+def _held_out_part(cases: tuple[Case, ...]) -> tuple[Case, ...]:
+    """Return the cases of a fifth of the subjects, at least one; none if there is only one.
+
+    The subjects are chosen by the hashes of their names, so that a case more moves few others.
     """
-    if config.dataset is not None:
-        dataset = load_dataset(config.dataset)
-        if config.validation_split in dataset.splits:
-            annotated = annotated_cases(dataset, config.validation_split)
-            if annotated:
-                return pool_of_dataset(annotated, cache)
-    return simulated_pool(seed, count, cache)
+    subjects = sorted({case.subject for case in cases}, key=_key)
+    count = max(1, round(HELD_OUT_PART * len(subjects))) if len(subjects) > 1 else 0
+    chosen = set(subjects[:count])
+    return tuple(case for case in cases if case.subject in chosen)
 
 
 def annotated_cases(dataset: Dataset, split: str) -> tuple[Case, ...]:
-    """Those of a split; of all cases where the dataset has no splits."""
+    """Return the annotated cases of a split, or of all cases if the dataset has no splits."""
     listed = dataset.split(split) if dataset.splits else dataset.cases
     return tuple(case for case in listed if case.is_annotated)
-
-
-def _dataset(folder: str, skeleton: Skeleton) -> Dataset:
-    dataset = load_dataset(folder)
-    if dataset.skeleton != skeleton:
-        raise BadInput(
-            folder,
-            expected=f"a dataset of the skeleton {skeleton.name}",
-            found=f"one of {dataset.skeleton.name}",
-            remedy="give one whose landmarks are those of the networks",
-        )
-    return dataset
 
 
 def pool_of_dataset(
     annotated: tuple[Case, ...], cache: Path, spacing_mm: float = WORKING_SPACING_MM
 ) -> CasePool:
-    """Annotated cases of a dataset, kept in a folder of the cache that is theirs alone."""
-    # Another dataset in the same place must not be served from the old one's folder.
-    told = [(c.name, sha256_of(c.volume_path), sha256_of(c.landmarks_path)) for c in annotated]
-    key = hashlib.sha256(repr((__version__, spacing_mm, told)).encode()).hexdigest()[:16]
-    return CasePool(dataset_cases(annotated, spacing_mm), cache / f"dataset-{key}", len(annotated))
+    """Return annotated cases of a dataset, with a folder of the cache that is theirs alone."""
+    # Another dataset in the same place must not be served from the folder of the earlier one.
+    files = [(c.name, sha256_of(c.volume_path), sha256_of(c.landmarks_path)) for c in annotated]
+    skeleton = annotated[0].skeleton
+    key = _key((__version__, spacing_mm, plain_from_skeleton(skeleton), files))
+    return CasePool(
+        dataset_cases(annotated, spacing_mm),
+        cache / f"dataset-{key}",
+        len(annotated),
+        skeleton,
+        FrozenMapping({name: _key(hashes) for name, *hashes in files}),
+    )
 
 
 def cached(make: MakeCase, folder: Path, number: int) -> TrainingCase:
-    """Case `number` from its file in the folder; made and written there where it is missing.
+    """Return case `number` from its file in the folder; make it and write it if it is missing.
 
-    Whoever comes second finds the file; two who come at once write the same bytes.
+    Two processes that make the same case at once write the same bytes.
     """
     path = folder / f"{number:06d}.safetensors"
     try:
@@ -195,6 +269,10 @@ def cached(make: MakeCase, folder: Path, number: int) -> TrainingCase:
         folder.mkdir(parents=True, exist_ok=True)
         write_bytes(path, _bytes_of(case))
         return case
+
+
+def _key(decisive: object) -> str:
+    return hashlib.sha256(repr(decisive).encode()).hexdigest()[:16]
 
 
 def _read(path: Path) -> TrainingCase:

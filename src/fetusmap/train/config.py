@@ -1,78 +1,83 @@
-"""Everything that decides how a network is trained, with the reason beside each default."""
+"""Training configurations: one type per stage, with the reason beside each default.
+
+A stage is one kind of network: a pass of the two-pass model (coarse, canonical), the paper's
+network (land), or one of the two networks that the paper compares it with (gan, rnn).
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias, get_args
 
 from pydantic import Field, model_validator
 
-from fetusmap.files.documents import Document
-from fetusmap.network import LandWidths
+from fetusmap.errors import BadInput
+from fetusmap.files import Document, parse_document
+from fetusmap.network import (
+    LandSpec,
+    LandWidths,
+    NetworkSpec,
+    RecurrentLandSpec,
+    UNetSpec,
+    UNetWidths,
+)
+from fetusmap.network.recurrent import TURNS
+from fetusmap.network.spec import Turns, Widths
 
 CALIBRATION_SEED = 3
-"""Of the simulated cases that tell how far a model can be trusted."""
+"""Seed of the simulated cases on which the confidences of a model are calibrated."""
 
-MOST_LEVELS = 4
+MAX_UNET_LEVELS = 4
+"""With more levels the input of the two-pass model would not halve evenly."""
+
+PAPER_STEPS = 16_000
+"""Optimiser steps of the paper: 20 epochs of 800 volumes."""
 
 StageName = Literal["coarse", "canonical", "land", "gan", "rnn"]
 
-WHOLE_VOLUME = ("land", "gan", "rnn")
-"""Stages of the paper's network and its rivals."""
 
-
-class TrainingConfig(Document):
-    """The configuration of one run; written into the run folder before the first step.
+class _Config(Document):
+    """Fields of every stage.
 
     Attributes:
-        stage: a pass of the product's cascade, or "land", the paper's network, or a rival of it.
-        seed: of the weights and of every sample.
-        steps: optimiser steps; None until the first steps have told how many fit into `minutes`.
-        minutes: of training, when `steps` is None.
-        batch: volumes per step. Two fill two cores; group normalisation does not ask for more.
-        learning_rate: after the warm-up; 1.5e-3 to 4e-3 do equally well.
-        warmup: steps of linearly growing learning rate.
+        seed: seed of the weights and of every sample.
+        steps: optimiser steps; None plans them from `minutes` after the first steps.
+        minutes: duration of the training if `steps` is None.
+        learning_rate: learning rate after the warm-up.
+        warmup: steps over which the learning rate grows linearly.
         decay_part: last part of the steps, over which the learning rate falls to 0 linearly.
-        weight_decay: of the kernels, decoupled.
-        clip: largest norm of the gradient; None for any.
-        average: decay of the moving average of the weights, which is what is kept.
+        clip: largest norm of the gradient; None does not limit it.
+        average: decay of the moving average of the weights, which becomes the trained network.
         sigma_voxels: standard deviation of the target Gaussians, heatmap voxels.
         widths: channels at each level of the network.
-        intensities: change the grey levels of samples, not only where they are looked at.
-        dataset: folder of a dataset to train on; None for simulated cases.
-        split: of that dataset; all of its cases where it has no splits.
-        validation_split: of that dataset, held out; simulated cases are where it has none.
-        cases: size of the pool of simulated cases; every sample is one of them, seen anew.
-        case_seed: of the pool.
-        validation_cases: held-out cases, from a seed of their own.
-        validate_every: steps.
-        checkpoint_minutes: between checkpoints.
+        intensities: augment the grey levels of samples, not only their grids.
         precision: "bf16-mixed" or "32-true", see lightning-fabric.
-        spacing_mm: of the paper's network; 0.5 mm over its scale, so 1.25 for 0.4 and 1.0 for 0.5.
-        checkpointing: policy of the paper's network, see `fetusmap.network`.
-        own_statistics: of the paper's network: normalise each volume by its own statistics. With
-            running ones, which a batch of one makes uncertain, errors were half as large again.
-        adversarial_weight: of the discriminator's opinion in the stage gan, beside squared errors
-            of tens.
-        recurrent_turns: of the stage rnn.
+        init: starting weights: a safetensors file, or a model folder, whose pass of the same kind
+            is taken. Tensors whose names and shapes fit are copied; None starts from fresh weights.
+        dataset: folder of a dataset to train on; None for simulated cases.
+        split: split of that dataset to train on; all of its cases if it has no splits.
+        validation_split: split of that dataset that is held out.
+        cases: size of the pool of simulated cases; every sample is an augmentation of one of them.
+        case_seed: seed of the pool.
+        validation_cases: number of samples of held-out cases on which the network is validated.
+        validation_seed: seed of simulated held-out cases.
+        validate_every: steps between validations.
+        checkpoint_minutes: minutes between checkpoints.
     """
 
     stage: StageName
     seed: int = 0
     steps: Annotated[int, Field(ge=1)] | None = None
     minutes: Annotated[float, Field(gt=0)] = 60.0
-    batch: Annotated[int, Field(ge=1)] = 2
-    learning_rate: Annotated[float, Field(gt=0)] = 2e-3
-    warmup: Annotated[int, Field(ge=0)] = 200
-    decay_part: Annotated[float, Field(ge=0, le=1)] = 0.3
-    weight_decay: Annotated[float, Field(ge=0)] = 1e-2
-    clip: Annotated[float, Field(gt=0)] | None = 3.0
-    average: Annotated[float, Field(ge=0, lt=1)] = 0.998
-    sigma_voxels: Annotated[float, Field(gt=0)] = 1.0
-    widths: Annotated[
-        tuple[Annotated[int, Field(ge=8, multiple_of=8, le=1024)], ...],
-        Field(min_length=1, max_length=6),
-    ] = (32, 64, 128, 160)
-    intensities: bool = True
+    learning_rate: Annotated[float, Field(gt=0)]
+    warmup: Annotated[int, Field(ge=0)]
+    decay_part: Annotated[float, Field(ge=0, le=1)]
+    clip: Annotated[float, Field(gt=0)] | None
+    average: Annotated[float, Field(ge=0, lt=1)]
+    sigma_voxels: Annotated[float, Field(gt=0)]
+    widths: Widths
+    intensities: bool
+    precision: Literal["bf16-mixed", "32-true"]
+    init: str | None = None
     dataset: str | None = None
     split: str = "train"
     validation_split: str = "val"
@@ -82,42 +87,195 @@ class TrainingConfig(Document):
     validation_seed: int = 2
     validate_every: Annotated[int, Field(ge=1)] = 1000
     checkpoint_minutes: Annotated[float, Field(ge=0)] = 4.0
-    precision: Literal["bf16-mixed", "32-true"] = "bf16-mixed"
-    spacing_mm: Annotated[float, Field(gt=0.1, lt=10)] = 1.25
-    checkpointing: Literal["none", "norms", "paper", "lean", "blocks"] = "none"
-    own_statistics: bool = True
-    adversarial_weight: Annotated[float, Field(ge=0)] = 1.0
-    recurrent_turns: Annotated[int, Field(ge=1, le=10)] = 3
 
     @model_validator(mode="after")
-    def _check_stage(self) -> Self:
-        if self.stage in WHOLE_VOLUME:
-            if self.batch != 1:
-                raise ValueError(f"{self.stage} takes one volume at a time: their shapes differ")
-            return self
-        if {"spacing_mm", "checkpointing"} & self.model_fields_set and (
-            self.spacing_mm != 1.25 or self.checkpointing != "none"
-        ):
-            raise ValueError("spacing_mm and checkpointing are of the stage land")
-        if len(self.widths) > MOST_LEVELS:
-            raise ValueError(f"the input halves evenly for {MOST_LEVELS} widths at most")
+    def _check_seeds(self) -> Self:
         if self.dataset is None and self.case_seed == CALIBRATION_SEED:
             raise ValueError(f"case_seed {CALIBRATION_SEED} makes the cases of the calibration")
         return self
 
 
-PAPER: dict[str, Any] = {
-    "steps": 16_000,  # 20 epochs of 800 volumes
-    "batch": 1,
-    "learning_rate": 1e-3,
-    "warmup": 0,
-    "decay_part": 0.0,
-    "weight_decay": 0.0,
-    "clip": None,
-    "average": 0.0,
-    "intensities": False,
-    "sigma_voxels": 2.0,  # not in the paper
-    "widths": LandWidths().levels,  # not in the paper, see there
-    "precision": "32-true",
+class _UNetConfig(_Config):
+    """Fields of the two passes of the two-pass model.
+
+    Attributes:
+        batch: volumes per step. Two fill two cores; group normalisation does not ask for more.
+        learning_rate: 1.5e-3 to 4e-3 do equally well.
+        weight_decay: decoupled weight decay of the kernels.
+    """
+
+    batch: Annotated[int, Field(ge=1)] = 2
+    learning_rate: Annotated[float, Field(gt=0)] = 2e-3
+    warmup: Annotated[int, Field(ge=0)] = 200
+    decay_part: Annotated[float, Field(ge=0, le=1)] = 0.3
+    weight_decay: Annotated[float, Field(ge=0)] = 1e-2
+    clip: Annotated[float, Field(gt=0)] | None = 3.0
+    average: Annotated[float, Field(ge=0, lt=1)] = 0.998
+    sigma_voxels: Annotated[float, Field(gt=0)] = 1.0
+    widths: Widths = UNetWidths().levels
+    intensities: bool = True
+    precision: Literal["bf16-mixed", "32-true"] = "bf16-mixed"
+
+    @model_validator(mode="after")
+    def _check_widths(self) -> Self:
+        if len(self.widths) > MAX_UNET_LEVELS:
+            raise ValueError(f"the input halves evenly for {MAX_UNET_LEVELS} widths at most")
+        return self
+
+    @property
+    def network(self) -> NetworkSpec:
+        """The network to train."""
+        return UNetSpec(widths=self.widths)
+
+
+class CoarseConfig(_UNetConfig):
+    """Training of the first pass, which finds the body in the whole volume."""
+
+    stage: Literal["coarse"] = "coarse"
+
+
+class CanonicalConfig(_UNetConfig):
+    """Training of the second pass, which predicts in the body's frame."""
+
+    stage: Literal["canonical"] = "canonical"
+
+
+class _LandConfig(_Config):
+    """Fields of the paper's network in all its variants.
+
+    The defaults are the paper's recipe (Yang et al. 2019). The paper does not state the widths,
+    see `LandWidths`, nor the width of the Gaussians.
+
+    Attributes:
+        spacing_mm: voxel size of the input; 0.5 mm over the paper's scale, so 1.25 for 0.4 and
+            1.0 for 0.5.
+        checkpointing: gradient checkpointing policy, see `fetusmap.network`.
+        own_statistics: normalise each volume by its own statistics. With running statistics,
+            which a batch of one makes uncertain, errors were larger by half.
+    """
+
+    batch: ClassVar[int] = 1
+    """One volume per step: their shapes differ."""
+
+    steps: Annotated[int, Field(ge=1)] | None = PAPER_STEPS
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    warmup: Annotated[int, Field(ge=0)] = 0
+    decay_part: Annotated[float, Field(ge=0, le=1)] = 0.0
+    clip: Annotated[float, Field(gt=0)] | None = None
+    average: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    sigma_voxels: Annotated[float, Field(gt=0)] = 2.0
+    widths: Widths = LandWidths().levels
+    intensities: bool = False
+    precision: Literal["bf16-mixed", "32-true"] = "32-true"
+    spacing_mm: Annotated[float, Field(gt=0.1, lt=10)] = 1.25
+    checkpointing: Literal["none", "norms", "paper", "lean", "blocks"] = "none"
+    own_statistics: bool = True
+
+    @property
+    def network(self) -> NetworkSpec:
+        """The network to train."""
+        return LandSpec(widths=self.widths, own_statistics=self.own_statistics)
+
+
+class LandConfig(_LandConfig):
+    """Training of the paper's network."""
+
+    stage: Literal["land"] = "land"
+
+
+class GanConfig(_LandConfig):
+    """Training of the paper's network against a discriminator, which is not needed afterwards.
+
+    Attributes:
+        adversarial_weight: weight of the adversarial loss beside squared errors of tens.
+    """
+
+    stage: Literal["gan"] = "gan"
+    adversarial_weight: Annotated[float, Field(ge=0)] = 1.0
+
+
+class RnnConfig(_LandConfig):
+    """Training of the paper's network with a recurrent layer.
+
+    Attributes:
+        recurrent_turns: times that the recurrent layer is applied.
+    """
+
+    stage: Literal["rnn"] = "rnn"
+    recurrent_turns: Turns = TURNS
+
+    @property
+    def network(self) -> NetworkSpec:
+        """The network to train."""
+        return RecurrentLandSpec(
+            widths=self.widths, own_statistics=self.own_statistics, turns=self.recurrent_turns
+        )
+
+
+TrainingConfig: TypeAlias = Annotated[
+    CoarseConfig | CanonicalConfig | LandConfig | GanConfig | RnnConfig,
+    Field(discriminator="stage"),
+]
+"""The configuration of one run; it is written into the run folder before the first step."""
+
+WholeVolumeConfig: TypeAlias = LandConfig | GanConfig | RnnConfig
+
+CONFIG_OF_STAGE: dict[
+    str, type[CoarseConfig | CanonicalConfig | LandConfig | GanConfig | RnnConfig]
+] = {
+    "coarse": CoarseConfig,
+    "canonical": CanonicalConfig,
+    "land": LandConfig,
+    "gan": GanConfig,
+    "rnn": RnnConfig,
 }
-"""The paper's recipe for "land", where it differs from our defaults (Yang et al. 2019)."""
+
+PAPER = LandConfig()
+"""The paper's recipe."""
+
+EARLIER_FIELDS = frozenset(
+    name for config in CONFIG_OF_STAGE.values() for name in config.model_fields
+) | {"batch", "weight_decay"}
+"""Fields of configuration files of version 0.1, which had those of all stages."""
+
+
+def parse_training_config(data: object, subject: object) -> TrainingConfig:
+    """Check the plain data of a configuration.
+
+    Args:
+        data: the fields; `stage` chooses the type.
+        subject: where the data come from.
+
+    Raises:
+        BadInput: the first thing that does not fit, in one line.
+    """
+    stage = data.get("stage") if isinstance(data, dict) else None
+    if not isinstance(stage, str) or stage not in CONFIG_OF_STAGE:
+        raise BadInput(
+            subject,
+            expected=f"a training configuration with a stage, {', '.join(get_args(StageName))}",
+            found=f"stage {stage!r}",
+            remedy="name one of them",
+        )
+    return parse_document(CONFIG_OF_STAGE[stage], data, subject)
+
+
+def parse_earlier_config(data: object, subject: object) -> TrainingConfig:
+    """Check the data of a configuration file, which may have fields of all stages.
+
+    Version 0.1 wrote the fields of all stages into every file; those of other stages are ignored.
+
+    Raises:
+        BadInput: the first thing that does not fit, in one line.
+    """
+    if isinstance(data, dict) and data.get("stage") in CONFIG_OF_STAGE:
+        known = CONFIG_OF_STAGE[data["stage"]].model_fields
+        data = {k: v for k, v in data.items() if k in known or k not in EARLIER_FIELDS}
+    return parse_training_config(data, subject)
+
+
+def recipe_of(config: TrainingConfig) -> dict[str, Any]:
+    """Return the fields of a configuration that affect its network, as plain data."""
+    unused = {"cases", "case_seed"} if config.dataset else {"split", "validation_split"}
+    unused |= {"init"} if config.init is None else set()
+    return config.model_dump(mode="json", exclude=unused)

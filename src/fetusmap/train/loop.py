@@ -1,4 +1,4 @@
-"""The training loop: sample, predict, compare, step, average, write down."""
+"""The training loop: sample, predict, compute the loss, step, average, log."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from pathlib import Path
 import torch
 from lightning_fabric import Fabric
 
-from fetusmap.anatomy import Skeleton, load_skeleton
 from fetusmap.errors import BadInput
 from fetusmap.network import HeatmapNetwork
 from fetusmap.train.augment import Sample
 from fetusmap.train.average import WeightAverage
 from fetusmap.train.batches import batch_of
-from fetusmap.train.cases import CasePool, case_pool, held_out_pool
+from fetusmap.train.cases import CasePool, case_pool, held_out_cases
 from fetusmap.train.config import TrainingConfig
+from fetusmap.train.initial import load_initial_weights
 from fetusmap.train.run_folder import RunFolder
 from fetusmap.train.samples import SampleSource, stream_samples
 from fetusmap.train.schedule import rate_at
@@ -29,7 +29,7 @@ from fetusmap.train.stages import Stage, stage_of
 from fetusmap.train.validation import validate
 
 TIMED_STEPS = 40
-"""Steps after which it is known how many fit into the minutes."""
+"""Number of steps that are timed before the number of steps is planned."""
 
 
 def train(
@@ -44,33 +44,33 @@ def train(
 ) -> HeatmapNetwork:
     """Train a network, from the start or from the run folder's last checkpoint.
 
-    Every sample is a function of the seed and its number, so a run that was killed and goes on
-    has the losses of one that was not.
+    Every sample is a function of the seed and its number, so a run that was killed and continued
+    has the losses of a run that was not.
 
     Args:
-        config: of the run.
+        config: configuration of the run.
         run: folder of the configuration, checkpoints and metrics.
-        cache: folder that keeps the simulated cases, for any number of runs.
+        cache: folder of prepared cases, which several runs may share.
         pool: the cases to train on; None for those that the configuration names.
         fabric: device, precision and processes; None for this machine's processor.
-        workers: processes that make samples.
+        workers: number of processes that make samples.
         report: called with the metrics of every step.
 
     Returns:
         The network with averaged weights.
     """
     fabric = fabric or fabric_for(config)
-    skeleton = load_skeleton()
-    stage = stage_of(config, skeleton)
+    pool = pool or case_pool(config, cache)
+    stage = stage_of(config, pool.skeleton)
     fabric.seed_everything(config.seed, verbose=False)
-    network = stage.build()
+    network, initial = initial_network(config, stage)
     optimizer = stage.optimizer(network.parameters())
     model, optimizer = fabric.setup(network, optimizer)
     average = WeightAverage(network, config.average)  # a copy on the same device
     objective = stage.objective(fabric)
     state = {"network": network, "optimizer": optimizer, "average": average, **objective.parts}
     done, steps = run.restore(state) or (0, config.steps)
-    training, held_out = _sources(config, cache, skeleton, stage, pool)
+    training, held_out = _sources(config, cache, stage, pool)
     samples = _samples_of_this_process(config, training, fabric, done, workers)
     clock = Clock(config, done, steps)
     with closing(samples):
@@ -103,6 +103,7 @@ def train(
                 "learning_rate": config.learning_rate * rate,
                 **aside,
                 **clock.after(step),
+                **(initial if step == 0 else {}),
             }
             last = step + 1 == clock.steps
             if config.validation_cases and (last or (step + 1) % config.validate_every == 0):
@@ -115,10 +116,27 @@ def train(
     return average.network
 
 
+def initial_network(
+    config: TrainingConfig, stage: Stage
+) -> tuple[HeatmapNetwork, dict[str, float]]:
+    """Build the network of a run, with the starting weights that its configuration names.
+
+    Returns:
+        The network, and metrics of how many starting weights fitted.
+
+    Raises:
+        BadInput: the starting weights cannot be read, or none of them fits.
+    """
+    network = stage.build()
+    if config.init is None:
+        return network, {}
+    return network, load_initial_weights(network, config.init, config.stage)
+
+
 def _samples_of_this_process(
     config: TrainingConfig, training: SampleSource, fabric: Fabric, done: int, workers: int
 ) -> Generator[Sample]:
-    """Every n-th of the samples after those of the steps that are done, of n processes."""
+    """Yield every n-th sample after those of the steps that are done, in one of n processes."""
     share = config.batch // fabric.world_size
     if share * fabric.world_size != config.batch:
         raise BadInput(
@@ -136,17 +154,18 @@ def _samples_of_this_process(
 
 
 def fabric_for(config: TrainingConfig, device: str = "cpu") -> Fabric:
-    """One process on one device, "cpu" or "cuda", in the configured precision."""
-    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it greets on each start
+    """Return one process on one device, "cpu" or "cuda", in the configured precision."""
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it logs each start
     return Fabric(accelerator=device, devices=1, precision=config.precision)
 
 
 class Clock:
-    """What has been done since when, and how many steps there are to do.
+    """Measures the time of steps, and plans how many steps fit into the minutes of a run.
 
     Attributes:
-        steps: of the run; None until the first ones have told how many fit into its minutes.
-        has_just_planned: whether the last step told it, so that a run which is killed keeps to it.
+        steps: steps of the run; None until the first ones have been timed.
+        has_just_planned: whether the last step planned them. The plan is then saved at once, so
+            that a run which is killed keeps its plan.
     """
 
     def __init__(self, config: TrainingConfig, done: int, steps: int | None) -> None:
@@ -165,7 +184,7 @@ class Clock:
         self._waited += time.monotonic() - asked
 
     def after(self, step: int) -> dict[str, float]:
-        """Times for the metrics of a step; plans the others when enough have been timed."""
+        """Return the times for the metrics of a step; plan the steps when enough were timed."""
         seconds = time.monotonic() - self._started
         done = step + 1 - self._first
         self.has_just_planned = self.steps is None and done == TIMED_STEPS
@@ -179,7 +198,7 @@ class Clock:
         }
 
     def is_time_to_save(self) -> bool:
-        """Whether the last checkpoint is old; says so once."""
+        """Return whether the last checkpoint is old; the answer starts a new period."""
         now = time.monotonic()
         is_old = now - self._saved > 60 * self._config.checkpoint_minutes
         if is_old:
@@ -188,27 +207,11 @@ class Clock:
 
 
 def _sources(
-    config: TrainingConfig, cache: Path, skeleton: Skeleton, stage: Stage, pool: CasePool | None
+    config: TrainingConfig, cache: Path, stage: Stage, pool: CasePool
 ) -> tuple[SampleSource, SampleSource]:
-    """Samples to train on, and held-out ones of other cases."""
-    pool = pool or case_pool(config, cache, skeleton)
-    training = SampleSource(
-        pool.make,
-        pool.folder,
-        pool.count,
-        skeleton,
-        stage.draw_grid,
-        config.seed,
-        config.intensities,
-    )
-    others = pool
-    if config.validation_cases:
-        others = held_out_pool(config, cache, config.validation_seed, config.validation_cases)
-    held_out = replace(
-        training,
-        make_case=others.make,
-        in_turn=True,
-        folder=others.folder,
-        cases=others.count,
-    )
-    return training, held_out
+    """Return a source of training samples, and one of samples of held-out cases."""
+    training = SampleSource(pool, stage.draw_grid, config.seed, config.intensities)
+    if not config.validation_cases:
+        return training, training
+    others = held_out_cases(config, cache, config.validation_seed, config.validation_cases)
+    return training, replace(training, pool=others.pool, in_turn=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,18 +14,30 @@ import torch
 from pydantic import JsonValue
 
 from fetusmap._version import __version__
-from fetusmap.anatomy import load_skeleton
+from fetusmap.atlas import PoseLibrary
 from fetusmap.dataset import load_dataset
-from fetusmap.detect import Cascade, Detection, Detector, Pipeline, SinglePass
-from fetusmap.detect import back_to_front
+from fetusmap.detect import Cascade, Detection, Detector, Pipeline, SinglePass, back_to_front
 from fetusmap.evaluate import auc_percent
-from fetusmap.model import ModelCard, save_model
-from fetusmap.model.model_file import LIMITS
+from fetusmap.model import LIMITS, ModelCard, check_body_frame, save_model
 from fetusmap.simulate import draw_poses
 from fetusmap.train.calibration import Trial, fit_calibration, try_cases, without_fetus
-from fetusmap.train.cases import TrainingCase, cached, case_pool, held_out_pool
-from fetusmap.train.config import CALIBRATION_SEED, TrainingConfig
-from fetusmap.train.loop import fabric_for, train
+from fetusmap.train.cases import (
+    CasePool,
+    HeldOut,
+    case_pool,
+    held_out_cases,
+    simulated_skeleton,
+    training_cases,
+)
+from fetusmap.train.config import (
+    CALIBRATION_SEED,
+    CanonicalConfig,
+    CoarseConfig,
+    TrainingConfig,
+    WholeVolumeConfig,
+    recipe_of,
+)
+from fetusmap.train.loop import fabric_for, initial_network, train
 from fetusmap.train.run_folder import RunFolder
 from fetusmap.train.stages import stage_of
 from fetusmap.volume import Volume
@@ -41,17 +53,36 @@ Report = Callable[[str, dict[str, float]], None]
 
 @dataclass(frozen=True)
 class ProductConfig:
-    """How the product's model is made.
+    """How a two-pass model is made.
 
     Attributes:
-        coarse: of the network for the first pass.
-        canonical: of the network for the second.
-        name: of the model.
+        coarse: training of the first pass.
+        canonical: training of the second pass.
+        name: name of the model.
     """
 
-    coarse: TrainingConfig
-    canonical: TrainingConfig
+    coarse: CoarseConfig
+    canonical: CanonicalConfig
     name: str = "default"
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What the steps on the way to a model share.
+
+    Attributes:
+        folder: folder of the runs; the model is written into its folder `model`.
+        cache: folder of prepared cases.
+        workers: number of processes that make samples.
+        report: called with the network's name and the metrics of every step.
+        device: "cpu" or "cuda".
+    """
+
+    folder: Path
+    cache: Path
+    workers: int
+    report: Report
+    device: str
 
 
 def train_product(
@@ -63,40 +94,47 @@ def train_product(
     report: Report,
     device: str = "cpu",
 ) -> ModelCard:
-    """Train both networks, learn how far to trust them, and write the model folder.
+    """Train both networks, calibrate the confidences, and write the model folder.
 
-    Go on with a run that was broken off by calling it again.
+    Call it again to continue a run that was interrupted.
 
     Args:
-        config: of both networks.
-        folder: of the runs; the model is written into its folder `model`.
-        cache: keeps the simulated cases.
-        workers: processes that make samples.
+        config: configurations of both networks.
+        folder: folder of the runs; the model is written into its folder `model`.
+        cache: folder of prepared cases.
+        workers: number of processes that make samples.
         report: called with the network's name and the metrics of every step.
         device: "cpu" or "cuda".
-    """
-    skeleton = load_skeleton()
-    for one in (config.coarse, config.canonical):
-        case_pool(one, cache, skeleton)  # before a run folder says what it is trained on
-    coarse, canonical = (
-        _train_detector(one, folder, cache, workers, report, device)
-        for one in (config.coarse, config.canonical)
-    )
-    cascade = Cascade(skeleton, coarse, canonical, draw_poses(LIBRARY_POSES, seed=LIBRARY_SEED))
 
-    def turned(volume: Volume, found: Detection) -> Detection:
-        """How the cascade looks when it errs: the body looked at back to front."""
+    Raises:
+        BadInput: the dataset cannot be trained on, its skeleton defines no body frame, or the
+            folder holds runs of another configuration or of other data.
+    """
+    job = _Job(folder, cache, workers, report, device)
+    configs: tuple[TrainingConfig, ...] = (config.coarse, config.canonical)
+    pools = [_checked_pool(one, cache) for one in configs]  # before a run folder is written
+    skeleton = pools[0].skeleton
+    check_body_frame(
+        skeleton,
+        config.coarse.dataset or "training",
+        "name its sacrum, spine and neck in trunk and a left and a right landmark in "
+        "lateral_pairs, or train one network over the whole volume with --profile land",
+    )
+    coarse, canonical = (
+        _train_detector(one, pool, job) for one, pool in zip(configs, pools, strict=True)
+    )
+    cascade = Cascade(skeleton, coarse, canonical, pose_library(config.coarse))
+
+    def seen_from_behind(volume: Volume, found: Detection) -> Detection:
+        """The cascade's typical error: a frame that faces the other way."""
         assert found.frame is not None  # noqa: S101 - a cascade always has one
         return cascade.detect_in_frame(volume, back_to_front(found.frame))
 
-    configs = (config.coarse, config.canonical)
-    return _write_model(
-        cascade, configs, folder, cache, name=config.name, device=device, mistake=turned
-    )
+    return _write_model(cascade, configs, config.name, job, seen_from_behind)
 
 
 def train_single_pass(
-    config: TrainingConfig,
+    config: WholeVolumeConfig,
     folder: Path,
     cache: Path,
     *,
@@ -105,53 +143,79 @@ def train_single_pass(
     report: Report,
     device: str = "cpu",
 ) -> ModelCard:
-    """Train the paper's network, learn how far to trust it, and write the model folder.
+    """Train one network over the whole volume, calibrate it, and write the model folder.
 
     Args:
-        config: of the stage "land".
-        folder: of the run; the model is written into its folder `model`.
-        cache: keeps the simulated cases.
-        name: of the model.
-        workers: processes that make samples.
-        report: called with "land" and the metrics of every step.
+        config: configuration of the paper's network or of one of its variants.
+        folder: folder of the run; the model is written into its folder `model`.
+        cache: folder of prepared cases.
+        name: name of the model.
+        workers: number of processes that make samples.
+        report: called with the name of the stage and the metrics of every step.
         device: "cpu" or "cuda".
+
+    Raises:
+        BadInput: the dataset cannot be trained on, or the folder holds a run of another
+            configuration or of other data.
     """
-    skeleton = load_skeleton()
-    case_pool(config, cache, skeleton)
-    plain = _train_detector(config, folder, cache, workers, report, device)
-    library = draw_poses(LIBRARY_POSES, seed=LIBRARY_SEED)
-    pipeline = SinglePass(skeleton, plain, library)
-    return _write_model(pipeline, (config,), folder, cache, name=name, device=device)
+    job = _Job(folder, cache, workers, report, device)
+    pool = _checked_pool(config, cache)
+    plain = _train_detector(config, pool, job)
+    pipeline = SinglePass(pool.skeleton, plain, pose_library(config))
+    return _write_model(pipeline, (config,), name, job)
 
 
-def _train_detector(
-    config: TrainingConfig, folder: Path, cache: Path, workers: int, report: Report, device: str
-) -> Detector:
-    run = RunFolder(folder / config.stage, config)
+def pose_library(config: TrainingConfig) -> PoseLibrary:
+    """Return the pose library of a model.
+
+    For the skeleton of the simulator it holds simulated poses. For any other skeleton it holds the
+    annotated poses that the networks are trained on, and their mirror images.
+    """
+    if config.dataset is None:
+        return draw_poses(LIBRARY_POSES, seed=LIBRARY_SEED)
+    dataset = load_dataset(config.dataset)
+    if dataset.skeleton == simulated_skeleton():
+        return draw_poses(LIBRARY_POSES, seed=LIBRARY_SEED)
+    cases = training_cases(config)[: LIBRARY_POSES // 2]
+    made_by: dict[str, JsonValue] = {"dataset": dataset.name, "licence": dataset.licence}
+    poses = [case.load_pose() for case in cases]
+    subjects = [case.subject for case in cases]
+    return PoseLibrary.from_poses(poses, subjects, made_by).mirrored()
+
+
+def _checked_pool(config: TrainingConfig, cache: Path) -> CasePool:
+    """Return the cases to train on, after the starting weights were tried."""
+    pool = case_pool(config, cache)
+    if config.init is not None:
+        initial_network(config, stage_of(config, pool.skeleton))
+    return pool
+
+
+def _train_detector(config: TrainingConfig, pool: CasePool, job: _Job) -> Detector:
+    run = RunFolder(job.folder / config.stage, config, pool.hashes or None)
     network = train(
         config,
         run,
-        cache,
-        fabric=fabric_for(config, device),
-        workers=workers,
-        report=partial(report, config.stage),
+        job.cache,
+        pool=pool,
+        fabric=fabric_for(config, job.device),
+        workers=job.workers,
+        report=partial(job.report, config.stage),
     )
-    stage = stage_of(config, load_skeleton())
-    return Detector(network, stage.look, stage.channels, sigma_voxels=config.sigma_voxels)
+    stage = stage_of(config, pool.skeleton)
+    return Detector(network, stage.input_grid, stage.channels, sigma_voxels=config.sigma_voxels)
 
 
 def _write_model(
     pipeline: Pipeline,
     configs: tuple[TrainingConfig, ...],
-    folder: Path,
-    cache: Path,
-    *,
     name: str,
-    device: str,
+    job: _Job,
     mistake: Callable[[Volume, Detection], Detection] | None = None,
 ) -> ModelCard:
-    """Try the networks on held-out cases, with and without a fetus, and write what they are."""
-    cases = list(_held_out(configs[0], cache))
+    """Calibrate the networks on held-out cases, with and without a fetus, and write the model."""
+    held_out = held_out_cases(configs[0], job.cache, CALIBRATION_SEED, HELD_OUT_CASES)
+    cases = [held_out.pool.case(number) for number in range(held_out.pool.count)]
     trials = list(try_cases(pipeline, cases, mistake))
     true = [trial for trial in trials if trial.weight == 1.0]
     rng = np.random.default_rng(CALIBRATION_SEED)
@@ -159,19 +223,19 @@ def _write_model(
     return save_model(
         pipeline,
         fit_calibration(trials, empty),
-        folder / MODEL_FOLDER,
+        job.folder / MODEL_FOLDER,
         name=name,
-        made_by=_made_by(configs, folder, device),
+        made_by=_made_by(configs, pipeline.library, held_out, job),
         metrics={
             **summarize(true, pipeline.skeleton.landmarks),
             "without_a_body": len(cases) - len(true),
         },
-        limits=_limits(configs[0]),
+        limits=limits_of(configs[0], held_out),
     )
 
 
 def summarize(trials: list[Trial], landmarks: tuple[str, ...]) -> dict[str, JsonValue]:
-    """Errors of what was found in the held-out cases, in all and per landmark."""
+    """Return the errors of the detections in held-out cases, in all and per landmark."""
     errors = np.array([trial.errors_mm for trial in trials])
     found = np.where(np.isfinite(errors), errors, np.nan)
     columns = {
@@ -196,34 +260,35 @@ def summarize(trials: list[Trial], landmarks: tuple[str, ...]) -> dict[str, Json
     }
 
 
-def _held_out(config: TrainingConfig, cache: Path) -> Iterator[TrainingCase]:
-    pool = held_out_pool(config, cache, CALIBRATION_SEED, HELD_OUT_CASES)
-    for number in range(pool.count):
-        yield cached(pool.make, pool.folder, number)
-
-
 def _made_by(
-    configs: tuple[TrainingConfig, ...], folder: Path, device: str
+    configs: tuple[TrainingConfig, ...], library: PoseLibrary, held_out: HeldOut, job: _Job
 ) -> dict[str, JsonValue]:
     return {
         "command": "fetusmap train",
         "fetusmap": __version__,
         "torch": torch.__version__.split("+")[0],
         "processor": platform.machine(),
-        "device": torch.cuda.get_device_name() if device == "cuda" else device,
+        "device": torch.cuda.get_device_name() if job.device == "cuda" else job.device,
         "training_data": _data_of(configs[0]),
-        **{config.stage: _recipe(config, folder) for config in configs},
-        "library_seed": LIBRARY_SEED,
+        "calibration_data": f"{held_out.pool.count} cases: {held_out.described}",
+        **{config.stage: _recipe(config, job.folder) for config in configs},
+        **_origin_of(library),
         "calibration_seed": CALIBRATION_SEED,
     }
 
 
 def _recipe(config: TrainingConfig, folder: Path) -> JsonValue:
-    """The fields that had a say, with the steps that were done."""
-    unused = set() if config.stage == "land" else {"spacing_mm", "checkpointing", "own_statistics"}
-    unused |= {"cases", "case_seed"} if config.dataset else {"split", "validation_split"}
-    plain = config.model_dump(mode="json", exclude=unused)
-    return {**plain, "steps": RunFolder(folder / config.stage, config).steps_done()}
+    """Return the fields that affect the network, with the number of steps that were done."""
+    steps = RunFolder(folder / config.stage, config).steps_done()
+    return {**recipe_of(config), "steps": steps}
+
+
+def _origin_of(library: PoseLibrary) -> dict[str, JsonValue]:
+    name = library.made_by.get("dataset")
+    if name is None:
+        return {"library": f"{len(library)} simulated poses", "library_seed": LIBRARY_SEED}
+    half = len(library) // 2
+    return {"library": f"{half} training poses of the dataset {name} and their mirror images"}
 
 
 def _data_of(config: TrainingConfig) -> str:
@@ -232,15 +297,13 @@ def _data_of(config: TrainingConfig) -> str:
     return f"the dataset {load_dataset(config.dataset).name}"
 
 
-def _limits(config: TrainingConfig) -> tuple[str, ...]:
-    """What the model is not for."""
+def limits_of(config: TrainingConfig, held_out: HeldOut) -> tuple[str, ...]:
+    """Return what a model is not for, with the data it was trained and calibrated on."""
     if config.dataset is None:
         return LIMITS
-    held_out = load_dataset(config.dataset).splits.get(config.validation_split)
-    measured = f"its split {config.validation_split}" if held_out else "simulated volumes"
     return (
-        f"Trained on {_data_of(config)}; measured and calibrated on {measured}. How well it does "
-        "on others is not known.",
+        f"Trained on {_data_of(config)}; measured and calibrated on {held_out.described} "
+        f"({held_out.pool.count} cases). How well it does on others is not known.",
         *LIMITS[1:],
     )
 

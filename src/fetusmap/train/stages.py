@@ -1,4 +1,4 @@
-"""What differs between networks in training: what they look at, tell apart and minimise."""
+"""Stages: the input grid, channels, targets, loss and optimiser of each kind of network."""
 
 from __future__ import annotations
 
@@ -11,109 +11,103 @@ from lightning_fabric import Fabric
 from torch import nn
 
 from fetusmap.anatomy import Channels, Skeleton, channel_per_landmark, channel_per_pair
-from fetusmap.detect import CanonicalGrid, WholeGrid
-from fetusmap.network import (
-    HEIGHT,
-    Discriminator,
-    HeatmapNetwork,
-    LandWidths,
-    RecurrentLand,
-    UNetWidths,
-    build_land,
-    build_unet,
-)
+from fetusmap.detect import BodyFrameGrid, WholeVolumeGrid
+from fetusmap.network import HEIGHT, Discriminator, HeatmapNetwork, NetworkSpec, build_network
 from fetusmap.train.augment import AnyDirection, DrawGrid, NearBody, RightAngles
-from fetusmap.train.config import TrainingConfig
+from fetusmap.train.config import (
+    CanonicalConfig,
+    CoarseConfig,
+    GanConfig,
+    TrainingConfig,
+    WholeVolumeConfig,
+)
 from fetusmap.train.losses import scaled_squared_error, voxel_cross_entropy
 from fetusmap.train.muon import Muon
 from fetusmap.train.objectives import Adversarial, Loss, Objective, Supervised
 
-SLOWER = 5.0
-"""Times the learning rate of the discriminator is lower. It runs ahead all the same, later."""
+DISCRIMINATOR_SLOWDOWN = 5.0
+"""The learning rate of the discriminator is lower by this factor. It still gets ahead, later."""
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One kind of network.
+    """How one kind of network is trained.
 
     Attributes:
-        look: the grid of its input.
-        channels: of its heatmaps.
-        height: of its targets.
-        draw_grid: draws where a training sample looks.
-        build: a network with fresh weights.
-        loss: of its output and the heatmaps.
-        optimizer: of its parameters.
-        objective: of its steps, made anew for each run.
+        input_grid: grid of the network's input.
+        channels: landmarks of each heatmap.
+        height: height of the target Gaussians.
+        draw_grid: draws the grid of a training sample.
+        network: specification of the network.
+        checkpointing: gradient checkpointing policy.
+        loss: loss between outputs and heatmaps.
+        optimizer: makes the optimiser of the network's parameters.
+        objective: makes the objective of the steps, anew for each run.
     """
 
-    look: WholeGrid | CanonicalGrid
+    input_grid: WholeVolumeGrid | BodyFrameGrid
     channels: Channels
     height: float
     draw_grid: DrawGrid
-    build: Callable[[], HeatmapNetwork]
+    network: NetworkSpec
+    checkpointing: str
     loss: Loss
     optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
     objective: Callable[[Fabric], Objective]
 
+    def build(self) -> HeatmapNetwork:
+        """Build the network with fresh weights."""
+        return build_network(self.network, len(self.channels), self.checkpointing)
+
 
 def stage_of(config: TrainingConfig, skeleton: Skeleton) -> Stage:
-    """The kind of network that a configuration asks for."""
-    kinds: dict[str, Callable[[TrainingConfig, Skeleton], Stage]] = {
-        "coarse": _coarse,
-        "canonical": _canonical,
-        "land": _land,
-        "gan": _gan,
-        "rnn": _rnn,
-    }
-    return kinds[config.stage](config, skeleton)
-
-
-def _coarse(config: TrainingConfig, skeleton: Skeleton) -> Stage:
-    """The product's first pass: the whole volume, sides not told apart."""
-    look = WholeGrid()
-    return _unet(config, look, channel_per_pair(skeleton), AnyDirection(look))
-
-
-def _canonical(config: TrainingConfig, skeleton: Skeleton) -> Stage:
-    """The product's second pass, in the body's frame."""
-    look = CanonicalGrid()
-    return _unet(config, look, channel_per_landmark(skeleton), NearBody(look, skeleton))
+    """Return how the network of a configuration is trained on a skeleton."""
+    if isinstance(config, CoarseConfig):
+        whole = WholeVolumeGrid()
+        return _unet(config, whole, channel_per_pair(skeleton), AnyDirection(whole))
+    if isinstance(config, CanonicalConfig):
+        in_body = BodyFrameGrid()
+        channels = channel_per_landmark(skeleton)
+        return _unet(config, in_body, channels, NearBody(in_body, skeleton))
+    if isinstance(config, GanConfig):
+        return _with_discriminator(_land(config, skeleton), config)
+    return _land(config, skeleton)
 
 
 def _unet(
-    config: TrainingConfig, look: WholeGrid | CanonicalGrid, channels: Channels, draw: DrawGrid
+    config: CoarseConfig | CanonicalConfig,
+    input_grid: WholeVolumeGrid | BodyFrameGrid,
+    channels: Channels,
+    draw_grid: DrawGrid,
 ) -> Stage:
+    """A pass of the two-pass model: cross-entropy over voxels, Muon."""
     return Stage(
-        look=look,
+        input_grid=input_grid,
         channels=channels,
         height=1.0,
-        draw_grid=draw,
-        build=lambda: build_unet(UNetWidths(config.widths, len(channels))),
+        draw_grid=draw_grid,
+        network=config.network,
+        checkpointing="none",
         loss=voxel_cross_entropy,
         optimizer=lambda p: Muon(p, config.learning_rate, config.weight_decay),
         objective=lambda _: Supervised(voxel_cross_entropy),
     )
 
 
-def _land(config: TrainingConfig, skeleton: Skeleton) -> Stage:
+def _land(config: WholeVolumeConfig, skeleton: Skeleton) -> Stage:
     """The paper's detector: the whole volume, a heatmap per landmark, squared errors, Adam."""
-    look = WholeGrid(spacing_mm=config.spacing_mm)
-    channels = channel_per_landmark(skeleton)
+    input_grid = WholeVolumeGrid(spacing_mm=config.spacing_mm)
     loss = partial(scaled_squared_error, height=HEIGHT)
     return Stage(
-        look=look,
-        channels=channels,
+        input_grid=input_grid,
+        channels=channel_per_landmark(skeleton),
         height=HEIGHT,
-        draw_grid=RightAngles(look),
-        build=lambda: build_land(
-            LandWidths(config.widths, len(channels)),
-            config.checkpointing,
-            own_statistics=config.own_statistics,
-        ),
+        draw_grid=RightAngles(input_grid),
+        network=config.network,
+        checkpointing=config.checkpointing,
         loss=loss,
-        optimizer=lambda p: torch.optim.AdamW(
-            # One parameter at a time: torch's other way makes a copy of all of them.
+        optimizer=lambda p: torch.optim.Adam(
+            # One parameter at a time: torch's default copies all of them.
             p,
             config.learning_rate,
             betas=(0.5, 0.999),
@@ -123,9 +117,8 @@ def _land(config: TrainingConfig, skeleton: Skeleton) -> Stage:
     )
 
 
-def _gan(config: TrainingConfig, skeleton: Skeleton) -> Stage:
-    """The paper's detector, trained against a discriminator as well; used without it."""
-    land = _land(config, skeleton)
+def _with_discriminator(land: Stage, config: GanConfig) -> Stage:
+    """The paper's detector, trained against a discriminator as well and used without it."""
 
     def objective(fabric: Fabric) -> Adversarial:
         return Adversarial(
@@ -134,23 +127,7 @@ def _gan(config: TrainingConfig, skeleton: Skeleton) -> Stage:
             fabric,
             weight=config.adversarial_weight,
             height=HEIGHT,
-            learning_rate=config.learning_rate / SLOWER,
+            learning_rate=config.learning_rate / DISCRIMINATOR_SLOWDOWN,
         )
 
     return replace(land, objective=objective)
-
-
-def _rnn(config: TrainingConfig, skeleton: Skeleton) -> Stage:
-    """The paper's detector with a recurrent layer before its head."""
-    land = _land(config, skeleton)
-
-    def build() -> HeatmapNetwork:
-        network = RecurrentLand(
-            LandWidths(config.widths, len(land.channels)),
-            config.checkpointing,
-            own_statistics=config.own_statistics,
-            turns=config.recurrent_turns,
-        )
-        return network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload,no-any-return]
-
-    return replace(land, build=build)

@@ -1,4 +1,4 @@
-"""Validation on held-out simulated cases: the loss, and errors in millimetres."""
+"""Validation on held-out cases: the loss, and errors in millimetres."""
 
 from __future__ import annotations
 
@@ -14,23 +14,24 @@ from fetusmap.train.samples import SampleSource
 from fetusmap.train.stages import Stage
 from fetusmap.types import FloatArray
 
-NOT_SHOWN_MM = 99.0
+ERROR_WITHOUT_PEAK_MM = 99.0
+"""Error of a landmark in view whose channel has no peak."""
 
 
 @torch.no_grad()
 def validate(
     network: HeatmapNetwork, source: SampleSource, stage: Stage, config: TrainingConfig
 ) -> dict[str, float]:
-    """Loss and errors of a network over the first samples of a source.
+    """Compute the loss and the errors of a network over the first samples of a source.
 
-    Where a channel shows two landmarks, its two peaks are matched with them in the order that
-    fits better: telling the sides apart is not the network's task.
+    If a channel shows two landmarks, its two peaks are matched with them in the order that fits
+    better: distinguishing the sides is not the network's task.
 
     Args:
-        network: with the averaged weights.
-        source: of held-out cases.
-        stage: what the network looks at and tells apart.
-        config: how many samples, and the width of the targets.
+        network: the network with averaged weights.
+        source: samples of held-out cases.
+        stage: channels, targets and loss.
+        config: number of samples and width of the targets.
     """
     device = next(network.parameters()).device
     losses, errors = [], []
@@ -60,12 +61,12 @@ def validate(
 def matched_errors(
     peaks_mm: FloatArray, positions_mm: FloatArray, channels: Channels
 ) -> FloatArray:
-    """(N,) distance of each landmark from its channel's peak, mm; NaN where it is not in view.
+    """Compute the (N,) distances of landmarks from their channels' peaks, mm; NaN if not in view.
 
     Args:
-        peaks_mm: (C, P, 3), highest first.
-        positions_mm: (N, 3).
-        channels: which landmarks each channel shows.
+        peaks_mm: (C, P, 3) peaks, highest first.
+        positions_mm: (N, 3) true positions.
+        channels: the landmarks of each channel.
     """
     errors = np.full(len(positions_mm), np.nan)
     for peaks, rows in zip(peaks_mm, channels.rows, strict=True):
@@ -83,5 +84,5 @@ def matched_errors(
 
 
 def _or_far(errors_mm: FloatArray) -> FloatArray:
-    """What no peak shows counts as far off."""
-    return np.nan_to_num(errors_mm, nan=NOT_SHOWN_MM)
+    """Replace the error of a landmark without a peak by a large one."""
+    return np.nan_to_num(errors_mm, nan=ERROR_WITHOUT_PEAK_MM)
