@@ -35,14 +35,14 @@ def gamma_errors(seed, *shape):
 def test_where_all_cases_are_alike_an_interval_is_a_point(metric):
     errors = np.tile([1.0, 4.0, INF, NAN, 12.0], (7, 1))
     value = metric(errors[0])
-    assert bootstrap_interval(errors, metric, rounds=50) == pytest.approx((value,) * 3)
+    assert bootstrap_interval(errors, metric, samples=50) == pytest.approx((value,) * 3)
 
 
 @pytest.mark.parametrize("metric", METRICS)
 def test_of_one_subject_an_interval_is_a_point(metric):
     """However its cases differ: there is nobody else to draw."""
     errors = gamma_errors(0, 5, 3)
-    found = bootstrap_interval(errors, metric, subjects=["anna"] * 5, rounds=50)
+    found = bootstrap_interval(errors, metric, subjects=["anna"] * 5, samples=50)
     assert found == (metric(errors),) * 3
 
 
@@ -54,7 +54,7 @@ def test_the_interval_of_two_cases_by_hand():
         means.append(mean_error_mm(errors))
         return means[-1]
 
-    found = bootstrap_interval(np.array([[0.0], [1.0]]), listen, rounds=4000)
+    found = bootstrap_interval(np.array([[0.0], [1.0]]), listen, samples=4000)
     assert found == (0.5, 0.0, 1.0)
     shares = [np.mean(np.array(means) == value) for value in (0.0, 0.5, 1.0)]
     assert shares == pytest.approx([0.25, 0.5, 0.25], abs=0.03)
@@ -63,7 +63,7 @@ def test_the_interval_of_two_cases_by_hand():
 def test_the_interval_of_a_share_is_that_of_the_binomial_distribution():
     """12 of 40 cases are within 10 mm: a mean of 40 draws of 0.3."""
     errors = np.where(np.arange(40) < 12, 1.0, 20.0)[:, None]
-    found = bootstrap_interval(errors, partial(pck_percent, threshold_mm=10.0), rounds=4000)
+    found = bootstrap_interval(errors, partial(pck_percent, threshold_mm=10.0), samples=4000)
     ends = 100 * stats.binom.ppf([0.025, 0.975], 40, 0.3) / 40
     assert found == pytest.approx((30, *ends))
 
@@ -72,7 +72,7 @@ def test_the_interval_of_a_mean_is_that_of_the_textbook():
     """A mean of many is normal, and spreads like one case over the root of their number."""
     errors = gamma_errors(3, 400, 1)
     reach = 1.96 * errors.std() / np.sqrt(400)
-    value, low, high = bootstrap_interval(errors, mean_error_mm, rounds=4000)
+    value, low, high = bootstrap_interval(errors, mean_error_mm, samples=4000)
     assert value == pytest.approx(errors.mean())
     assert [value - low, high - value] == pytest.approx([reach, reach], rel=0.07)
 
@@ -80,7 +80,7 @@ def test_the_interval_of_a_mean_is_that_of_the_textbook():
 def test_intervals_hold_the_truth_as_often_as_they_say():
     """Of 300 cohorts of 40 cases, whose true mean is 6 mm; a bootstrap of 40 covers 94 %."""
     intervals = [
-        bootstrap_interval(gamma_errors((4, n), 40, 1), np.mean, rounds=200) for n in range(300)
+        bootstrap_interval(gamma_errors((4, n), 40, 1), np.mean, samples=200) for n in range(300)
     ]
     covered = np.mean([low <= 6 <= high for _, low, high in intervals])
     assert covered == pytest.approx(0.94, abs=0.03)
@@ -90,16 +90,16 @@ def test_draws_without_annotation_take_no_part():
     """Only the third case is annotated: whoever draws it measures 5 mm."""
     errors = np.full((3, 2), NAN)
     errors[2, 1] = 5
-    assert bootstrap_interval(errors, mean_error_mm, rounds=50) == (5, 5, 5)
+    assert bootstrap_interval(errors, mean_error_mm, samples=50) == (5, 5, 5)
 
 
 @pytest.mark.parametrize("metric", METRICS)
 def test_without_annotation_there_is_no_interval(metric):
-    assert np.isnan(bootstrap_interval(np.full((3, 2), NAN), metric, rounds=5)).all()
+    assert np.isnan(bootstrap_interval(np.full((3, 2), NAN), metric, samples=5)).all()
 
 
 def test_where_nearly_all_was_missed_the_median_is_infinite():
-    assert bootstrap_interval(np.full((4, 2), INF), median_error_mm, rounds=20) == (INF, INF, INF)
+    assert bootstrap_interval(np.full((4, 2), INF), median_error_mm, samples=20) == (INF, INF, INF)
 
 
 def test_an_interval_may_reach_to_infinity():
@@ -114,7 +114,7 @@ def test_the_band_of_a_curve_is_the_interval_at_each_threshold():
     errors = gamma_errors(16, 15, 4)
     errors[2, 1], errors[3], errors[5:7, 0] = INF, NAN, NAN
     subjects = [f"{n % 6}" for n in range(15)]
-    options = {"subjects": subjects, "rounds": 100, "seed": 3}
+    options = {"subjects": subjects, "samples": 100, "seed": 3}
     low, high = pck_interval(errors, np.array([0.0, 2.0, 5.0, 50.0]), **options)
     for n, threshold in enumerate([0.0, 2.0, 5.0, 50.0]):
         within = partial(pck_percent, threshold_mm=threshold)
@@ -127,10 +127,10 @@ def test_the_band_of_a_curve_is_the_interval_at_each_threshold():
 def test_the_band_of_draws_without_annotation():
     """They take no part; where there are no others, there is no band."""
     errors = np.full((3, 2), NAN)
-    assert np.isnan(pck_interval(errors, np.array([1.0, 5.0]), rounds=20)).all()
+    assert np.isnan(pck_interval(errors, np.array([1.0, 5.0]), samples=20)).all()
     errors[2, 1] = 3
     np.testing.assert_array_equal(
-        pck_interval(errors, np.array([1.0, 5.0]), rounds=20), [[0, 100], [0, 100]]
+        pck_interval(errors, np.array([1.0, 5.0]), samples=20), [[0, 100], [0, 100]]
     )
 
 
@@ -146,7 +146,7 @@ def test_the_cases_of_a_subject_are_drawn_together():
         drawn.append(cases[:, 0].astype(int))
         return 0.0
 
-    bootstrap_interval(np.arange(7.0)[:, None], listen, subjects=subjects, rounds=200)
+    bootstrap_interval(np.arange(7.0)[:, None], listen, subjects=subjects, samples=200)
     *rounds, everyone = drawn
     assert everyone.tolist() == list(range(7))
     sizes = set()
@@ -176,17 +176,17 @@ def test_a_subject_seen_thrice_is_no_more_than_one():
 def test_names_of_subjects_do_not_matter():
     errors = gamma_errors(2, 9, 4)
     named = [
-        bootstrap_interval(errors, auc_percent, subjects=[f"{name}" for name in names], rounds=300)
+        bootstrap_interval(errors, auc_percent, subjects=[f"{name}" for name in names], samples=300)
         for names in (range(9), range(9, 0, -1), "abcdefghi")
     ]
-    assert {*named} == {bootstrap_interval(errors, auc_percent, rounds=300)}
+    assert {*named} == {bootstrap_interval(errors, auc_percent, samples=300)}
 
 
 @settings(max_examples=20)
 @given(st.integers(0, 10**6), st.lists(st.sampled_from("abcd"), min_size=1, max_size=12), st.data())
 def test_an_interval_lies_within_the_means_of_the_subjects(seed, subjects, data):
     errors = gamma_errors(seed, len(subjects), 3)
-    found = bootstrap_interval(errors, mean_error_mm, subjects=subjects, rounds=40)
+    found = bootstrap_interval(errors, mean_error_mm, subjects=subjects, samples=40)
     names = np.array(subjects)
     means = [errors[names == name].mean() for name in set(subjects)]
     assert min(means) - 1e-9 <= found.low <= found.high <= max(means) + 1e-9
@@ -197,7 +197,7 @@ def test_an_interval_lies_within_the_means_of_the_subjects(seed, subjects, data)
 
 def test_a_seed_gives_the_same_interval_whatever_was_drawn_before():
     errors = gamma_errors(5, 20, 4)
-    draw = partial(bootstrap_interval, errors, mean_error_mm, rounds=500)
+    draw = partial(bootstrap_interval, errors, mean_error_mm, samples=500)
     one, two = draw(seed=1), draw(seed=2)
     np.random.default_rng(1).random(3)
     assert (draw(seed=2), draw(seed=1)) == (two, one)
@@ -220,7 +220,7 @@ def test_the_same_errors_do_not_differ():
     errors = gamma_errors(6, 8, 3)
     errors[2, 1], errors[3], errors[5, 0] = INF, NAN, NAN
     for metric in METRICS:
-        assert compare(errors, errors.copy(), metric, rounds=50) == (Interval(0, 0, 0), 1.0)
+        assert compare(errors, errors.copy(), metric, samples=50) == (Interval(0, 0, 0), 1.0)
 
 
 def test_a_difference_is_the_first_minus_the_second():
@@ -278,7 +278,7 @@ def test_ties_leave_the_exact_test_exact():
     first = np.full((52, 2), 3.0)
     second = first.copy()
     second[17] += 1
-    assert compare(first, second, mean_error_mm, rounds=20).p_value == 1.0
+    assert compare(first, second, mean_error_mm, samples=20).p_value == 1.0
 
 
 def test_who_misses_the_hard_landmarks_has_no_lower_mean_for_it():
@@ -293,7 +293,7 @@ def test_who_misses_the_hard_landmarks_has_no_lower_mean_for_it():
 def test_p_values_are_as_small_as_chance_makes_them():
     """Of two methods that do not differ a twentieth of the comparisons says so below 0.05."""
     values = [
-        compare(gamma_errors((14, n), 20, 1), gamma_errors((15, n), 20, 1), np.mean, rounds=1)
+        compare(gamma_errors((14, n), 20, 1), gamma_errors((15, n), 20, 1), np.mean, samples=1)
         for n in range(400)
     ]
     share = np.mean([value.p_value < 0.05 for value in values])
@@ -310,7 +310,7 @@ def test_subjects_in_whom_one_method_found_nothing_have_no_say_in_the_p_value():
 
 def test_without_a_subject_that_both_found_nothing_is_proved():
     first, second = np.array([[1.0], [INF]]), np.array([[INF], [1.0]])
-    assert compare(first, second, auc_percent, rounds=20).p_value == 1
+    assert compare(first, second, auc_percent, samples=20).p_value == 1
 
 
 def test_errors_of_other_cases_are_not_compared():

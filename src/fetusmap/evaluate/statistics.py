@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -12,8 +13,11 @@ from fetusmap.errors import BadInput
 from fetusmap.evaluate.metrics import mean_error_mm, pck_curve_percent
 from fetusmap.types import ArrayLike, FloatArray, IntArray
 
-ROUNDS = 2000
-"""Bootstrap samples."""
+INTERVAL_SAMPLES = 2000
+"""Bootstrap samples for an interval or a comparison."""
+
+BAND_SAMPLES = 400
+"""Bootstrap samples for the band of a curve."""
 
 Statistic = Callable[[FloatArray], float]
 
@@ -44,7 +48,7 @@ def bootstrap_interval(
     statistic: Statistic,
     *,
     subjects: Sequence[str] | None = None,
-    rounds: int = ROUNDS,
+    samples: int | None = None,
     seed: int = 0,
 ) -> Interval:
     """Return a statistic of a cohort with its 95 % bootstrap interval.
@@ -53,10 +57,11 @@ def bootstrap_interval(
         errors_mm: (cases, ...) errors.
         statistic: function of such an array.
         subjects: subject of each case; every case is a subject of its own if not given.
-        rounds: number of bootstrap samples of subjects.
+        samples: number of bootstrap samples of subjects; `INTERVAL_SAMPLES` if not given.
         seed: seed of the samples.
     """
-    values = [statistic(errors_mm[rows]) for rows in _draws(len(errors_mm), subjects, rounds, seed)]
+    drawn = _draws(len(errors_mm), _names(subjects), samples or INTERVAL_SAMPLES, seed)
+    values = [statistic(errors_mm[rows]) for rows in drawn]
     low, high = _middle_95_percent(values)
     return Interval(statistic(errors_mm), low, high)
 
@@ -66,7 +71,7 @@ def pck_interval(
     thresholds_mm: FloatArray,
     *,
     subjects: Sequence[str] | None = None,
-    rounds: int = 400,
+    samples: int | None = None,
     seed: int = 0,
 ) -> tuple[FloatArray, FloatArray]:
     """Return the 95 % bootstrap band of a curve of correct keypoints.
@@ -75,13 +80,13 @@ def pck_interval(
         errors_mm: (cases, ...) errors.
         thresholds_mm: (T,) thresholds.
         subjects: subject of each case; every case is a subject of its own if not given.
-        rounds: number of bootstrap samples of subjects.
+        samples: number of bootstrap samples of subjects; `BAND_SAMPLES` if not given.
         seed: seed of the samples.
 
     Returns:
         The (T,) lower and the (T,) upper ends in percent, for each threshold by itself.
     """
-    drawn = _draws(len(errors_mm), subjects, rounds, seed)
+    drawn = _draws(len(errors_mm), _names(subjects), samples or BAND_SAMPLES, seed)
     curves = [pck_curve_percent(errors_mm[rows], thresholds_mm) for rows in drawn]
     ends = [_middle_95_percent(column) for column in np.transpose(curves)]
     low, high = np.array(ends).reshape(-1, 2).T
@@ -94,7 +99,7 @@ def compare(
     statistic: Statistic,
     *,
     subjects: Sequence[str] | None = None,
-    rounds: int = ROUNDS,
+    samples: int | None = None,
     seed: int = 0,
 ) -> Comparison:
     """Compare two methods on the same cases, with the same bootstrap samples for both.
@@ -108,7 +113,7 @@ def compare(
         second_mm: (cases, N) errors of the second method.
         statistic: function of such an array.
         subjects: subject of each case; every case is a subject of its own if not given.
-        rounds: number of bootstrap samples of subjects.
+        samples: number of bootstrap samples of subjects; `INTERVAL_SAMPLES` if not given.
         seed: seed of the samples.
 
     Raises:
@@ -124,7 +129,7 @@ def compare(
     if statistic is mean_error_mm:
         both = np.isfinite(first_mm) & np.isfinite(second_mm)
         first_mm, second_mm = np.where(both, first_mm, np.nan), np.where(both, second_mm, np.nan)
-    drawn = _draws(len(first_mm), subjects, rounds, seed)
+    drawn = _draws(len(first_mm), _names(subjects), samples or INTERVAL_SAMPLES, seed)
     low, high = _middle_95_percent(
         [statistic(first_mm[rows]) - statistic(second_mm[rows]) for rows in drawn]
     )
@@ -142,12 +147,19 @@ def _signed_rank(differences: FloatArray) -> float:
     return float(stats.wilcoxon(differing).pvalue) if differing.size else 1.0
 
 
-def _draws(cases: int, subjects: Sequence[str] | None, rounds: int, seed: int) -> list[IntArray]:
-    """Return the rows (cases) of each bootstrap sample."""
+@lru_cache(maxsize=4)
+def _draws(
+    cases: int, subjects: tuple[str, ...] | None, samples: int, seed: int
+) -> tuple[IntArray, ...]:
+    """Return the rows (cases) of each bootstrap sample; the same for all statistics of a cohort."""
     groups = _rows_of_subjects(cases, subjects)
     rng = np.random.default_rng(seed)
-    chosen = (rng.integers(len(groups), size=len(groups)) for _ in range(rounds))
-    return [np.concatenate([groups[n] for n in rows]) for rows in chosen]
+    chosen = (rng.integers(len(groups), size=len(groups)) for _ in range(samples))
+    return tuple(np.concatenate([groups[n] for n in rows]) for rows in chosen)
+
+
+def _names(subjects: Sequence[str] | None) -> tuple[str, ...] | None:
+    return None if subjects is None else tuple(map(str, subjects))
 
 
 def _rows_of_subjects(cases: int, subjects: Sequence[str] | None) -> list[IntArray]:
