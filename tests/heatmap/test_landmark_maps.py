@@ -8,7 +8,7 @@ from scipy.stats import multivariate_normal
 
 from fetusmap.geometry import Grid
 from fetusmap.heatmap import Heatmaps, encode
-from fetusmap.heatmap.landmark_maps import APART, FLOOR, LandmarkMaps, find_places
+from fetusmap.heatmap.landmark_maps import MIN_PAIR_DISTANCE, FLOOR, LandmarkMaps, find_places
 
 ALONE = [(row,) for row in range(16)]
 LOG_FLOOR = np.log(FLOOR)
@@ -120,7 +120,7 @@ def test_two_of_a_pair_never_share_a_peak(skeleton, library, box):
         assert np.array_equal(places[row].index, np.rint(grid.to_index(pose[row])))
     for one, other in skeleton.mirror_pairs:
         first, second = places[skeleton.index(one)], places[skeleton.index(other)]
-        assert np.abs(first.index - second.index).max() > APART
+        assert np.abs(first.index - second.index).max() > MIN_PAIR_DISTANCE
 
 
 def test_exchanged_sides_are_put_right_by_a_cloud(skeleton, library, box):
