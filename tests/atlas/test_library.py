@@ -130,7 +130,7 @@ def test_only_one_skeleton_can_be_joined(pairs: PoseLibrary) -> None:
     with pytest.raises(fm.BadInput, match="one skeleton"):
         PoseLibrary.from_poses([pairs[0], other[0]])
     same_name = replace(PAIR, mirror_pairs=())
-    with pytest.raises(fm.BadInput, match="found another so called"):
+    with pytest.raises(fm.BadInput, match="found another skeleton of this name"):
         join_libraries([pairs, PoseLibrary(same_name, np.ones((1, 3, 3)))])
 
 

@@ -8,7 +8,7 @@ from scipy.stats import multivariate_normal
 
 from fetusmap.geometry import Grid
 from fetusmap.heatmap import Heatmaps, encode
-from fetusmap.heatmap.landmark_maps import MIN_PAIR_DISTANCE, FLOOR, LandmarkMaps, find_places
+from fetusmap.heatmap.landmark_maps import FLOOR, MIN_PAIR_DISTANCE, LandmarkMaps, find_places
 
 ALONE = [(row,) for row in range(16)]
 LOG_FLOOR = np.log(FLOOR)
