@@ -21,12 +21,12 @@ def simulation_tables() -> str:
     lines += ["", "### Joints", "", "| joint | mean | deviation | limits |", "|---|---|---|---|"]
     for group in ("usual", "extended", "startled"):
         note = "" if group == "usual" else f", {group}"
-        for name, row in table("joints")[group].items():
+        for name, row in table("body/joints")[group].items():
             lines.append(
                 f"| {_words(name)}{note} | {row['mean']}° | {row['sd']}° | "
                 f"{row['low']}° to {row['high']}° |"
             )
-    scanners = table("scanners")
+    scanners = table("scanner/scanners")
     names = list(scanners["profiles"])
     lines += [
         "", "### Scanners", "",

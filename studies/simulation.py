@@ -35,7 +35,7 @@ from fetusmap.simulate import (
     rendering,
     stream_cases,
 )
-from fetusmap.simulate.pointspread import PointSpread, spread_across, spread_along
+from fetusmap.simulate.scanner.pointspread import PointSpread, spread_across, spread_along
 from fetusmap.threads import one_blas_thread
 from fetusmap.types import Field
 from fetusmap.volume.beams import BeamLattice, row_blocks

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from fetusmap.simulate.probe import Probe
-from fetusmap.simulate.scanner import draw_scanner
+from fetusmap.simulate.scanner.probe import Probe
+from fetusmap.simulate.scanner.scanner import draw_scanner
 from fetusmap.volume.beams import BeamLattice
 
 SILENT_DB = -300.0

@@ -5,8 +5,8 @@ import pytest
 
 import fetusmap as fm
 from fetusmap.simulate import Medium
+from fetusmap.simulate.body.posture import ANGLES, ARM_ANGLES, LEG_ANGLES
 from fetusmap.simulate.media import FETAL, property_of_media, reflectivity, set_medium
-from fetusmap.simulate.posture import ANGLES, ARM_ANGLES, LEG_ANGLES
 from fetusmap.simulate.tables import table
 
 PROPERTIES = ("impedance", "attenuation", "echo", "texture")
@@ -90,7 +90,7 @@ def test_a_medium_is_set_where_it_is_asked_for():
 
 
 def test_the_table_of_joints_names_every_angle():
-    joints = table("joints")
+    joints = table("body/joints")
     assert set(joints["usual"]) == {
         name.removeprefix("left_").removeprefix("right_") for name in ANGLES
     }
@@ -107,7 +107,7 @@ def test_the_table_of_joints_names_every_angle():
 
 
 def test_the_table_of_sizes_names_every_length_with_its_source():
-    biometry = table("biometry")
+    biometry = table("body/biometry")
     assert set(biometry["length"]) == {
         "sacrum_spine", "spine_neck", "neck_head", "half_shoulder", "half_hip",
         "humerus", "forearm", "femur", "leg",
@@ -126,7 +126,7 @@ def test_the_table_of_sizes_names_every_length_with_its_source():
 
 def test_the_midline_of_the_table_is_what_the_skeleton_estimates_the_crown_rump_length_from():
     """Both say that the path from the head to the sacrum makes up the same part of it."""
-    length = table("biometry")["length"]
+    length = table("body/biometry")["length"]
     path = sum(length[name]["of_crl"] for name in ("sacrum_spine", "spine_neck", "neck_head"))
     model = fm.load_skeleton().crown_rump
     assert model is not None

@@ -26,9 +26,9 @@ from fetusmap.simulate import (
     simulate_case,
     stream_cases,
 )
-from fetusmap.simulate.body import Part
+from fetusmap.simulate.body.body import Part
+from fetusmap.simulate.body.shapes import ball
 from fetusmap.simulate.rendering import beam_lattice, true_pose_of
-from fetusmap.simulate.shapes import ball
 from fetusmap.volume.scan_conversion import scan_convert
 
 HALF = SimulationSettings("half")

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.spatial.transform import Rotation
 
-from fetusmap.simulate.shapes import Ellipsoid, RoundCone, ball
+from fetusmap.simulate.body.shapes import Ellipsoid, RoundCone, ball
 from fetusmap.volume.beams import BLOCK, BeamLattice, row_blocks
 
 WHOLE = (slice(None),) * 3

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from fetusmap.geometry import Grid
 from fetusmap.simulate import PRESETS, Seeds, SimulationSettings, draw_case
-from fetusmap.simulate.fields import Placement
+from fetusmap.simulate.scanner.fields import Placement
 from fetusmap.simulate.rendering import beam_lattice, true_pose
 from fetusmap.volume.beams import BeamLattice
 from fetusmap.volume.scan_conversion import scan_convert, scan_convert_labels

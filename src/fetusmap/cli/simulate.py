@@ -30,7 +30,7 @@ from fetusmap.simulate import (
     profiles,
     simulate_dataset,
 )
-from fetusmap.simulate.fetus import OLDEST_WEEKS, YOUNGEST_WEEKS
+from fetusmap.simulate.body.fetus import OLDEST_WEEKS, YOUNGEST_WEEKS
 from fetusmap.volume import Volume
 from fetusmap.workers import available_processors
 

@@ -1,12 +1,12 @@
 """The simulated fetus and the simulated scanner: volumes with exact landmarks, from seeds."""
 
+from fetusmap.simulate.body.fetus import Fetus, draw_poses
 from fetusmap.simulate.case import SimulationSettings, draw_case
 from fetusmap.simulate.cohort import dataset_origin, simulate_dataset
 from fetusmap.simulate.draws import Seeds
-from fetusmap.simulate.fetus import Fetus, draw_poses
 from fetusmap.simulate.media import FETAL, Medium
 from fetusmap.simulate.rendering import PRESETS, BeamSpace, Drawn, Rendering, render
-from fetusmap.simulate.scanner import HARD, Difficulty, Scanner, profiles
+from fetusmap.simulate.scanner.scanner import HARD, Difficulty, Scanner, profiles
 from fetusmap.simulate.stream import Shard, simulate_case, stream_cases
 from fetusmap.volume.beams import BeamLattice
 

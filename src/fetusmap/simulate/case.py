@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 
 from fetusmap.atlas import PoseLibrary
 from fetusmap.errors import BadInput
-from fetusmap.simulate.body import build_body
+from fetusmap.simulate.body.body import build_body
+from fetusmap.simulate.body.fetus import check_weeks, draw_fetus
 from fetusmap.simulate.draws import Seeds
-from fetusmap.simulate.fetus import check_weeks, draw_fetus
-from fetusmap.simulate.probe import draw_probe
 from fetusmap.simulate.rendering import Drawn, preset_named
-from fetusmap.simulate.scanner import USUAL_PROFILE, Difficulty, profiles
-from fetusmap.simulate.scene import draw_scene
+from fetusmap.simulate.scanner.probe import draw_probe
+from fetusmap.simulate.scanner.scanner import USUAL_PROFILE, Difficulty, profiles
+from fetusmap.simulate.scene.scene import draw_scene
 
 
 @dataclass(frozen=True)

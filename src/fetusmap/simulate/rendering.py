@@ -9,14 +9,14 @@ import numpy as np
 from fetusmap.anatomy import Pose, load_skeleton
 from fetusmap.errors import BadInput
 from fetusmap.geometry import Grid, affine_from, invert_affine
-from fetusmap.simulate.body import Body
-from fetusmap.simulate.display import to_decibels, to_grey
-from fetusmap.simulate.echo import illuminate, synthesize
-from fetusmap.simulate.fetus import Fetus
-from fetusmap.simulate.fields import Placement, Upsampler, compute_fields
-from fetusmap.simulate.paint import paint
-from fetusmap.simulate.probe import Probe
-from fetusmap.simulate.scene import Scene
+from fetusmap.simulate.body.body import Body
+from fetusmap.simulate.body.fetus import Fetus
+from fetusmap.simulate.scanner.display import to_decibels, to_grey
+from fetusmap.simulate.scanner.echo import illuminate, synthesize
+from fetusmap.simulate.scanner.fields import Placement, Upsampler, compute_fields
+from fetusmap.simulate.scanner.paint import paint
+from fetusmap.simulate.scanner.probe import Probe
+from fetusmap.simulate.scene.scene import Scene
 from fetusmap.threads import one_blas_thread
 from fetusmap.types import Affine, Labels
 from fetusmap.volume import Volume

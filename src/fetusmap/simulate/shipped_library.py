@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fetusmap.atlas import PoseLibrary
-from fetusmap.simulate.fetus import draw_poses
+from fetusmap.simulate.body.fetus import draw_poses
 
 ATLASES = 20_000
 SEED = 5

@@ -10,6 +10,6 @@ from typing import Any
 
 @cache
 def table(name: str) -> dict[str, Any]:
-    """The content of `<name>.toml` beside this module."""
+    """Return the content of `<name>.toml`, a path below this package such as `body/joints`."""
     text = resources.files("fetusmap.simulate").joinpath(f"{name}.toml").read_text("utf-8")
     return tomllib.loads(text)

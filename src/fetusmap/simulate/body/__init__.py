@@ -1,0 +1,1 @@
+"""The fetus: sizes, posture and solids, in its own frame."""

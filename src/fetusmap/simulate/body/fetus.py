@@ -1,0 +1,241 @@
+"""One simulated fetus: age, proportions and posture, drawn once and then only read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from pydantic import JsonValue
+
+from fetusmap.anatomy import Pose, crown_rump_length_at, load_skeleton
+from fetusmap.atlas import PoseLibrary
+from fetusmap.errors import BadInput
+from fetusmap.simulate.body.angles import draw_angles
+from fetusmap.simulate.body.collision import intersects_itself, outgrows_sac
+from fetusmap.simulate.body.posture import ANGLES, SIDES, Angles, Lengths, Posture, pose_body
+from fetusmap.simulate.draws import generator_of_poses, log_normal
+from fetusmap.simulate.tables import table
+from fetusmap.types import FloatArray, FrozenMapping
+
+YOUNGEST_WEEKS, OLDEST_WEEKS = 9.5, 14.0
+MOST_ROUNDS = 500  # the simulator's own angles need about ten
+SINGLE_LENGTHS = ("sacrum_spine", "spine_neck", "neck_head", "half_shoulder", "half_hip")
+
+
+@dataclass(frozen=True)
+class Fetus:
+    """A fetus in its body frame (x right, y ventral, z cranial, origin sacrum).
+
+    Attributes:
+        gestational_age_days: since the last menstrual period.
+        crl_mm: crown-rump length.
+        sizes_mm: girths, see `biometry.toml`.
+        lengths_mm: from joint to joint.
+        angles_deg: joint angles, see `joints.toml`.
+        posture: what follows from lengths and angles, for one body (A = 1).
+        ossification: 0 to 1, how much of the skeleton is bone; above 1 with the knob of that name.
+        details: nuchal translucency (mm), curl of the fingers (degrees), and the sizes of heart,
+            stomach and bladder (1 is usual).
+    """
+
+    gestational_age_days: float
+    crl_mm: float
+    sizes_mm: Mapping[str, float]
+    lengths_mm: Mapping[str, float]
+    angles_deg: Mapping[str, float]
+    posture: Posture = field(repr=False)
+    ossification: float = 1.0
+    details: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def weeks(self) -> float:
+        """Gestational age in weeks."""
+        return self.gestational_age_days / 7
+
+    @property
+    def pose(self) -> Pose:
+        """Its landmarks in the body frame."""
+        return Pose(load_skeleton(), self.posture.landmarks_mm[0])
+
+
+def draw_fetus(
+    rng: np.random.Generator,
+    weeks: tuple[float, float] = (10.0, 14.0),
+    *,
+    ossification: float = 1.0,
+    like: PoseLibrary | None = None,
+) -> Fetus:
+    """Draw a fetus.
+
+    Args:
+        rng: its generator.
+        weeks: range of gestational age.
+        ossification: factor on how much of the skeleton is bone.
+        like: poses whose limbs to imitate, at this fetus' own proportions.
+
+    Raises:
+        BadInput: weeks outside 9.5 to 14, or in the wrong order.
+    """
+    days, crl = draw_sizes(rng, 1, check_weeks(weeks))
+    lengths = draw_lengths(rng, crl)
+    angles, posture = draw_postures(rng, lengths, crl, mean_sac_ml(days, crl), like)
+    sizes = {
+        name: entry["of_crl"] * float(crl[0]) + entry["plus_mm"]
+        for name, entry in table("body/biometry")["size"].items()
+    }
+    jitter = log_normal(rng, table("body/biometry")["jitter"]["segment_cv"], len(sizes))
+    age = float(days[0])
+    return Fetus(
+        gestational_age_days=age,
+        crl_mm=float(crl[0]),
+        sizes_mm=FrozenMapping(
+            {name: mm * float(f) for (name, mm), f in zip(sizes.items(), jitter, strict=True)}
+        ),
+        lengths_mm=FrozenMapping({name: float(mm[0]) for name, mm in lengths.items()}),
+        angles_deg=FrozenMapping({name: float(deg[0]) for name, deg in angles.items()}),
+        posture=posture,
+        ossification=float(np.clip((age / 7 - 9.5) / 3, 0.35, 1.0)) * ossification,
+        details=FrozenMapping(_draw_details(rng, float(crl[0]))),
+    )
+
+
+def draw_poses(
+    count: int,
+    *,
+    seed: int,
+    weeks: tuple[float, float] = (10.0, 14.0),
+    like: PoseLibrary | None = None,
+) -> PoseLibrary:
+    """Draw `count` poses without volumes, each in its body frame: atlases for a pose library.
+
+    Args:
+        count: how many, at least 1.
+        seed: of the draws.
+        weeks: range of gestational age.
+        like: poses whose limbs to imitate.
+
+    Raises:
+        BadInput: no poses asked for, a negative seed, or weeks outside the simulator's range.
+    """
+    if count < 1:
+        raise BadInput(
+            "simulated poses", expected="1 or more", found=f"{count}", remedy="ask for more"
+        )
+    rng = generator_of_poses(seed)
+    days, crl = draw_sizes(rng, count, check_weeks(weeks))
+    _, posture = draw_postures(rng, draw_lengths(rng, crl), crl, mean_sac_ml(days, crl), like)
+    made_by: dict[str, JsonValue] = {
+        "simulated": count, "seed": seed, "weeks": list(weeks), "like": like is not None
+    }  # fmt: skip
+    return PoseLibrary(load_skeleton(), posture.landmarks_mm.astype(np.float32), made_by)
+
+
+def check_weeks(weeks: tuple[float, float]) -> tuple[float, float]:
+    """The range, when it is one that the simulator knows.
+
+    Raises:
+        BadInput: otherwise.
+    """
+    low, high = weeks
+    if not YOUNGEST_WEEKS <= low <= high <= OLDEST_WEEKS:
+        raise BadInput(
+            "gestational age",
+            expected=f"a range within {YOUNGEST_WEEKS:g} to {OLDEST_WEEKS:g} weeks, lower end "
+            "first",
+            found=f"{low:g} to {high:g}",
+            remedy="the anatomy is only known there; try 10 14",
+        )
+    return low, high
+
+
+def draw_sizes(
+    rng: np.random.Generator, count: int, weeks: tuple[float, float]
+) -> tuple[FloatArray, FloatArray]:
+    """(count,) ages in days and (count,) crown-rump lengths, mm."""
+    days = 7 * rng.uniform(*weeks, count)
+    factor = log_normal(rng, table("body/biometry")["crown_rump_length"]["cv"], count)
+    return days, np.array([crown_rump_length_at(day) for day in days]) * factor
+
+
+def mean_sac_ml(days: FloatArray, crl_mm: FloatArray) -> FloatArray:
+    """(A,) mean volume of the amniotic sac at an age in days, for a fetus of a length, millilitres.
+
+    A fetus that is large for its age has as much more room.
+    """
+    numbers = table("body/biometry")["volume_ml"]
+    mean = np.interp(days / 7, numbers["weeks"], numbers["sac"])
+    usual = np.array([crown_rump_length_at(float(day)) for day in days])
+    return np.asarray(mean * (crl_mm / usual) ** 3)
+
+
+def draw_lengths(rng: np.random.Generator, crl_mm: FloatArray) -> Lengths:
+    """Joint-to-joint distances of A fetuses, each name to (A,) mm."""
+    numbers = table("body/biometry")
+    cv, side_cv = numbers["jitter"]["segment_cv"], numbers["jitter"]["side_cv"]
+    lengths = {}
+    for name, entry in numbers["length"].items():
+        mean = entry["of_crl"] * crl_mm + entry["plus_mm"]
+        own = mean * log_normal(rng, cv, len(crl_mm))
+        if name in SINGLE_LENGTHS:
+            lengths[name] = own
+        else:
+            for side in SIDES:
+                lengths[f"{side}_{name}"] = own * log_normal(rng, side_cv, len(crl_mm))
+    return lengths
+
+
+def draw_postures(
+    rng: np.random.Generator,
+    lengths: Lengths,
+    crl_mm: FloatArray,
+    sac_ml: FloatArray,
+    like: PoseLibrary | None = None,
+) -> tuple[Angles, Posture]:
+    """Joint angles of A bodies, and the bodies.
+
+    Those that run into themselves, or are stretched out further than a sac of (A,) `sac_ml` allows,
+    are drawn again.
+
+    An imitated pose may not fit another body: a fetus of the first trimester has a larger head and
+    belly than one near term. Draws that do not fit stray further, round by round, until they do.
+
+    Raises:
+        BadInput: poses to imitate that no body can take.
+    """
+    count = len(crl_mm)
+    angles = {name: np.empty(count) for name in ANGLES}
+    missing = np.arange(count)
+    for number in range(MOST_ROUNDS):
+        if not len(missing):
+            return angles, pose_body(angles, lengths)
+        # A single body is drawn several times at once, because one batch costs as much as one body.
+        rows = np.resize(missing, max(len(missing), 16))
+        drawn = draw_angles(rng, len(rows), like, looseness=1 + 0.03 * number)
+        own = {name: mm[rows] for name, mm in lengths.items()}
+        posture = pose_body(drawn, own)
+        bad = intersects_itself(posture, crl_mm[rows])
+        bad |= outgrows_sac(posture, crl_mm[rows], sac_ml[rows])
+        good = np.flatnonzero(~bad)
+        found, first = np.unique(rows[good], return_index=True)
+        for name, values in angles.items():
+            values[found] = drawn[name][good[first]]
+        missing = np.setdiff1d(missing, found)
+    raise BadInput(
+        "poses to imitate",
+        expected="poses that a body can take without running into itself",
+        found=f"{len(missing)} of {count} draws that always do",
+        remedy="check left and right of the library's poses, or leave them out",
+    )
+
+
+def _draw_details(rng: np.random.Generator, crl_mm: float) -> dict[str, float]:
+    # Mean nuchal translucency by crown-rump length: the Fetal Medicine Foundation's polynomial.
+    log_nt = -1.03 + 0.0314 * crl_mm - 2.20e-4 * crl_mm**2
+    return {
+        "nuchal_translucency_mm": float(10**log_nt * log_normal(rng, 0.2, 1)[0]),
+        "finger_curl_deg": float(rng.uniform(10, 65)),
+        "heart": float(rng.uniform(0.9, 1.1)),
+        "stomach": float(rng.uniform(0.5, 1.2)),
+        "bladder": float(rng.uniform(0.3, 1.3)),
+    }

@@ -1,0 +1,75 @@
+"""The axis of the trunk: two arcs from sacrum over spine to neck, with a frame at every point."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from fetusmap.geometry import rotation_from_vector
+from fetusmap.simulate.body.fetus import Fetus
+from fetusmap.simulate.body.posture import LUMBAR_PART
+from fetusmap.types import FloatArray, RotationMatrix
+
+
+@dataclass(frozen=True, eq=False)
+class Trunk:
+    """The vertebral column and the girth around it; t runs from 0 (sacrum) to 1 (neck).
+
+    Attributes:
+        fetus: whose trunk it is.
+        girth_mm: its largest radius.
+    """
+
+    fetus: Fetus
+    girth_mm: float
+    _known: dict[float, tuple[FloatArray, RotationMatrix]] = field(default_factory=dict, repr=False)
+
+    def radius(self, t: float) -> float:
+        """Radius of the trunk, mm: buttocks, belly, chest, the root of the neck."""
+        profile = ((-0.12, 0.40), (0.0, 0.70), (0.2, 0.93), (0.42, 1.0), (0.62, 0.95),
+                   (0.8, 0.83), (0.93, 0.62), (1.0, 0.45))  # fmt: skip
+        where, part = zip(*profile, strict=True)
+        return self.girth_mm * float(np.interp(t, where, part))
+
+    def frame(self, t: float) -> RotationMatrix:
+        """(3, 3) columns right, ventral, cranial at t."""
+        return self._arc(t)[1]
+
+    def at(self, t: float, right: float = 0.0, ventral: float = 0.0) -> FloatArray:
+        """(3,) the point at t, moved by mm to the right and towards the belly."""
+        point, frame = self._arc(t)
+        return np.asarray(point + frame[:, 0] * right + frame[:, 1] * ventral)
+
+    def middle(self, t: float, right: float = 0.0, ventral: float = 0.0) -> FloatArray:
+        """(3,) as `at`, from the middle of the trunk, which lies ventral of the column.
+
+        Offsets are parts of the radius at t.
+        """
+        radius = self.radius(t)
+        return self.at(t, right * radius, (0.62 + ventral) * radius)
+
+    def _arc(self, t: float) -> tuple[FloatArray, RotationMatrix]:
+        """Point and frame at t; asked for many times at the same few."""
+        if t not in self._known:
+            self._known[t] = self._compute_arc(t)
+        return self._known[t]
+
+    def _compute_arc(self, t: float) -> tuple[FloatArray, RotationMatrix]:
+        posture, angles, lengths = self.fetus.posture, self.fetus.angles_deg, self.fetus.lengths_mm
+        lower, upper = lengths["sacrum_spine"], lengths["spine_neck"]
+        bend = np.radians(
+            [-angles["spine_flexion"], angles["spine_lateral"], angles["spine_twist"]]
+        )
+        split = lower / (lower + upper)
+        if t <= split:
+            start, first = posture["sacrum"][0], posture.frames["sacrum"][0]
+            length, bend, part = lower, LUMBAR_PART * bend, t / split
+        else:
+            start, first = posture["spine"][0], posture.frames["waist"][0]
+            length, bend, part = upper, (1 - LUMBAR_PART) * bend, (t - split) / (1 - split)
+        angle = float(np.linalg.norm(bend))
+        # The chord of a part of an arc, over that of the whole.
+        chord = np.sin(angle * part / 2) / np.sin(angle / 2) if angle > 1e-9 else part
+        along = first @ rotation_from_vector(bend * part / 2)
+        return start + along[:, 2] * (length * chord), first @ rotation_from_vector(bend * part)

@@ -1,0 +1,132 @@
+"""The mother around the uterus: layers of her wall with fascia, bladder, bowel and gas."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fetusmap.simulate.body.body import Part
+from fetusmap.simulate.body.shapes import Ellipsoid, ball
+from fetusmap.simulate.media import Medium, reflectivity, set_medium
+from fetusmap.simulate.scanner.fields import Placement
+from fetusmap.simulate.scanner.probe import Probe
+from fetusmap.simulate.scene.mother import Mother
+from fetusmap.simulate.scene.scene import Scene
+from fetusmap.simulate.tables import table
+from fetusmap.types import Field, FloatArray, Labels
+from fetusmap.volume.beams import change_along
+
+SHEET_MM = 0.6  # half the thickness of a sheet of fascia, as it is painted
+
+
+def maternal_layers(
+    mother: Mother, thetas: FloatArray, phis: FloatArray
+) -> list[tuple[Medium, Field]]:
+    """Each layer with the range where it ends, (T, P) mm; the deepest first."""
+    theta, phi = thetas[:, None], phis[None, :]
+    depth = np.zeros((len(thetas), len(phis)))
+    layers = []
+    thicknesses = (mother.skin_mm, mother.fat_mm, mother.muscle_mm)
+    media = (Medium.SKIN, Medium.FAT, Medium.MUSCLE)
+    for medium, thickness, wave in zip(media, thicknesses, mother.waves, strict=True):
+        size, across, along, *phases = wave
+        ripple = (np.sin(across * theta + phases[0]) + np.sin(along * phi + phases[1])
+                  + np.sin(across * theta - along * phi + phases[2])) / 2  # fmt: skip
+        depth = depth + thickness * np.maximum(0.3, 1 + size * ripple)
+        layers.append((medium, depth.astype(np.float32)))
+    return layers[::-1]
+
+
+def maternal_sheets(
+    mother: Mother, layers: list[tuple[Medium, Field]], thetas: FloatArray, phis: FloatArray
+) -> list[tuple[Field, Field]]:
+    """Ranges (T, P) and strengths (T, P) of what reflects in the wall: its layers' ends, fascia.
+
+    Their brightness comes and goes, as sheets of fibres that are nowhere quite even.
+    """
+    theta, phi = thetas[:, None], phis[None, :]
+    whole = layers[0][1]
+    sheets = []
+    ends = [(end / whole.mean(), 0.6) for _, end in layers]
+    rows = [(part, strength, mother.fascia[n % len(mother.fascia)][2:])
+            for n, (part, strength) in enumerate(ends)]  # fmt: skip
+    rows += [(np.float32(row[0]), float(row[1]), row[2:]) for row in mother.fascia]
+    for part, strength, (across, along, phase) in rows:
+        wave = np.sin(2.3 * across * theta + phase) * np.sin(1.7 * along * phi - phase)
+        wave = wave + np.sin(across * theta + along * phi + 2 * phase)
+        uneven = strength * np.clip(0.55 + 0.4 * wave, 0.05, 1.2)
+        depth = whole.mean() * part + 0.03 * whole.mean() * np.sin(along * theta + across * phi)
+        sheets.append((np.asarray(depth, np.float32), np.asarray(uneven, np.float32)))
+    return sheets
+
+
+def paint_layers(
+    label: Labels,
+    mirror: Field,
+    ranges: Field,
+    layers: list[tuple[Medium, Field]],
+    sheets: list[tuple[Field, Field]],
+) -> None:
+    """Paint the wall over some ranges, and the sheets that reflect in it.
+
+    Args:
+        label: (r, T, P) of those ranges, changed.
+        mirror: likewise.
+        ranges: (r,) mm.
+        layers: from `maternal_layers`.
+        sheets: from `maternal_sheets`.
+    """
+    mirrors = table("scanner/specular")
+    bright = mirrors["surface"] * mirrors["wall"] * reflectivity(Medium.FAT, Medium.MUSCLE)
+    for medium, end in layers:
+        inside = ranges[:, None, None] < end
+        set_medium(label, medium, where=inside)
+        np.copyto(mirror, 0, where=inside)
+    for end, strength in sheets:
+        beyond = (ranges[:, None, None] - end) * np.float32(1 / SHEET_MM)
+        mirror += np.maximum(1 - beyond * beyond, 0) * (strength * np.float32(bright))
+
+
+def maternal_neighbours(scene: Scene, probe: Probe) -> list[Part]:
+    """Bladder and loops of bowel beside the uterus, in the probe's frame."""
+    mother = scene.mother
+    sac, reach = _sac(scene, probe)
+    neighbours = []
+    if mother.bladder is not None:
+        aside, along, *semi = mother.bladder
+        center = np.array([aside, mother.wall_mm + semi[1] + 2, along])
+        solid = Ellipsoid(center, np.eye(3), np.array(semi))
+        neighbours.append(Part(solid, Medium.MATERNAL_BLADDER))
+    for *direction, size, kind in mother.loops:
+        center = sac.center + np.array(direction) * (reach + 3.0 + 0.6 * size)
+        if center[1] > mother.wall_mm + 3:
+            medium = (Medium.FAT, Medium.MUSCLE, Medium.MATERNAL_BOWEL)[int(3 * kind)]
+            neighbours.append(Part(ball(center, float(size)), medium))
+    return neighbours
+
+
+def paint_gas(
+    label: Labels, mirror: Field, placement: Placement, scene: Scene, probe: Probe
+) -> None:
+    """Pockets of gas in the bowel: their near sides shine, and nothing is seen behind."""
+    sac, reach = _sac(scene, probe)
+    for *direction, size in scene.mother.gas:
+        center = sac.center + np.array(direction) * (reach + 2.0 + size)
+        blob = ball(center, float(size))
+        box = placement.box(blob, 1.0, moves=False)
+        if center[1] < scene.mother.wall_mm + 3 or box is None:
+            continue
+        distance = blob.distance(*placement.still(box))
+        gas = (distance < 0) & (label[box] == Medium.VISCERA)
+        set_medium(label[box], Medium.GAS, where=gas)
+        facing = np.clip(-change_along(distance, placement.lattice.steps[0]), 0, 1)
+        shine = np.maximum(1 - (distance / 0.9) ** 2, 0) * facing**2
+        mirror[box] = np.maximum(
+            mirror[box], shine * gas * np.float32(table("scanner/specular")["gas"])
+        )
+
+
+def _sac(scene: Scene, probe: Probe) -> tuple[Ellipsoid, float]:
+    """The sac in the probe's frame, and how far the uterus reaches from its middle at most, mm."""
+    sac = scene.uterus.sac.transformed(probe.rotation, probe.shift_mm)
+    walls = scene.uterus.myometrium_mm + scene.uterus.decidua_mm
+    return sac, float(sac.semi_axes.max()) + walls

@@ -1,0 +1,244 @@
+"""From distances to media: a label for every sample, and how much each mirrors the beam."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+
+from fetusmap.simulate.body.body import Body, Part
+from fetusmap.simulate.body.shapes import Ellipsoid, RoundCone, Shape, ball
+from fetusmap.simulate.media import SOFT, Medium, reflectivity, set_medium
+from fetusmap.simulate.scanner.fields import Fields, Placement, Upsampler
+from fetusmap.simulate.scanner.head import paint_head
+from fetusmap.simulate.scanner.maternal import (
+    maternal_layers,
+    maternal_neighbours,
+    maternal_sheets,
+    paint_gas,
+    paint_layers,
+)
+from fetusmap.simulate.scanner.probe import Probe
+from fetusmap.simulate.scene.scene import Scene
+from fetusmap.simulate.tables import table
+from fetusmap.types import Field, FloatArray, Labels
+from fetusmap.volume.beams import row_blocks
+
+INTERFACE_MM = 0.45
+FLUIDS = (Medium.AMNIOTIC_FLUID, Medium.COELOMIC_FLUID)
+
+
+@dataclass(frozen=True, eq=False)
+class Painting:
+    """Media on the full lattice.
+
+    Attributes:
+        label: (R, T, P) uint8 numbers of `Medium`.
+        mirror: (R, T, P) amplitude that interfaces send straight back.
+    """
+
+    label: Labels
+    mirror: Field
+
+
+def paint(
+    placement: Placement,
+    upsampler: Upsampler,
+    fields: Fields,
+    body: Body,
+    scene: Scene,
+    probe: Probe,
+) -> Painting:
+    """Label every sample of the full lattice, the large before the small."""
+    shape = placement.lattice.shape
+    painting = Painting(np.empty(shape, np.uint8), np.empty(shape, np.float32))
+    _paint_spaces(painting, placement, upsampler, fields, scene)
+    neighbours = maternal_neighbours(scene, probe)
+    _paint_parts(painting, placement, neighbours, over=(Medium.VISCERA,), moves=False)
+    paint_gas(painting.label, painting.mirror, placement, scene, probe)
+    _paint_cord(painting, placement, scene, probe)
+    # Limbs again: the coarse lattice alone would lose the thinnest of them.
+    fine = [Part(shape, Medium.FETAL_TISSUE) for shape in (*body.limbs, *body.fine)]
+    _paint_parts(painting, placement, _placed(fine, probe), over=FLUIDS)
+    head = body.head.transformed(probe.rotation, probe.shift_mm)
+    paint_head(painting.label, painting.mirror, placement, head, body)
+    _paint_parts(painting, placement, _placed(body.parts, probe))
+    return painting
+
+
+def _placed(parts: Sequence[Part], probe: Probe) -> list[Part]:
+    return [
+        replace(part, shape=part.shape.transformed(probe.rotation, probe.shift_mm))
+        for part in parts
+    ]
+
+
+def _paint_spaces(
+    painting: Painting,
+    placement: Placement,
+    upsampler: Upsampler,
+    fields: Fields,
+    scene: Scene,
+) -> None:
+    """Body, fluids, walls and layers, with their interfaces, from distances to them."""
+    lattice, uterus = placement.lattice, scene.uterus
+    body, sac, placenta = (
+        upsampler.spread(field) for field in (fields.body, fields.sac, fields.placenta)
+    )
+    amnion = None if fields.amnion is None else upsampler.spread(fields.amnion)
+    layers = maternal_layers(scene.mother, lattice.thetas_rad, lattice.phis_rad)
+    sheets = maternal_sheets(scene.mother, layers, lattice.thetas_rad, lattice.phis_rad)
+    deepest = float(layers[0][1].max()) + 1
+    ranges = lattice.ranges_mm.astype(np.float32)
+    step = lattice.steps[0]
+    mirrors = table("scanner/specular")
+    skin = mirrors["surface"] * reflectivity(Medium.AMNIOTIC_FLUID, Medium.FETAL_TISSUE)
+    serosa = mirrors["surface"] * mirrors["serosa"]
+    serosa *= reflectivity(Medium.MYOMETRIUM, Medium.VISCERA)
+    rows = len(ranges)
+    for block in row_blocks(rows):
+        first, last = block.start, block.stop
+        beyond = min(last + 1, rows)  # one more, to see how distances change along the beam
+        label, mirror = painting.label[first:last], painting.mirror[first:last]
+        skin_at = upsampler.rows(body, first, beyond)
+        sac_at = upsampler.rows(sac, first, beyond)
+        outer_at = upsampler.rows(placenta, first, beyond)
+        label.fill(Medium.VISCERA)
+        in_decidua = outer_at[: last - first] < 0
+        in_placenta = outer_at[: last - first] < -np.float32(uterus.decidua_mm)
+        outer_at -= np.float32(uterus.myometrium_mm)
+        set_medium(label, Medium.MYOMETRIUM, where=outer_at[: last - first] < 0)
+        set_medium(label, Medium.DECIDUA, where=in_decidua)
+        set_medium(label, Medium.PLACENTA, where=in_placenta)
+        in_sac = sac_at[: last - first] < 0
+        set_medium(label, Medium.AMNIOTIC_FLUID, where=in_sac)
+        np.multiply(_interface(skin_at, step, last - first), np.float32(skin), out=mirror)
+        mirror += _interface(sac_at, step, last - first) * np.float32(mirrors["sac"] * skin)
+        mirror += _interface(outer_at, step, last - first) * np.float32(serosa)
+        if amnion is not None:
+            membrane = upsampler.rows(amnion, first, beyond)
+            outside = in_sac & (membrane[: last - first] > 0)
+            set_medium(label, Medium.COELOMIC_FLUID, where=outside)
+            sheet = _interface(membrane, step, last - first) * np.float32(mirrors["amnion"] * skin)
+            mirror += sheet * in_sac
+        set_medium(label, Medium.FETAL_TISSUE, where=skin_at[: last - first] < 0)
+        if ranges[first] < deepest:
+            paint_layers(label, mirror, ranges[first:last], layers, sheets)
+
+
+def _interface(distance: Field, step: float, rows: int) -> Field:
+    """How much a surface at distance 0 mirrors, 0 to 1: most where it faces the beam.
+
+    S = (1 - (d / w)^2)+ (0.1 + 0.9 cos^4) with cos = dd/dr. A surface along the beam would be
+    sampled as a comb, so it is widened there.
+
+    Args:
+        distance: signed, (rows or rows + 1, T, P): one row more than wanted, where there is one.
+        step: between rows, mm.
+        rows: how many are wanted.
+    """
+    facing = np.empty_like(distance[:rows])
+    known = min(rows, len(distance) - 1)
+    np.subtract(distance[1 : known + 1], distance[:known], out=facing[:known])
+    facing[known:] = facing[known - 1 : known]
+    facing *= np.float32(1 / step)
+    np.abs(facing, out=facing)
+    np.minimum(facing, 1, out=facing)
+    width = facing * np.float32(-1.6 * INTERFACE_MM)
+    width += np.float32(2.6 * INTERFACE_MM)
+    profile = distance[:rows] / width
+    profile *= profile
+    np.subtract(1, profile, out=profile)
+    np.maximum(profile, 0, out=profile)
+    facing *= facing
+    facing *= facing
+    facing *= np.float32(0.9)
+    facing += np.float32(0.1)
+    profile *= facing
+    return profile
+
+
+def _paint_cord(painting: Painting, placement: Placement, scene: Scene, probe: Probe) -> None:
+    """The cord and the yolk sac, where there is fluid."""
+    path, radius = probe.to_world(scene.cord_mm), scene.cord_radius_mm
+    ends = list(pairwise(path))
+    tube = [Part(RoundCone(a, b, radius, radius), Medium.CORD) for a, b in ends]
+    _paint_parts(painting, placement, tube, over=FLUIDS)
+    if radius > 1.0:
+        thin = 0.4 * radius
+        vessel = [Part(RoundCone(a, b, thin, thin), Medium.CORD_VESSEL) for a, b in ends]
+        _paint_parts(painting, placement, vessel, over=(Medium.CORD,))
+    if scene.yolk_sac_mm is not None:
+        center = probe.to_world(scene.yolk_sac_mm)
+        shell = Part(ball(center, scene.yolk_sac_radius_mm), Medium.YOLK_SAC)
+        _paint_parts(painting, placement, [shell], over=FLUIDS)
+        inside = Part(ball(center, scene.yolk_sac_radius_mm - 0.9), Medium.COELOMIC_FLUID)
+        _paint_parts(painting, placement, [inside], over=(Medium.YOLK_SAC,))
+
+
+def _paint_parts(
+    painting: Painting,
+    placement: Placement,
+    parts: Sequence[Part],
+    *,
+    over: tuple[Medium, ...] = (),
+    moves: bool = True,
+) -> None:
+    """Give the samples of each part its medium, where they are of one of the media `over`.
+
+    Without `over` a part covers anything, or only soft media of the body if it lies within it.
+    Parts thinner than the lattice are painted as thick as it, so that none falls between the
+    samples.
+    """
+    if not parts:
+        return
+    bone = table("scanner/specular")["bone"]
+    centers = np.stack([part.shape.balls()[0].mean(axis=0) for part in parts])
+    least = 0.55 * placement.lattice.coarsest_step_mm(centers)
+    beams = placement.lattice.directions(centers)
+    shapes = [_thickened(part.shape, float(mm)) for part, mm in zip(parts, least, strict=True)]
+    boxes = placement.boxes(shapes, 0.5, moves=moves)
+    for part, shape, box, beam in zip(parts, shapes, boxes, beams, strict=True):
+        if box is None:
+            continue
+        distance = shape.distance(*(placement.moving(box) if moves else placement.still(box)))
+        chosen = distance < 0
+        label = painting.label[box]
+        allowed = SOFT if part.within else over
+        if allowed:
+            chosen &= np.isin(label, allowed)
+        filled = _filled(part.shape, shape)
+        thin = part.medium == Medium.LONG_BONE and filled < 0.5
+        set_medium(label, Medium.THIN_BONE if thin else part.medium, where=chosen)
+        if part.mirror > 0:
+            shine = bone * part.mirror * filled * _across_beam(shape, beam)
+            painting.mirror[box] = np.maximum(painting.mirror[box], chosen * np.float32(shine))
+
+
+def _thickened(shape: Shape, least_mm: float) -> Shape:
+    if isinstance(shape, Ellipsoid):
+        return replace(shape, semi_axes=np.maximum(shape.semi_axes, least_mm))
+    return replace(
+        shape,
+        start_radius=max(shape.start_radius, least_mm),
+        end_radius=max(shape.end_radius, least_mm),
+    )
+
+
+def _filled(shape: Shape, painted: Shape) -> float:
+    """How much of what is painted the shape fills, by the cross-sections of bones."""
+    if isinstance(shape, Ellipsoid) or isinstance(painted, Ellipsoid):
+        return 1.0
+    return float(((shape.start_radius + shape.end_radius)
+                  / (painted.start_radius + painted.end_radius)) ** 2)  # fmt: skip
+
+
+def _across_beam(shape: Shape, beam: FloatArray) -> float:
+    """How much of the echo comes back: sine to the sixth of the angle between beam and bone."""
+    if isinstance(shape, Ellipsoid):
+        return 1.0
+    axis = shape.end - shape.start
+    square = float(axis @ axis)
+    return 0.15 + 0.85 * (1 - float(beam @ axis) ** 2 / square) ** 3 if square > 1e-12 else 1.0

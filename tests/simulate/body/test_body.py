@@ -1,0 +1,223 @@
+"""The solids of the fetus: published volumes, organs on their side, bones in the flesh."""
+
+import numpy as np
+import pytest
+
+from fetusmap.anatomy import load_skeleton
+from fetusmap.simulate import Medium
+from fetusmap.simulate.body.body import build_body, head_and_trunk, skull_surface
+from fetusmap.simulate.body.fetus import draw_fetus
+from fetusmap.simulate.body.posture import SIDES
+from fetusmap.simulate.body.shapes import Ellipsoid, smooth_union
+from fetusmap.simulate.body.trunk import Trunk
+
+
+def girth_of(fetus):
+    return fetus.sizes_mm["abdominal_circumference"] / (2 * np.pi)
+
+
+@pytest.fixture(scope="module")
+def fetuses():
+    return [draw_fetus(np.random.default_rng(seed)) for seed in range(40)]
+
+
+@pytest.fixture(scope="module")
+def bodies(fetuses):
+    return [build_body(fetus) for fetus in fetuses]
+
+
+def distance_to(shapes, points, blend_mm=0.0):
+    x, y, z = np.moveaxis(np.asarray(points, np.float32), -1, 0)
+    distance = np.full(x.shape, 1000.0, np.float32)
+    for shape in shapes:
+        own = shape.distance(x, y, z)
+        distance = smooth_union(distance, own, blend_mm) if blend_mm else np.minimum(distance, own)
+    return distance
+
+
+def volume_ml(shapes, blend_mm, step_mm=1.5):
+    ends = np.concatenate([shape.surface_points() for shape in shapes])
+    axes = [np.arange(low - 4, high + 4, step_mm)
+            for low, high in zip(ends.min(axis=0), ends.max(axis=0), strict=True)]  # fmt: skip
+    points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
+    return (distance_to(shapes, points, blend_mm) < 0).sum() * step_mm**3 / 1000
+
+
+def test_volumes_are_right_for_a_ball():
+    ball = Ellipsoid(np.zeros(3), np.eye(3), np.full(3, 12.0))
+    assert volume_ml([ball], 1.0) == pytest.approx(4 / 3 * np.pi * 12**3 / 1000, rel=0.01)
+
+
+def test_head_and_trunk_have_the_published_volume():
+    """Falcon et al. (2005): 0.831 CRL - 32.3 mL; within 15 % on average at 50 to 84 mm."""
+    found = []
+    for seed in range(140):
+        fetus = draw_fetus(np.random.default_rng(seed), (11.6, 14.0))
+        if 50 <= fetus.crl_mm <= 84:
+            shapes = head_and_trunk(Trunk(fetus, girth_of(fetus)))
+            found.append((fetus.crl_mm, volume_ml(shapes, 0.036 * fetus.crl_mm)))
+    crl, ml = np.array(found).T
+    ratio = ml / (0.831 * crl - 32.3)
+    assert len(ratio) > 90
+    assert ratio.mean() == pytest.approx(1, abs=0.08)
+    for low, high in ((50, 58), (58, 66), (66, 75), (75, 84)):
+        chosen = (crl >= low) & (crl <= high)
+        assert chosen.sum() >= 10
+        assert ratio[chosen].mean() == pytest.approx(1, abs=0.15), (low, high)
+
+
+def test_the_longest_extent_of_an_uncurled_fetus_is_about_its_crown_rump_length(fetuses, bodies):
+    for fetus, body in zip(fetuses, bodies, strict=True):
+        ends = np.concatenate([shape.surface_points() for shape in body.outline])
+        longest = np.linalg.norm(ends[:, None] - ends, axis=-1).max()
+        assert 0.72 * fetus.crl_mm < longest < 1.2 * fetus.crl_mm
+
+
+def test_the_head_has_the_drawn_diameters(fetuses):
+    for fetus in fetuses[:10]:
+        head = skull_surface(fetus)
+        np.testing.assert_allclose(
+            2 * head.semi_axes,
+            [
+                fetus.sizes_mm[name]
+                for name in ("biparietal_diameter", "occipitofrontal_diameter", "head_height")
+            ],
+        )
+        np.testing.assert_allclose(head.center, fetus.posture["head"][0])
+        np.testing.assert_allclose(head.axes, fetus.posture.frames["head"][0])
+
+
+def test_every_landmark_lies_within_the_body(fetuses, bodies):
+    for fetus, body in zip(fetuses, bodies, strict=True):
+        landmarks = fetus.posture.landmarks_mm[0]
+        distance = distance_to((*body.outline, *body.limbs), landmarks)
+        names = load_skeleton().landmarks
+        for name, mm in zip(names, distance, strict=True):
+            assert mm < -0.015 * fetus.crl_mm, (name, mm)
+
+
+def test_the_column_runs_through_the_landmarks(fetuses):
+    for fetus in fetuses:
+        trunk, lengths = Trunk(fetus, girth_of(fetus)), fetus.lengths_mm
+        split = lengths["sacrum_spine"] / (lengths["sacrum_spine"] + lengths["spine_neck"])
+        for t, name, frame in ((0.0, "sacrum", "sacrum"), (split, "spine", "waist"),
+                               (1.0, "neck", "nape")):  # fmt: skip
+            np.testing.assert_allclose(trunk.at(t), fetus.posture[name][0], atol=1e-9)
+            np.testing.assert_allclose(trunk.frame(t), fetus.posture.frames[frame][0], atol=1e-9)
+
+
+def test_the_column_is_smooth_and_its_frame_runs_along_it(fetuses):
+    """Where it bends to one side only, as two arcs that meet without a kink."""
+    fetus = max(fetuses, key=lambda f: f.angles_deg["spine_flexion"])
+    trunk = Trunk(fetus, girth_of(fetus))
+    t = np.linspace(0, 1, 401)
+    points = np.array([trunk.at(float(part)) for part in t])
+    steps = np.diff(points, axis=0)
+    speed = np.linalg.norm(steps, axis=1)
+    assert speed.max() / speed.min() < 1.05
+    along = np.array([trunk.frame(float(part))[:, 2] for part in (t[1:] + t[:-1]) / 2])
+    assert ((steps / speed[:, None] * along).sum(axis=1) > np.cos(np.radians(12))).all()
+
+
+def test_offsets_lead_to_the_right_and_to_the_belly(fetuses):
+    fetus = fetuses[0]
+    trunk = Trunk(fetus, girth_of(fetus))
+    frame = trunk.frame(0.5)
+    np.testing.assert_allclose(trunk.at(0.5, 3.0, 2.0) - trunk.at(0.5), frame @ [3, 2, 0])
+    assert trunk.radius(0.42) == pytest.approx(girth_of(fetus))
+    assert max(trunk.radius(t) for t in np.linspace(-0.1, 1, 50)) <= girth_of(fetus) + 1e-9
+
+
+def parts_of(body, medium):
+    return [part for part in body.parts if part.medium is medium]
+
+
+def test_stomach_and_heart_are_on_the_left_and_the_liver_is_on_the_right(fetuses, bodies):
+    for fetus, body in zip(fetuses, bodies, strict=True):
+        trunk = Trunk(fetus, girth_of(fetus))
+
+        def rightwards(shape, t, trunk=trunk):
+            return float((shape.balls()[0].mean(axis=0) - trunk.at(t)) @ trunk.frame(t)[:, 0])
+
+        (stomach,) = parts_of(body, Medium.STOMACH)
+        assert rightwards(stomach.shape, 0.52) < -0.03 * fetus.crl_mm
+        largest = max(parts_of(body, Medium.LIVER), key=lambda p: p.shape.semi_axes.prod())
+        assert rightwards(largest.shape, 0.55) > 0.02 * fetus.crl_mm
+        # The tips of the heart's chambers point to the left.
+        for chamber in parts_of(body, Medium.HEART):
+            along = chamber.shape.end - chamber.shape.start
+            assert along @ trunk.frame(0.74)[:, 0] < 0
+
+
+def test_paired_parts_are_paired(bodies):
+    for body in bodies[:5]:
+        assert len(parts_of(body, Medium.LUNG)) == 2
+        assert len(parts_of(body, Medium.STOMACH)) == len(parts_of(body, Medium.FETAL_BLADDER)) == 1
+        assert len(parts_of(body, Medium.EYE)) == len(parts_of(body, Medium.KIDNEY)) == 2
+        assert len(body.limbs) % 2 == 0
+        assert len(body.fine) > 20
+
+
+def test_organs_and_bones_stay_within_the_skin(bodies):
+    for body in bodies[:20]:
+        crl = body.crl_mm
+        for part in body.parts:
+            middle = part.shape.balls()[0].mean(axis=0)
+            trunk = float(distance_to(body.outline, middle, 0.036 * crl))
+            limbs = float(distance_to((*body.limbs, *body.fine), middle, 0.016 * crl))
+            assert min(trunk, limbs) < 0, part
+
+
+def test_bones_harden_with_age():
+    """The shafts of the limbs first, then all: at 10 weeks most is cartilage, at 14 weeks bone."""
+
+    def hard_part(weeks):
+        body = build_body(draw_fetus(np.random.default_rng(0), (weeks, weeks)))
+        bones = [p for p in body.parts if p.medium in (Medium.LONG_BONE, Medium.CARTILAGE)]
+        assert len(bones) > 150
+        hard = [part for part in bones if part.medium is Medium.LONG_BONE]
+        assert all(0 <= part.mirror <= 1 for part in bones)
+        return len(hard) / len(bones), float(np.mean([part.mirror for part in bones]))
+
+    young, middle, old = (hard_part(weeks) for weeks in (10.0, 12.0, 14.0))
+    assert young[0] < 0.35 < old[0]
+    assert old[0] > 0.9
+    assert young[1] < middle[1] < old[1]
+
+
+def test_shafts_lie_along_their_limbs_and_are_shorter():
+    fetus = draw_fetus(np.random.default_rng(1), (13.0, 13.0))
+    body = build_body(fetus)
+    for side in SIDES:
+        for near, far, length in (("hip", "knee", "femur"), ("shoulder", "elbow", "humerus")):
+            start, end = (fetus.posture[f"{side}_{joint}"][0] for joint in (near, far))
+            shafts = [
+                np.linalg.norm(part.shape.end - part.shape.start)
+                for part in body.parts
+                if part.medium is Medium.LONG_BONE
+                and np.linalg.norm((part.shape.start + part.shape.end - start - end) / 2) < 0.1
+            ]
+            expected = fetus.lengths_mm[f"{side}_{length}"] / (1.35 if length == "femur" else 1.30)
+            # One bone in the thigh, one in the upper arm.
+            assert shafts == pytest.approx([expected], rel=0.01)
+
+
+def test_the_bowel_lies_outside_the_belly_until_twelve_weeks():
+    def bulges(weeks):
+        fetus = draw_fetus(np.random.default_rng(2), (weeks, weeks))
+        trunk, body = Trunk(fetus, girth_of(fetus)), build_body(fetus)
+        solid = head_and_trunk(trunk)
+        return sum(
+            float(distance_to(solid, part.shape.balls()[0].mean(axis=0))) > -0.1 * trunk.girth_mm
+            for part in parts_of(body, Medium.BOWEL)
+        )
+
+    assert bulges(10.5) == 1
+    assert bulges(13.5) == 0
+
+
+def test_the_cord_leaves_at_the_belly(fetuses, bodies):
+    for fetus, body in zip(fetuses, bodies, strict=True):
+        trunk = Trunk(fetus, girth_of(fetus))
+        assert abs(float(distance_to(head_and_trunk(trunk), body.navel_mm))) < 0.25 * trunk.girth_mm
+        assert body.navel_direction @ trunk.frame(0.33)[:, 1] > 0.99
