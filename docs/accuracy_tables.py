@@ -1,4 +1,4 @@
-"""Tables and figures of the accuracy page, from the benchmark's results."""
+"""Tables and figures of the accuracy page, from the results of `studies`."""
 
 from __future__ import annotations
 

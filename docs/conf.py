@@ -1,19 +1,20 @@
-"""Sphinx configuration; figures and tables are made from the code before each build."""
+"""Sphinx configuration. Before each build, figures and tables are rendered from `studies`."""
 
 import json
 import sys
 from pathlib import Path
 
 DOCS = Path(__file__).parent
+STUDIES = DOCS.parent / "studies"
 sys.path.insert(0, str(DOCS))
 
 from accuracy_tables import accuracy_table, draw_reliability, landmark_table  # noqa: E402
 from figures import write_figures  # noqa: E402
 from network_tables import checkpointing_table, prediction_table  # noqa: E402
-from real_refinement import table as real_refinement_table  # noqa: E402
 from refinement_tables import (  # noqa: E402
     ablation_table,
     landmark_refinement_table,
+    real_refinement_table,
     refinement_table,
 )
 from simulation_figures import write_simulation_figures  # noqa: E402
@@ -47,7 +48,7 @@ generated.mkdir(exist_ok=True)
 write_figures(generated)
 write_simulation_figures(generated)
 (generated / "simulation.md").write_text(simulation_tables())
-results = json.loads((DOCS.parent / "studies" / "results.json").read_text())
+results = json.loads((STUDIES / "results.json").read_text())
 (generated / "performance.md").write_text(performance_table(results))
 (generated / "prediction.md").write_text(prediction_table(results["prediction"]))
 (generated / "checkpointing.md").write_text(checkpointing_table(results["checkpointing"]))
@@ -57,9 +58,9 @@ draw_reliability(results["accuracy"], generated / "reliability.png")
 (generated / "refinement.md").write_text(refinement_table(results["refinement"]))
 (generated / "ablation.md").write_text(ablation_table(results["refinement"]))
 (generated / "refined-landmarks.md").write_text(landmark_refinement_table(results["refinement"]))
-repaired = json.loads((DOCS / "real-refinement.json").read_text())
+repaired = json.loads((STUDIES / "real-refinement.json").read_text())
 (generated / "real-refinement.md").write_text(real_refinement_table(repaired))
-poses = json.loads((DOCS / "real-poses.json").read_text())
+poses = json.loads((STUDIES / "real-poses.json").read_text())
 (generated / "real-poses.md").write_text(real_poses_table(poses))
-comparison = json.loads((DOCS / "real-comparison.json").read_text())
+comparison = json.loads((STUDIES / "real-comparison.json").read_text())
 (generated / "real-comparison.md").write_text(comparison_table(comparison))

@@ -1,4 +1,4 @@
-"""Tables of the refinement page, from the benchmark's results."""
+"""Tables of the refinement page, from the results of `studies`."""
 
 from __future__ import annotations
 
@@ -57,6 +57,22 @@ def landmark_refinement_table(refinement: dict[str, Any]) -> str:
     for landmark in rows["land, none"]["mean_mm_per_landmark"]:
         cells = [f"{rows[c]['mean_mm_per_landmark'][landmark]:.2f}" for c in columns]
         lines.append(f"| {landmark.replace('_', ' ')} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def real_refinement_table(results: dict[str, Any]) -> str:
+    """Markdown of `studies/real-refinement.json`: one row per level of noise."""
+    lines = [
+        "| noise, mm per axis | noise alone | exchanged | paper's proxy | fast | repaired by the "
+        "paper's proxy | repaired by fast | left alone by fast |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for noise, row in results["noise_mm"].items():
+        lines.append(
+            f"| {noise} | {row['noise']:.2f} mm | {row['before']:.2f} mm | {row['paper']:.2f} mm | "
+            f"{row['fast']:.2f} mm | {100 * row['paper_repaired']:.0f} % | "
+            f"{100 * row['repaired']:.1f} % | {100 * row['left_alone']:.1f} % |"
+        )
     return "\n".join(lines) + "\n"
 
 

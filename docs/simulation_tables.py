@@ -41,7 +41,7 @@ def simulation_tables() -> str:
 
 
 def comparison_table(results: dict[str, Any]) -> str:
-    """Markdown of `real-comparison.json`."""
+    """Markdown of `studies/real-comparison.json`."""
     kinds = list(results["angles_deg"])
     lines = ["| angle | " + " | ".join(kinds) + " |", "|---" * (len(kinds) + 1) + "|"]
     for joint in results["angles_deg"][kinds[0]]:

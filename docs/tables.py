@@ -128,7 +128,7 @@ def _simulation_lines(made: dict[str, Any]) -> list[str]:
 
 
 def real_poses_table(results: dict[str, Any]) -> str:
-    """Markdown of `real-poses.json`."""
+    """Markdown of `studies/real-poses.json`."""
     lines = [
         f"{results['recordings']} recordings of fetuses of {results['weeks'][0]:.0f} to "
         f"{results['weeks'][1]:.0f} weeks, {results['poses']} poses (every 20th frame). Each cell "

@@ -1,1 +1,1 @@
-"""Measurements behind every statement about speed. Run them all with `make bench`."""
+"""Measurements whose results the documentation shows. `make bench` runs most of them."""

@@ -1,4 +1,4 @@
-"""Run every benchmark and write one JSON file with a manifest."""
+"""Run the studies that need no other data, and write one JSON file with a manifest."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from studies import (
 )
 from studies.measure import manifest
 
-BENCHMARKS = {
+STUDIES = {
     "alignment": alignment.run,
     "resampling": resampling.run,
     "reading": reading.run,
@@ -40,15 +40,15 @@ def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output", type=Path, default=Path("studies/results.json"))
-    parser.add_argument("--only", choices=BENCHMARKS, nargs="+", default=list(BENCHMARKS))
+    parser.add_argument("--only", choices=STUDIES, nargs="+", default=list(STUDIES))
     arguments = parser.parse_args()
     described = manifest()
     results: dict[str, object] = {}
-    if len(arguments.only) < len(BENCHMARKS) and arguments.output.exists():
+    if len(arguments.only) < len(STUDIES) and arguments.output.exists():
         results = json.loads(arguments.output.read_text())  # the others stay as they were
     commits = dict(results.get("commits") or {})
     for name in arguments.only:
-        results[name] = BENCHMARKS[name]()
+        results[name] = STUDIES[name]()
         commits[name] = described["commit"]
         print(name, json.dumps(results[name], indent=2))
     results |= {"manifest": described, "commits": commits}

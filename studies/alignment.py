@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from studies.measure import copy_bandwidth_gb_s, interleaved_seconds
 from fetusmap.geometry import align_rigid, random_rotations
+from studies.measure import copy_bandwidth_gb_s, interleaved_seconds
 
 ATLASES = 100_000
 LOOPED = 1_000

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import os
 
-from studies.measure import interleaved_seconds
 from fetusmap.network import (
     FULL_SHAPE,
     POLICIES,
@@ -22,6 +21,7 @@ from fetusmap.network import (
 from fetusmap.network.land import Land
 from fetusmap.network.ledger import TrainingStep
 from fetusmap.types import Shape3
+from studies.measure import interleaved_seconds
 
 WIDTHS = {"paper": LandWidths(), "quarter": LandWidths((16, 32, 64, 128, 256))}
 SCALES = (0.4, 0.5, 0.75, 1.0)

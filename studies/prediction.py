@@ -17,7 +17,6 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 import fetusmap as fm
-from studies.measure import interleaved_seconds
 from fetusmap.detect import BodyFrameGrid, Cascade, Detector, WholeVolumeGrid
 from fetusmap.estimate import PoseEstimator
 from fetusmap.io import load_volume, save_pose, save_volume
@@ -27,6 +26,7 @@ from fetusmap.scale.prediction import PredictionSettings, predict_cases
 from fetusmap.scale.sources import VolumeFile, find_volumes
 from fetusmap.simulate import SimulationSettings, simulate_case
 from fetusmap.volume import Volume
+from studies.measure import interleaved_seconds
 
 SEED = 7
 COHORT = 8

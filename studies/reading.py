@@ -9,10 +9,10 @@ import nibabel
 import numpy as np
 import SimpleITK as sitk  # noqa: N813
 
-from studies.measure import interleaved_seconds
 from fetusmap.geometry import Grid
 from fetusmap.io import load_volume, save_volume
 from fetusmap.volume import Volume
+from studies.measure import interleaved_seconds
 
 
 def run() -> dict[str, object]:

@@ -9,13 +9,12 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from studies.accuracy import COHORTS, SEED, TEST_CASES
 from fetusmap.anatomy import load_skeleton
 from fetusmap.atlas import PoseLibrary, find_support, join_libraries
 from fetusmap.estimate import PoseEstimator
 from fetusmap.evaluate import auc_percent, bootstrap_interval, landmark_errors_mm
 from fetusmap.preprocess import at_rest, prepare
-from fetusmap.refine import FastRefinement, Refinement, refine_fast, refine_by_training
+from fetusmap.refine import FastRefinement, Refinement, refine_by_training, refine_fast
 from fetusmap.refine.refinement import fits_worse
 from fetusmap.simulate import simulate_case
 from fetusmap.simulate.case import draw_case
@@ -24,6 +23,7 @@ from fetusmap.simulate.rendering import true_pose_of
 from fetusmap.simulate.shipped_library import draw_atlases
 from fetusmap.volume import Volume
 from fetusmap.workers import available_processors, map_in_order
+from studies.accuracy import COHORTS, SEED, TEST_CASES
 
 TRAINING_CASES = range(100)
 """Their poses are the paper's library."""

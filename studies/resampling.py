@@ -6,9 +6,9 @@ import numpy as np
 import SimpleITK as sitk  # noqa: N813
 from scipy import ndimage
 
-from studies.measure import interleaved_seconds
 from fetusmap.geometry import Grid, rotation_from_vector
 from fetusmap.volume import Volume, resample
+from studies.measure import interleaved_seconds
 
 
 def run() -> dict[str, object]:

@@ -19,7 +19,6 @@ from unittest.mock import patch
 import numpy as np
 from scipy import fft, ndimage
 
-from studies.measure import interleaved_seconds, median_seconds
 from fetusmap.geometry import Grid
 from fetusmap.io import save_volume
 from fetusmap.report import preview_picture, save_picture
@@ -40,6 +39,7 @@ from fetusmap.threads import one_blas_thread
 from fetusmap.types import Field
 from fetusmap.volume.beams import BeamLattice, row_blocks
 from fetusmap.volume.scan_conversion import scan_convert
+from studies.measure import interleaved_seconds, median_seconds
 
 SEED = 0
 CASES = 12

@@ -11,11 +11,11 @@ from monai.networks.nets import UNet
 from monai.transforms import ApplyTransformToPointsd, Compose
 from torch import nn
 
-from studies.peers.augmentation import IMAGE, name_sides, random_changes
-from studies.peers.common import Example, Found, Input, Peer, Setup, look, spare_small
 from fetusmap.geometry import Grid
 from fetusmap.heatmap import Heatmaps, encode, find_peaks
 from fetusmap.network import HEIGHT
+from studies.peers.augmentation import IMAGE, name_sides, random_changes
+from studies.peers.common import Example, Found, Input, Peer, Setup, look, spare_small
 
 POINTS = "points"
 RATE = 1e-3

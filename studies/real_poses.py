@@ -1,8 +1,8 @@
-"""Measure real fetal poses and draw them: `python docs/real_poses.py FOLDER_OF_RECORDINGS`.
+"""Measure real fetal poses and draw them: `python -m studies.real_poses FOLDER_OF_RECORDINGS`.
 
-With `--library FILE` the poses are written as a pose library, too, for other commands.
-The recordings (`daviddmc/fetal-motion`, MIT licence) are poses of fetuses of 27 to 38 weeks,
-tracked through MRI. They are not part of this project; the numbers and the figure made of them are.
+`--library FILE` also writes the poses as a pose library for other commands. The recordings
+(`daviddmc/fetal-motion`, MIT licence) hold poses of fetuses of 27 to 38 weeks that were tracked in
+MRI. They are not part of this project, but the numbers and the figure made from them are.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ import fetusmap as fm
 from fetusmap.anatomy import CHARTS, body_axes, implausibilities, trunk_length_mm
 from fetusmap.report import draw_library
 
-DOCS = Path(__file__).parent
+RESULTS = Path(__file__).with_name("real-poses.json")
+PICTURE = Path(__file__).parents[1] / "docs" / "images" / "real-poses.png"
 KEYPOINTS = (
     "left_ankle", "right_ankle", "left_knee", "right_knee", "bladder", "left_elbow", "right_elbow",
     "left_eye", "right_eye", "left_hip", "right_hip", "left_shoulder", "right_shoulder",
@@ -133,14 +134,14 @@ def library_of(poses: dict[str, list[fm.Pose]]) -> fm.PoseLibrary:
 
 
 def main(folder: Path, library_path: Path | None) -> None:
-    """Measure and draw."""
+    """Measure, draw, and write both."""
     poses = {path.stem: read_recording(path) for path in sorted(folder.glob("*.mat"))}
     table = read_ages(folder / "data.xlsx")
     ages = {stem: table[name] for stem in poses if (name := name_in_table(stem, table))}
     results = measure(poses, ages)
-    (DOCS / "real-poses.json").write_text(json.dumps(results, indent=2) + "\n")
+    RESULTS.write_text(json.dumps(results, indent=2) + "\n")
     library = library_of(poses)
-    draw_library(library, "27 to 38 weeks").savefig(DOCS / "images" / "real-poses.png")
+    draw_library(library, "27 to 38 weeks").savefig(PICTURE)
     if library_path:
         fm.save_library(library, library_path, overwrite=True)
     print(json.dumps(results, indent=2))

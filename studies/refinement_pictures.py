@@ -1,28 +1,27 @@
-"""Draw one hard case turn by turn, refined in both ways: `python docs/refinement_figures.py`."""
+"""Draw each iteration of one hard case, refined in both ways: `-m studies.refinement_pictures`."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
-DOCS = Path(__file__).parent
-sys.path.insert(0, str(DOCS.parent))
+from fetusmap.estimate import PoseEstimator
+from fetusmap.evaluate import landmark_errors_mm
+from fetusmap.report import draw_refinement, save_figure
+from fetusmap.simulate import simulate_case
+from studies.accuracy import COHORTS, SEED
 
-from studies.accuracy import COHORTS, SEED  # noqa: E402
-
-from fetusmap.estimate import REFINE, PoseEstimator  # noqa: E402
-from fetusmap.evaluate import landmark_errors_mm  # noqa: E402
-from fetusmap.report import draw_refinement, save_figure  # noqa: E402
-from fetusmap.simulate import simulate_case  # noqa: E402
+PICTURES = Path(__file__).parents[1] / "docs" / "images"
 
 CASE = 103
+FILES = {"test-time-training": "refinement-paper.png", "fast": "refinement-fast.png"}
+"""Name of the picture of each kind of refinement."""
 
 
 def main() -> None:
     """Simulate the case, refine it, and write `docs/images/refinement-*.png`."""
     estimator = PoseEstimator.from_pretrained("land")
     made = simulate_case(COHORTS["hard"], SEED, CASE)
-    for way in REFINE[1:]:
+    for way, file in FILES.items():
         found = estimator(made.volume, refine=way).refinement
         if found is None:
             raise SystemExit("no body was found in that case")
@@ -32,7 +31,7 @@ def main() -> None:
         )
         title = f"hard, case {CASE}, {way}: mean error {before:.1f} mm before, {after:.1f} mm after"
         figure = draw_refinement(found, made.pose.skeleton, title)
-        save_figure(figure, DOCS / "images" / f"refinement-{way}.png")
+        save_figure(figure, PICTURES / file)
 
 
 if __name__ == "__main__":

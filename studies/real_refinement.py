@@ -1,8 +1,8 @@
-"""Repair exchanged limbs of real poses: `python docs/real_refinement.py FOLDER_OF_RECORDINGS`.
+"""Repair exchanged limbs of real poses: `python -m studies.real_refinement FOLDER_OF_RECORDINGS`.
 
-Poses only, no volumes: each is written as clean heatmaps, which the refinement then reads as it
-would read a network's. The recordings are those of `real_poses.py`; the library of a query holds
-the recordings of all other dates and their mirror images.
+There are no volumes: each pose is encoded as clean heatmaps, which the refinement reads as it would
+read those of a network. The recordings are those of `studies.real_poses`. The library of a query
+holds the recordings of all other dates and their mirror images.
 """
 
 from __future__ import annotations
@@ -10,22 +10,21 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import torch
-from real_poses import read_recording
 
 import fetusmap as fm
-from fetusmap.atlas import PoseLibrary, find_support, fit_library, distances_to_atlas_mean
+from fetusmap.atlas import PoseLibrary, distances_to_atlas_mean, find_support, fit_library
 from fetusmap.detect import Detection, body_frame_of
 from fetusmap.detect.detection import highest_peaks
 from fetusmap.heatmap import Heatmaps, encode
 from fetusmap.refine import refine_fast
 from fetusmap.refine.self_supervised import registration_weights
+from studies.real_poses import read_recording
 
-DOCS = Path(__file__).parent
+RESULTS = Path(__file__).with_name("real-refinement.json")
 QUERIES = 249
 TRUNK_MM = 25.0
 NOISES_MM = (1.0, 3.0)
@@ -72,8 +71,13 @@ def detect(positions: np.ndarray, library: PoseLibrary) -> Detection:
     found, masses = highest_peaks(heatmaps)
     fit = fit_library(found, masses, library)
     body = body_frame_of(SKELETON, fit.support_mm)
-    stray = distances_to_atlas_mean(found, fit, body.trunk_mm if body else np.nan)
-    return Detection(found, masses, fit.residual, stray, None, heatmaps)
+    distances = distances_to_atlas_mean(found, fit, body.trunk_mm if body else np.nan)
+    return Detection(found, masses, fit.residual, distances, None, heatmaps, grid)
+
+
+def refine(shown: np.ndarray, library: PoseLibrary) -> np.ndarray:
+    """(N, 3) positions after the fast refinement of what heatmaps of these positions show."""
+    return refine_fast(detect(shown, library), 1.0, library, library).detection.positions_mm
 
 
 def are_sides_right(found: np.ndarray, shown: np.ndarray) -> bool:
@@ -100,12 +104,9 @@ def measure(positions: np.ndarray, dates: np.ndarray, noise_mm: float) -> dict[s
         truth, library = positions[query], libraries[dates[query]]
         shown = truth + rng.normal(0, noise_mm, truth.shape)
         limb = list(LIMBS)[rng.integers(len(LIMBS))]
-        pipeline = SimpleNamespace(
-            skeleton=SKELETON, library=library, last=SimpleNamespace(height=1.0)
-        )
         wrong = shown[exchange(LIMBS[limb])]
-        refined = refine_fast(pipeline, detect(wrong, library), library).detection.positions_mm
-        alone = refine_fast(pipeline, detect(shown, library), library).detection.positions_mm
+        refined = refine(wrong, library)
+        alone = refine(shown, library)
         proxy = find_support(library, wrong, 10, weights).mean_mm
 
         def off(found: np.ndarray, truth: np.ndarray = truth) -> float:
@@ -124,22 +125,6 @@ def measure(positions: np.ndarray, dates: np.ndarray, noise_mm: float) -> dict[s
     return {name: round(float(np.mean(values)), 4) for name, values in rows.items()}
 
 
-def table(results: dict[str, Any]) -> str:
-    """Markdown: one row per level of noise."""
-    lines = [
-        "| noise, mm per axis | noise alone | exchanged | paper's proxy | fast | repaired by the "
-        "paper's proxy | repaired by fast | left alone by fast |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for noise, row in results["noise_mm"].items():
-        lines.append(
-            f"| {noise} | {row['noise']:.2f} mm | {row['before']:.2f} mm | {row['paper']:.2f} mm | "
-            f"{row['fast']:.2f} mm | {100 * row['paper_repaired']:.0f} % | "
-            f"{100 * row['repaired']:.1f} % | {100 * row['left_alone']:.1f} % |"
-        )
-    return "\n".join(lines) + "\n"
-
-
 def main() -> None:
     """Measure and write `real-refinement.json`."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -153,8 +138,8 @@ def main() -> None:
         "dates": len(set(dates)),
         "noise_mm": {f"{noise:g}": measure(positions, dates, noise) for noise in NOISES_MM},
     }
-    (DOCS / "real-refinement.json").write_text(json.dumps(results, indent=1) + "\n")
-    print(table(results))
+    RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+    print(json.dumps(results, indent=1))
 
 
 if __name__ == "__main__":

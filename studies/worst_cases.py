@@ -1,29 +1,28 @@
-"""Draw the worst cases of each cohort, truth beside prediction: `python docs/worst_cases.py`.
+"""Draw the worst cases of each cohort, truth beside prediction: `python -m studies.worst_cases`.
 
-Reads which they are from the benchmark's results, and writes `docs/images/worst-cases.png`.
+The results of `studies.accuracy` say which cases they are. The picture is
+`docs/images/worst-cases.png`.
 """
 
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
-DOCS = Path(__file__).parent
-sys.path.insert(0, str(DOCS.parent))
+from fetusmap.estimate import PoseEstimator
+from fetusmap.report import draw_contact_sheet, preview_picture, save_figure
+from fetusmap.simulate import simulate_case
+from studies.accuracy import COHORTS, SEED
 
-from studies.accuracy import COHORTS, SEED  # noqa: E402
-
-from fetusmap.estimate import PoseEstimator  # noqa: E402
-from fetusmap.report import draw_contact_sheet, preview_picture, save_figure  # noqa: E402
-from fetusmap.simulate import simulate_case  # noqa: E402
+RESULTS = Path(__file__).with_name("results.json")
+PICTURE = Path(__file__).parents[1] / "docs" / "images" / "worst-cases.png"
 
 PER_COHORT = 2
 
 
 def main() -> None:
     """Simulate each again, predict it, and draw both poses."""
-    results = json.loads((DOCS.parent / "studies" / "results.json").read_text())
+    results = json.loads(RESULTS.read_text())
     estimator = PoseEstimator.from_pretrained()
     pictures, titles = [], []
     for name, row in results["accuracy"]["cohorts"].items():
@@ -42,8 +41,7 @@ def main() -> None:
         caption="Sagittal, coronal and transverse planes of the true pose on the left, and of the "
         "predicted one on the right.",
     )  # fmt: skip
-    (DOCS / "images").mkdir(exist_ok=True)
-    save_figure(sheet, DOCS / "images" / "worst-cases.png")
+    save_figure(sheet, PICTURE)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Set simulated cases beside real data: `python docs/real_comparison.py FOLDER_OF_REAL_DATA`.
+"""Compare simulated cases with real data: `python -m studies.real_comparison FOLDER_OF_REAL_DATA`.
 
 The folder holds `fetal-motion` (poses from MRI, MIT licence) and `liver-sweep` (ultrasound of an
-adult's liver, CC BY 4.0). They are not part of this project; the numbers and figures made of them
-are.
+adult's liver, CC BY 4.0). They are not part of this project, but the numbers and figures made from
+them are.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from real_poses import percentiles, read_recording
 from scipy import ndimage
 
 import fetusmap as fm
@@ -32,8 +31,10 @@ from fetusmap.simulate import (
     draw_poses,
     render,
 )
+from studies.real_poses import percentiles, read_recording
 
-DOCS = Path(__file__).parent
+RESULTS = Path(__file__).with_name("real-comparison.json")
+PICTURES = Path(__file__).parents[1] / "docs" / "images"
 JOINTS = ("shoulder", "elbow", "hip", "knee")
 COLORS = {
     "real, 27 to 38 weeks": "#f28e2b",
@@ -48,16 +49,16 @@ MATERNAL = (Medium.PLACENTA, Medium.DECIDUA, Medium.MYOMETRIUM, Medium.VISCERA)
 
 
 def main(folder: Path) -> None:
-    """Measure and draw."""
+    """Measure, draw, and write both."""
     angles = measure_angles(folder / "fetal-motion")
-    draw_angles(angles).savefig(DOCS / "images" / "simulated-angles.png")
+    draw_angles(angles).savefig(PICTURES / "simulated-angles.png")
     liver = fm.load_volume(folder / "liver-sweep" / "liver_sweep_compounded_1mm.nii.gz")
     cases = [draw_maternal(number) for number in range(SPECKLE_CASES)]
     boxes = [(case, box) for case in cases if (box := maternal_patch(case)) is not None]
     patches = [case.volume.crop(*box).array for case, box in boxes]
     real = liver.crop(*LIVER).array
     draw_speckle(liver, real, [case for case, _ in boxes[3:6]], patches).savefig(
-        DOCS / "images" / "simulated-speckle.png"
+        PICTURES / "simulated-speckle.png"
     )
     results = {
         "poses": SIMULATED,
@@ -68,7 +69,7 @@ def main(folder: Path) -> None:
         "speckle": {"liver": speckle(real), "patches": len(patches),
                     "simulated": spread([speckle(p) for p in patches])},
     }  # fmt: skip
-    (DOCS / "real-comparison.json").write_text(json.dumps(results, indent=2) + "\n")
+    RESULTS.write_text(json.dumps(results, indent=2) + "\n")
     print(json.dumps(results, indent=2))
 
 
