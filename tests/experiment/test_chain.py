@@ -1,4 +1,4 @@
-"""The whole chain, broken off and gone on with."""
+"""The whole chain of tasks, also interrupted and continued."""
 
 import json
 import os
@@ -9,18 +9,24 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from fetusmap.anatomy import Pose, Skeleton, load_skeleton
+from fetusmap.atlas import SHIPPED_LIBRARY, load_library, save_library
 from fetusmap.errors import BadInput
+from fetusmap.estimate import MODELS
 from fetusmap.experiment import Experiment
+from fetusmap.experiment.cohort import load_test_cases
 from fetusmap.experiment.tasks import hash_of
-from fetusmap.files.reading import visible_files
+from fetusmap.files import sha256_of, visible_files
+from fetusmap.io import load_pose, save_pose
 
 DIFFERENT = {"costs.md", "costs.csv"}
 
 
 def results_of(folder: Path) -> dict[str, bytes]:
-    """Everything but what the run cost."""
+    """The bytes of all results but the costs, by the name of their file."""
     files = visible_files(folder / "results", "*")
     files = (path for path in files if path.name not in DIFFERENT)
     return {path.name: path.read_bytes() for path in files}
@@ -44,13 +50,13 @@ def test_every_task_is_done_and_has_a_manifest(finished):
 
 
 def test_the_tables_have_all_rows(finished):
-    told = json.loads((finished.folder / "results" / "results.json").read_text())
-    assert list(told["rows"]) == [
+    results = json.loads((finished.folder / "results" / "results.json").read_text())
+    assert list(results["rows"]) == [
         "Land-R4", "Land-GCP", "RNN-R4", "RNN-GCP", "GAN-R4", "GAN-GCP", "SSL-R4", "SSL-GCP",
         "Fast-R4", "Fast-GCP", "Product", "Product-fast",
     ]  # fmt: skip
-    assert told["unfinished"] == []
-    assert told["rows"]["Product"]["mean_mm"][0] < 3 < told["rows"]["Land-R4"]["mean_mm"][0]
+    assert results["unfinished"] == []
+    assert results["rows"]["Product"]["mean_mm"][0] < 3 < results["rows"]["Land-R4"]["mean_mm"][0]
     for name in ("figure-1c.png", "figure-5.png", "figure-6.png", "costs.csv", "our-claims.tex"):
         assert (finished.folder / "results" / name).stat().st_size > 300
 
@@ -63,19 +69,25 @@ def test_a_second_run_does_nothing(finished):
     assert before == {p: p.stat().st_mtime_ns for p in finished.folder.rglob("*") if p.is_file()}
 
 
-def test_any_number_of_workers_gives_the_same_tables(finished, tiny, tmp_path):
-    """Two networks side by side, and two test cases."""
-    work = Experiment(tmp_path / "run", tiny, workers=2)
-    work.run(["cohort", "train/Land-R4", "train/RNN-R4", "predict/Land-R4"])
-    for name in ("cohort", "train/Land-R4", "train/RNN-R4", "predict/Land-R4"):
+def test_networks_and_cases_side_by_side_give_the_same_bytes(finished, copied):
+    """Two networks in two processes, and the test cases of one of them in two as well."""
+    names = ("train/Land-R4", "train/RNN-R4", "predict/Land-R4")
+    work = copied(workers=2)
+    for name in names:
+        (work.folder / "manifests" / f"{name}.json").unlink()
+    for network in ("Land-R4", "RNN-R4"):
+        shutil.rmtree(work.folder / "networks" / network)
+    done = []
+    work.run(names, after=lambda task: done.append(task.name))
+    assert tuple(done) == names
+    for name in names:
         both = [one.tasks.manifest(name).output_sha256 for one in (work, finished)]
         assert both[0] == both[1], name
 
 
-def test_a_task_that_was_begun_from_something_else_starts_anew(finished, tiny, tmp_path):
-    folder = tmp_path / "run"
-    shutil.copytree(finished.folder, folder)
-    work = Experiment(folder, tiny, workers=0)
+def test_a_task_that_was_begun_from_something_else_starts_anew(finished, copied):
+    work = copied()
+    folder = work.folder
     task = work.tasks.tasks["predict/RNN-R4"]
     poses = sorted((folder / "predictions" / "RNN-R4").glob("*.json"))
     (folder / "manifests" / "predict" / "RNN-R4.json").unlink()
@@ -83,62 +95,125 @@ def test_a_task_that_was_begun_from_something_else_starts_anew(finished, tiny, t
     begun.write_text(json.dumps(finished.tasks.manifest(task.name).inputs))
     poses[0].unlink()
     work.tasks.begin(task)
-    assert [p for p in poses if p.exists()] == poses[1:]  # goes on with what it has
+    assert [p for p in poses if p.exists()] == poses[1:]  # continues with what it has
     begun.write_text(json.dumps({"cohort": "another", "train/RNN-R4": "another"}))
     work.tasks.begin(task)
     assert not any(p.exists() for p in poses)
 
 
-def test_it_is_told_where_the_code_has_changed_in_between(finished, tiny, tmp_path):
+def test_the_report_names_the_stages_between_which_the_code_changed(finished, copied):
     report = (finished.folder / "results" / "report.md").read_text()
-    assert "state of the code" not in report
-    folder = tmp_path / "run"
-    shutil.copytree(finished.folder, folder)
-    work = Experiment(folder, tiny, workers=0)
-    manifest = folder / "manifests" / "cohort.json"
-    manifest.write_text(
-        manifest.read_text().replace(work.tasks.manifest("cohort").code_sha256, "0" * 64)
-    )
-    (folder / "manifests" / "evaluate.json").unlink()
+    assert "The code changed" not in report
+    work = copied()
+    now = work.tasks.manifest("cohort").code_sha256
+    manifest = work.folder / "manifests" / "cohort.json"
+    manifest.write_text(manifest.read_text().replace(now, "0" * 64))
+    (work.folder / "manifests" / "evaluate.json").unlink()
     work.run(["evaluate"])
-    now = finished.tasks.manifest("cohort").code_sha256[:8]
-    told = f"one state of the code: cohort (00000000); train, predict, refine ({now})."
-    assert told in (folder / "results" / "report.md").read_text()
+    expected = f"stages of this run: cohort (00000000); train, predict, refine ({now[:8]})."
+    assert expected in (work.folder / "results" / "report.md").read_text()
 
 
-def test_a_peer_has_every_test_case_or_none(finished, tiny, tmp_path):
-    folder = tmp_path / "run"
-    shutil.copytree(finished.folder, folder)
+def test_a_peer_has_every_test_case_or_none(copied):
+    work = copied()
+    folder = work.folder
     shutil.copytree(folder / "predictions" / "Product", folder / "peers" / "other")
-    work = Experiment(folder, tiny, workers=0)
     work.run(["evaluate"])
-    told = json.loads((folder / "results" / "results.json").read_text())["rows"]
-    assert told["other"]["mean_mm"] == told["Product"]["mean_mm"]
+    rows = json.loads((folder / "results" / "results.json").read_text())["rows"]
+    assert rows["other"]["mean_mm"] == rows["Product"]["mean_mm"]
     (folder / "peers" / "other" / "sim-000010.json").unlink()
     with pytest.raises(BadInput, match=r"2 test cases.*found 1 missing, such as sim-000010\.json"):
         work.run(["evaluate"])
 
 
-def test_code_that_changes_while_it_runs_is_not_vouched_for(finished, tiny, tmp_path, monkeypatch):
-    folder = tmp_path / "run"
-    shutil.copytree(finished.folder, folder)
-    work = Experiment(folder, tiny, workers=0)
-    (folder / "manifests" / "draw.json").unlink()
+def test_a_peer_has_every_landmark(copied):
+    """It may have more; a landmark that it never predicts is written as absent."""
+    work = copied()
+    peer = work.folder / "peers" / "other"
+    peer.mkdir(parents=True)
+    whole = load_skeleton()
+    fewer = Skeleton("fewer", whole.landmarks[1:], (), ())
+    more = Skeleton("more", ("tail", *whole.landmarks), (), ())
+    truths = {case.name: case.load_pose() for case in load_test_cases(work.folder)}
+    for name, truth in truths.items():
+        save_pose(Pose(fewer, truth.positions_mm[1:]), peer / f"{name}.json")
+    with pytest.raises(BadInput, match="every landmark of fetus-16, found none with head"):
+        work.run(["evaluate"])
+    for name, truth in truths.items():
+        points = np.concatenate([[[0, 0, 0]], truth.positions_mm])
+        save_pose(Pose(more, points), peer / f"{name}.json")
+    work.run(["evaluate"])
+    rows = json.loads((work.folder / "results" / "results.json").read_text())["rows"]
+    assert rows["other"]["mean_mm"][0] == pytest.approx(0, abs=1e-3)
+
+
+def test_a_run_refuses_to_finish_a_task_when_the_code_has_changed(copied, monkeypatch):
+    work = copied()
+    (work.folder / "manifests" / "draw.json").unlink()
     monkeypatch.setattr("fetusmap.experiment.tasks.code_sha256", lambda: "another")
     with pytest.raises(BadInput, match="expected the code that this run began with"):
         work.run()
     assert work.tasks.manifest("draw") is None
 
 
-def killed_when(work: Experiment, there: Path) -> bool:
-    """Run in a process of its own, and kill that when a file is there; whether it was in time."""
+def test_rows_that_use_a_model_or_atlases_of_the_package_name_them(finished):
+    inputs = {row: set(finished.tasks.manifest(row).inputs) for row in (
+        "predict/Land-R4", "predict/Product", "refine/SSL-R4", "refine/Fast-R4",
+        "refine/Product-fast",
+    )}  # fmt: skip
+    network = {"cohort", "train/Land-R4"}
+    assert inputs == {
+        "predict/Land-R4": network,
+        "predict/Product": {"cohort", "model default"},
+        "refine/SSL-R4": network,
+        "refine/Fast-R4": network | {"atlases"},
+        "refine/Product-fast": {"cohort", "model default", "atlases"},
+    }
+
+
+def outdated(work: Experiment) -> set[str]:
+    return {t.name for t in work.tasks if work.tasks.state(t) == "outdated"} - {"evaluate", "draw"}
+
+
+def test_an_upgraded_model_makes_its_rows_anew(copied, tmp_path, monkeypatch):
+    card = (MODELS["default"] / "card.json").read_text()
+    upgraded = tmp_path / "upgraded"
+    upgraded.mkdir()
+    (upgraded / "card.json").write_text(card + "\n")
+    monkeypatch.setitem(MODELS, "default", upgraded)
+    assert outdated(copied()) == {"predict/Product", "refine/Product-fast"}
+
+
+def test_upgraded_atlases_make_their_rows_anew(copied, tmp_path, monkeypatch):
+    """The poses are deleted and predicted again, so that none of the old atlases remains."""
+    upgraded = tmp_path / "atlases.safetensors"
+    save_library(load_library(SHIPPED_LIBRARY).select(range(300, 350)), upgraded)
+    monkeypatch.setattr("fetusmap.experiment.plan.SHIPPED_LIBRARY", upgraded)
+    work = copied()
+    assert outdated(work) == {"refine/Fast-R4", "refine/Fast-GCP", "refine/Product-fast"}
+    poses = work.folder / "predictions" / "Fast-R4"
+    (poses / "sim-000010.json").write_text("of the old atlases")
+    work.run(["refine/Fast-R4"])
+    assert load_pose(poses / "sim-000010.json").provenance.refine == "fast"
+    assert work.tasks.manifest("refine/Fast-R4").inputs["atlases"] == sha256_of(upgraded)
+    assert outdated(work) == {"refine/Fast-GCP", "refine/Product-fast"}
+
+
+def killed_when(work: Experiment, atlases: Path, there: Path) -> bool:
+    """Run in another process, and kill it when a file appears; return whether it was in time."""
     code = (
-        "import sys\nfrom pathlib import Path\n"
+        "import runpy, sys\nfrom pathlib import Path\nimport pytest\n"
         "from fetusmap.experiment import Experiment, Profile\n"
+        "shrink = runpy.run_path(sys.argv[4])['shrink_package']\n"
+        "shrink(Path(sys.argv[3]), pytest.MonkeyPatch())\n"
         "profile = Profile.model_validate_json(sys.argv[2])\n"
         "Experiment(Path(sys.argv[1]), profile, workers=0).run()\n"
     )
-    words = [sys.executable, "-c", code, str(work.folder), work.profile.model_dump_json()]
+    conftest = Path(__file__).with_name("conftest.py")
+    words = [
+        sys.executable, "-c", code, str(work.folder), work.profile.model_dump_json(), str(atlases),
+        str(conftest),
+    ]  # fmt: skip
     process = subprocess.Popen(words, start_new_session=True)
     while not there.exists() and process.poll() is None:
         time.sleep(0.02)
@@ -151,7 +226,7 @@ def killed_when(work: Experiment, there: Path) -> bool:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
-def test_kill_9_at_any_stage_gives_the_same_bytes(finished, tiny, tmp_path):
+def test_kill_9_at_any_stage_gives_the_same_bytes(finished, tiny, few_atlases, tmp_path):
     folder = tmp_path / "run"
     work = Experiment(folder, tiny, workers=0)
     moments = (
@@ -162,17 +237,16 @@ def test_kill_9_at_any_stage_gives_the_same_bytes(finished, tiny, tmp_path):
         folder / "results" / "table1.md",
         folder / "results" / "figure-1c.png",
     )
-    assert [killed_when(work, moment) for moment in moments] == [True] * len(moments)
+    assert [killed_when(work, few_atlases, moment) for moment in moments] == [True] * len(moments)
     assert "begun" in states(work) or "not begun" in states(work)
     work.run()
     assert states(work) == {"done"}
     assert results_of(folder) == results_of(finished.folder)
 
 
-def test_what_rests_on_a_changed_network_is_made_anew(finished, tiny, tmp_path):
-    folder = tmp_path / "run"
-    shutil.copytree(finished.folder, folder)
-    work = Experiment(folder, tiny, workers=0)
+def test_what_rests_on_a_changed_network_is_made_anew(finished, copied):
+    work = copied()
+    folder = work.folder
     (folder / "manifests" / "train" / "Land-R4.json").unlink()
     shutil.rmtree(folder / "networks" / "Land-R4")
     changed = {t.name for t in work.tasks if work.tasks.state(t) != "done"}
