@@ -21,12 +21,25 @@ def test_every_medium_has_its_four_numbers_in_the_order_of_the_labels():
         assert all(np.isfinite(float(value)) for value in row.values()), name
 
 
-def test_properties_stand_at_their_label_numbers():
-    for name in PROPERTIES:
-        found = property_of_media(name)
-        assert found.dtype == np.float32
-        for medium in Medium:
-            assert found[medium] == np.float32(table("media")[medium.name.lower()][name])
+@pytest.mark.parametrize(
+    ("name", "label", "value"),
+    [
+        ("impedance", 0, 1.60),  # outside, the first
+        ("attenuation", 1, 0.005),  # amniotic fluid
+        ("impedance", 4, 1.56),  # brain
+        ("echo", 4, -27.5),
+        ("attenuation", 7, 0.20),  # heart
+        ("texture", 12, 2.0),  # bowel
+        ("echo", 13, -60.5),  # stomach
+        ("texture", 13, 0.0),
+        ("attenuation", 35, 25.0),  # gas, the last
+    ],
+)
+def test_properties_stand_at_their_label_numbers(name, label, value):
+    """By hand, from the table of media; a label map holds these numbers."""
+    found = property_of_media(name)
+    assert (found.dtype, found.shape) == (np.float32, (36,))
+    assert found[label] == pytest.approx(value)
 
 
 def test_media_have_possible_numbers():
