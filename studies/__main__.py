@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 from studies import (
     accuracy,
@@ -43,7 +44,7 @@ def main() -> None:
     parser.add_argument("--only", choices=STUDIES, nargs="+", default=list(STUDIES))
     arguments = parser.parse_args()
     described = manifest()
-    results: dict[str, object] = {}
+    results: dict[str, Any] = {}
     if len(arguments.only) < len(STUDIES) and arguments.output.exists():
         results = json.loads(arguments.output.read_text())  # the others stay as they were
     commits = dict(results.get("commits") or {})

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+from functools import partial
 
 from fetusmap.network import (
     FULL_SHAPE,
@@ -31,7 +32,7 @@ REPEATS = 3
 
 
 def run() -> dict[str, object]:
-    """Weigh, reckon how much more fits, and time."""
+    """Measure memory, compute how many voxels fit, and time a step, for each policy."""
     return {
         name: {
             "levels": list(widths.levels),
@@ -50,7 +51,7 @@ def measure_scale(name: str, scale: float) -> dict[str, object]:
     """Bytes stored and at the peak, and whether this machine could hold them."""
     widths, shape = WIDTHS[name], scale_shape(FULL_SHAPE, scale)
     network = TrainingStep.without_data(widths, "none", (1, 1, 1)).network
-    rows = {policy: weigh_policy(network, policy, shape) for policy in POLICIES}
+    rows = {policy: measure_policy(network, policy, shape) for policy in POLICIES}
     for policy in MEASURED.get((name, scale), ()):
         peak = measure_peak_bytes(widths, policy, shape)
         rows[policy]["measured_peak_bytes"] = peak
@@ -58,8 +59,8 @@ def measure_scale(name: str, scale: float) -> dict[str, object]:
     return {"shape": list(shape), **rows}
 
 
-def weigh_policy(network: Land, policy: str, shape: Shape3) -> dict[str, float]:
-    """What can be said without doing the step."""
+def measure_policy(network: Land, policy: str, shape: Shape3) -> dict[str, float]:
+    """Bytes of a step, computed without running it."""
     peak = predict_peak_bytes(network.widths, policy, shape)
     return {
         "saved_bytes": saved_activation_bytes(network, shape, policy),
@@ -88,13 +89,12 @@ def time_steps(widths: LandWidths, shape: Shape3) -> dict[str, float]:
         step.forget_gradients()
         step.run()
 
-    seconds = interleaved_seconds(
-        {policy: lambda policy=policy: run_with(policy) for policy in POLICIES}, repeats=REPEATS
-    )
+    runs = {policy: partial(run_with, policy) for policy in POLICIES}
+    seconds = interleaved_seconds(runs, repeats=REPEATS)
     ratios = {policy: value / seconds["none"] for policy, value in seconds.items()}
     return {"none_s": seconds["none"], **ratios}
 
 
 def memory_bytes() -> int:
-    """Of the whole machine."""
+    """Memory of the whole machine."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -1,4 +1,4 @@
-"""How we time, and on what."""
+"""Functions that measure times, and a description of the machine."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import platform
 import statistics
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import metadata
 from pathlib import Path
 
@@ -26,9 +26,9 @@ def median_seconds(run: Callable[[], object], repeats: int = 7) -> float:
 
 
 def interleaved_seconds(
-    runs: dict[str, Callable[[], object]], repeats: int = 7
+    runs: Mapping[str, Callable[[], object]], repeats: int = 7
 ) -> dict[str, float]:
-    """Median wall times of rivals measured in turn, so that a noisy machine is noisy to all."""
+    """Median wall times of several functions, called in turn so that noise affects all alike."""
     for run in runs.values():
         run()
     times: dict[str, list[float]] = {name: [] for name in runs}

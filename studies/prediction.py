@@ -69,7 +69,7 @@ def _one_volume(
 ) -> dict[str, object]:
     path = files[0].path
     volume = load_volume(path)
-    prepared = prepare(volume)
+    prepared = prepare(volume).volume
     pose_path = place / "pose.json"
 
     def whole() -> None:
@@ -135,12 +135,12 @@ def _workers(files: list[VolumeFile], place: Path) -> dict[str, object]:
 
 def _network(detector: Detector, volume: Volume) -> dict[str, object]:
     """Forward pass of a network on its own input, and what part of the matrix peak it reaches."""
-    look = detector.look
-    if isinstance(look, WholeVolumeGrid):
-        shape = look.around(prepare(volume).grid, detector.multiple).shape
+    grid = detector.input_grid
+    if isinstance(grid, WholeVolumeGrid):
+        shape = grid.around(prepare(volume).volume.grid, detector.multiple).shape
     else:
-        assert isinstance(look, BodyFrameGrid)
-        shape = look.shape
+        assert isinstance(grid, BodyFrameGrid)
+        shape = grid.shape
     network = detector.network
     x = torch.rand(1, 1, *shape).contiguous(memory_format=torch.channels_last_3d)
     with FlopCounterMode(display=False) as counter, torch.inference_mode():

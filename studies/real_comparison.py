@@ -55,8 +55,8 @@ def main(folder: Path) -> None:
     liver = fm.load_volume(folder / "liver-sweep" / "liver_sweep_compounded_1mm.nii.gz")
     cases = [draw_maternal(number) for number in range(SPECKLE_CASES)]
     boxes = [(case, box) for case in cases if (box := maternal_patch(case)) is not None]
-    patches = [case.volume.crop(*box).array for case, box in boxes]
-    real = liver.crop(*LIVER).array
+    patches = [case.volume.crop(box[0].tolist(), box[1].tolist()).array for case, box in boxes]
+    real = liver.crop(LIVER[0].tolist(), LIVER[1].tolist()).array
     draw_speckle(liver, real, [case for case, _ in boxes[3:6]], patches).savefig(
         PICTURES / "simulated-speckle.png"
     )
@@ -192,7 +192,7 @@ def draw_speckle(
 ) -> Figure:
     """Slices of the sweep and of simulated volumes with the tissue that is compared, and how."""
     figure = new_figure(14.0, 6.6)
-    top, bottom = figure.subfigures(2, 1, height_ratios=(1.25, 1))
+    top, bottom = figure.subfigures(2, 1, squeeze=False, height_ratios=(1.25, 1))[:, 0]
     for part in (top, bottom):
         part.set_facecolor(figure.get_facecolor())
     panels = top.subplots(1, 4)
@@ -228,7 +228,8 @@ def _draw_patch(
     """The slice through the middle of a box, and the box."""
     middle = int(start[2] + stop[2]) // 2
     axes.imshow(array[:, :, middle].T, cmap="gray")
-    axes.add_patch(Rectangle(start[:2] - 0.5, *(stop - start)[:2], fill=False, color="#ffd166"))
+    (left, top), (width, height) = start[:2] - 0.5, (stop - start)[:2]
+    axes.add_patch(Rectangle((left, top), width, height, fill=False, color="#ffd166"))
     axes.set_title(title, color=MUTED, fontsize=9)
     axes.set_axis_off()
 

@@ -17,7 +17,7 @@ import torch
 
 import fetusmap as fm
 from fetusmap.atlas import PoseLibrary, distances_to_atlas_mean, find_support, fit_library
-from fetusmap.detect import Detection, body_frame_of
+from fetusmap.detect import Detection
 from fetusmap.detect.detection import highest_peaks
 from fetusmap.heatmap import Heatmaps, encode
 from fetusmap.refine import refine_fast
@@ -70,8 +70,7 @@ def detect(positions: np.ndarray, library: PoseLibrary) -> Detection:
     heatmaps = Heatmaps(torch.from_numpy(maps), grid)
     found, masses = highest_peaks(heatmaps)
     fit = fit_library(found, masses, library)
-    body = body_frame_of(SKELETON, fit.support_mm)
-    distances = distances_to_atlas_mean(found, fit, body.trunk_mm if body else np.nan)
+    distances = distances_to_atlas_mean(found, fit, SKELETON)
     return Detection(found, masses, fit.residual, distances, None, heatmaps, grid)
 
 

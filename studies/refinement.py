@@ -1,8 +1,9 @@
-"""What refinement does: the paper's and ours, on the paper's network and on the product's."""
+"""Error before and after refinement: the paper's and ours, on the networks `land` and `default`."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from functools import cache, partial
 from typing import NamedTuple
 
@@ -11,9 +12,11 @@ import torch
 
 from fetusmap.anatomy import load_skeleton
 from fetusmap.atlas import PoseLibrary, find_support, join_libraries
+from fetusmap.detect import Detection
 from fetusmap.estimate import PoseEstimator
 from fetusmap.evaluate import auc_percent, bootstrap_interval, landmark_errors_mm
-from fetusmap.preprocess import at_rest, prepare
+from fetusmap.geometry import apply_affine
+from fetusmap.preprocess import prepare
 from fetusmap.refine import FastRefinement, Refinement, refine_by_training, refine_fast
 from fetusmap.refine.refinement import fits_worse
 from fetusmap.simulate import simulate_case
@@ -40,8 +43,8 @@ ABLATION = {
     "without the partner's heatmap": FastRefinement(own=1.0),
     "without the library's weight": FastRefinement(weight=0.0),
     "one round": FastRefinement(rounds=1),
-    "sure landmarks move, too": FastRefinement(sure=np.inf),
-    "likely landmarks move, too": FastRefinement(likely=0.0),
+    "sure landmarks move, too": FastRefinement(min_fixed_mass=np.inf),
+    "likely landmarks move, too": FastRefinement(max_likely_residual=0.0),
 }
 """On the model land; and with fewer atlases, see `LIBRARIES`."""
 
@@ -54,7 +57,7 @@ class Outcome(NamedTuple):
     errors_mm: dict[str, np.ndarray]
     seconds: dict[str, float]
     changes: dict[str, list[str]]
-    kept: dict[str, bool]
+    rejected: dict[str, bool]
 
 
 def run() -> dict[str, object]:
@@ -93,7 +96,7 @@ def summarize(outcomes: list[Outcome]) -> dict[str, object]:
             "worse_by_1_mm": int((change > WORSE_MM).sum()),
             "best_and_worst_mm": [round(float(change.min()), 2), round(float(change.max()), 2)],
             "changed": sum(bool(outcome.changes.get(row)) for outcome in outcomes),
-            "kept": sum(bool(outcome.rejected_because.get(row)) for outcome in outcomes),
+            "kept": sum(bool(outcome.rejected.get(row)) for outcome in outcomes),
             "seconds": round(float(np.median([o.seconds.get(row, 0) for o in outcomes])), 3),
             "mean_mm_per_landmark": {
                 landmark: round(float(np.nanmean(errors[:, n])), 3)
@@ -134,41 +137,53 @@ def _refine_model(
 ) -> None:
     estimator = _estimator(model)
     pipeline, atlases = estimator.pipeline, estimator.library
-    rest, world_from_rest = at_rest(prepare(volume))
+    height = pipeline.last.peak_height
+    prepared = prepare(volume)
     start = time.perf_counter()
-    (found, *_) = pipeline.detect(rest)
+    (found, *_) = pipeline.detect(prepared.volume)
     outcome.seconds[f"{model}, none"] = time.perf_counter() - start
-    turn, shift = world_from_rest[:3, :3], world_from_rest[:3, 3]
 
     def note(row: str, positions_mm: np.ndarray) -> None:
-        outcome.errors_mm[f"{model}, {row}"] = landmark_errors_mm(
-            positions_mm @ turn.T + shift, truth
+        in_world = apply_affine(prepared.world_from_network, positions_mm)
+        outcome.errors_mm[f"{model}, {row}"] = landmark_errors_mm(in_world, truth)
+
+    def refine(
+        before: Detection = found,
+        library: PoseLibrary = atlases,
+        settings: FastRefinement = ABLATION["everything"],
+    ) -> Refinement:
+        return refine_fast(before, height, pipeline.library, library, settings)
+
+    def train() -> Refinement:
+        return refine_by_training(
+            pipeline.last, found, _training_poses(), pipeline.library, prepared.volume
         )
 
     note("none", found.positions_mm)
-    ways = {"fast": lambda: refine_fast(pipeline, found, atlases)}
+    ways: dict[str, Callable[[], Refinement]] = {"fast": refine}
     if cohort in WITH_PAPER:
         ways |= {
-            "paper": lambda: refine_by_training(pipeline, found, _training_poses(), rest),
-            "paper, then fast": lambda: refine_fast(pipeline, done["paper"].detection, atlases),
+            "paper": train,
+            "paper, then fast": lambda: refine(before=done["paper"].detection),
         }
     if cohort == "normal" and model == "land":
         for what, settings in ABLATION.items():
-            ways[what] = partial(refine_fast, pipeline, found, atlases, settings)
+            ways[what] = partial(refine, settings=settings)
         for count in LIBRARIES:
             few = atlases.select(np.arange(count))
-            ways[f"{count} atlases"] = partial(refine_fast, pipeline, found, few)
+            ways[f"{count} atlases"] = partial(refine, library=few)
     done: dict[str, Refinement] = {}
-    for row, refine in ways.items():
+    for row, compute in ways.items():
         start = time.perf_counter()
-        done[row] = refined = refine()
+        done[row] = refined = compute()
         outcome.seconds[f"{model}, {row}"] = time.perf_counter() - start
         outcome.changes[f"{model}, {row}"] = list(refined.changes)
-        outcome.rejected_because[f"{model}, {row}"] = bool(refined.rejected_because)
+        outcome.rejected[f"{model}, {row}"] = bool(refined.rejected_because)
         note(row, refined.detection.positions_mm)
         if row == "paper":
-            guarded = found if fits_worse(pipeline, refined.detection, found) else refined.detection
-            outcome.rejected_because[f"{model}, paper, guarded"] = guarded is found
+            worse = fits_worse(pipeline.library, refined.detection, found)
+            guarded = found if worse else refined.detection
+            outcome.rejected[f"{model}, paper, guarded"] = worse
             note("paper, guarded", guarded.positions_mm)
         if row == "fast" and refined.iterations:
             note("the support set alone", refined.iterations[0].support.mean_mm)

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from itertools import islice
@@ -140,13 +140,13 @@ def _samples(drawn: Drawn, preset: str) -> int:
 
 def measure_memory() -> dict[str, object]:
     """Peak resident memory of a process that renders some full volumes one after the other."""
-    code = "from studies.simulation import render_and_weigh; render_and_weigh()"
+    code = "from studies.simulation import print_peak_memory; print_peak_memory()"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     package, peak = json.loads(done.stdout)
     return {"package_bytes": package, "peak_bytes": peak}
 
 
-def render_and_weigh() -> None:
+def print_peak_memory() -> None:
     """Print the peak memory after the imports, and after three full volumes."""
     package = _peak_bytes()
     for number in range(3):
@@ -202,6 +202,7 @@ def _stream_seconds(preset: str, workers: int) -> float:
     for _ in islice(cases, STREAMED[preset] - STARTED):
         pass
     seconds = time.perf_counter() - start
+    assert isinstance(cases, Generator)
     cases.close()
     return seconds / (STREAMED[preset] - STARTED)
 
@@ -220,7 +221,7 @@ def compare_scan_conversion(made: Rendering) -> dict[str, object]:
         "voxels": general.size,
         "ours_s": ours_s,
         "map_coordinates_s": general_s,
-        "correlation": float(np.corrcoef(both, dtype=np.float32)[0, 1]),
+        "correlation": float(np.asarray(np.corrcoef(both, dtype=np.float32))[0, 1]),
     }
 
 
@@ -291,7 +292,7 @@ def compare_point_spread(drawn: Drawn, made: Rendering) -> dict[str, object]:
         "samples": noise.size,
         "widths_samples": list(widths),
         **times,
-        "correlation": float(np.corrcoef(both, dtype=np.float32)[0, 1]),
+        "correlation": float(np.asarray(np.corrcoef(both, dtype=np.float32))[0, 1]),
     }
 
 

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from fetusmap.anatomy import Pose, Skeleton
+from fetusmap.anatomy import Pose, Provenance, Skeleton
 from fetusmap.dataset import Case, load_dataset
 from fetusmap.experiment.plan import PROFILE_FILE
 from fetusmap.experiment.predicting import COSTS
@@ -197,7 +197,7 @@ def prepare_input(volume: Volume, setup: Setup, multiple: int) -> Input:
         setup: of the experiment.
         multiple: axes are filled up with zeros to a multiple of this, and to two of them at least.
     """
-    prepared = prepare(volume, setup.spacing_mm)
+    prepared = prepare(volume, setup.spacing_mm).volume
     after = [max(2, -(-n // multiple)) * multiple - n for n in prepared.grid.shape]
     grey = torch.from_numpy(prepared.array).float() / 255
     image = F.pad(grey, [n for axis in reversed(after) for n in (0, axis)])
@@ -234,7 +234,7 @@ def train(
         if not loss.isfinite():
             raise FloatingPointError(f"{peer.name}: the loss of step {step} is not finite")
         optimizer.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         optimizer.step()
         if now - told > SECONDS_BETWEEN_LINES:
             told = now
@@ -254,13 +254,14 @@ def predict_case(peer: Peer, trained: nn.Module, case: Case, setup: Setup) -> tu
     with single_thread(), measured() as cost, torch.inference_mode():
         prepared = prepare_input(volume, setup, peer.multiple)
         positions, confidence = peer.locate(trained, prepared, setup)
-    return Pose(setup.skeleton, positions, confidence, {}, {"peer": peer.name}), cost
+    provenance = Provenance(notes={"peer": peer.name})
+    return Pose(setup.skeleton, positions, confidence, provenance=provenance), cost
 
 
 def look(network: nn.Module, image: torch.Tensor, setup: Setup) -> torch.Tensor:
     """Apply a network to one (1, I, J, K) image, at the experiment's precision: (N, I, J, K)."""
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=setup.half):
-        maps = network(image[None])
+        maps: torch.Tensor = network(image[None])
     return maps[0].float()
 
 
@@ -271,7 +272,8 @@ def spare_small(network: nn.Module) -> nn.Module:
     """
     for module in network.modules():
         if isinstance(module, nn.Conv3d | nn.ConvTranspose3d):
-            module.forward = partial(_convolve, module.forward, module.kernel_size)
+            convolve = partial(_convolve, module.forward, module.kernel_size)
+            module.forward = convolve  # type: ignore[method-assign]
     return network
 
 

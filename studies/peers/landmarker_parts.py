@@ -16,7 +16,7 @@ STAND_INS = (
     else {name: ModuleType(name) for name in ("torchvision", "torchvision.transforms")}
 )
 if STAND_INS:
-    STAND_INS["torchvision"].transforms = STAND_INS["torchvision.transforms"]
+    vars(STAND_INS["torchvision"])["transforms"] = STAND_INS["torchvision.transforms"]
 sys.modules.update(STAND_INS)
 
 from landmarker.data import LandmarkDataset  # noqa: E402

@@ -60,7 +60,8 @@ class AdaptiveHeatmaps(nn.Module):
 
     def heights(self) -> torch.Tensor:
         """(N,) of the target Gaussians."""
-        return GAMMA / ((2 * math.pi) ** 1.5 * self.generator.sigmas.prod(dim=1))
+        volumes: torch.Tensor = self.generator.sigmas.prod(dim=1)
+        return GAMMA / ((2 * math.pi) ** 1.5 * volumes)
 
 
 def build(setup: Setup) -> nn.Module:
@@ -101,7 +102,8 @@ def loss(module: nn.Module, example: Example, setup: Setup) -> torch.Tensor:
     module.generator.heatmap_size = tuple(example.image.shape[1:])
     targets = module.generator(example.indices.nan_to_num(FAR_AWAY)[None])
     criterion = GaussianHeatmapL2Loss(alpha=ALPHA, spatial_dims=3)
-    return criterion(maps[None], module.generator.sigmas, targets)
+    price: torch.Tensor = criterion(maps[None], module.generator.sigmas, targets)
+    return price
 
 
 def locate(module: nn.Module, prepared: Input, setup: Setup) -> Found:

@@ -64,7 +64,8 @@ def target_of(example: Example, setup: Setup) -> torch.Tensor:
     Written by fetusmap: MONAI's own GenerateHeatmap rounds landmarks to whole voxels, and takes
     longer than a step of the network.
     """
-    voxels = Grid(tuple(example.image.shape[1:]), np.eye(4))
+    i, j, k = example.image.shape[1:]
+    voxels = Grid((i, j, k), np.eye(4))
     channels = [[row] for row in range(len(setup.skeleton))]
     maps = encode(example.indices.numpy(), voxels, setup.sigma_voxels, channels)
     return HEIGHT * torch.from_numpy(maps)
