@@ -61,7 +61,8 @@ class AdaptiveHeatmaps(nn.Module):
     def heights(self) -> torch.Tensor:
         """(N,) of the target Gaussians."""
         volumes: torch.Tensor = self.generator.sigmas.prod(dim=1)
-        return GAMMA / ((2 * math.pi) ** 1.5 * volumes)
+        heights: torch.Tensor = GAMMA / ((2 * math.pi) ** 1.5 * volumes)
+        return heights
 
 
 def build(setup: Setup) -> nn.Module:
