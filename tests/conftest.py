@@ -1,4 +1,4 @@
-"""What several rooms' tests share: the real data, and strategies for grids, rotations and poses.
+"""Fixtures that several test folders share, and strategies for grids, rotations and poses.
 
 `st.from_type(Grid)`, `st.from_type(Pose)` and `st.from_type(Rotation)` draw from them.
 """
@@ -17,7 +17,6 @@ from scipy.spatial.transform import Rotation
 
 from fetusmap.anatomy import Pose, Skeleton, load_skeleton
 from fetusmap.atlas import PoseLibrary
-from fetusmap.detect import frame_of
 from fetusmap.errors import BadInput, UnreadableFile
 from fetusmap.geometry import Grid
 from fetusmap.simulate import draw_poses
@@ -89,7 +88,9 @@ def library() -> PoseLibrary:
 def unseen(skeleton: Skeleton) -> np.ndarray:
     """(24, 16, 3) poses that are not in the library, each with a trunk of 25 mm."""
     poses = draw_poses(24, seed=2).positions_mm.astype(float)
-    return np.stack([pose * TRUNK_MM / frame_of(skeleton, pose).trunk_mm for pose in poses])
+    sacrum, _, neck = skeleton.indices(skeleton.trunk)
+    trunks_mm = np.linalg.norm(poses[:, neck] - poses[:, sacrum], axis=1)
+    return poses * (TRUNK_MM / trunks_mm)[:, None, None]
 
 
 @pytest.fixture(scope="session")
