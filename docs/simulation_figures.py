@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -39,7 +41,7 @@ AGES = ((10.0, 53), (11.0, 51), (12.0, 56), (13.0, 50), (14.0, 54))
 """Weeks, and which case of the seed."""
 SEED = 2019
 ACCENT = "#ffd166"
-SPREAD_CASES = 200
+SPREAD = Path(__file__).parents[1] / "studies" / "simulated-spread.json"
 
 
 def write_simulation_figures(folder: Path) -> None:
@@ -49,7 +51,7 @@ def write_simulation_figures(folder: Path) -> None:
     draw_sheet().savefig(folder / "simulated-sheet.png")
     draw_knobs().savefig(folder / "simulated-knobs.png")
     draw_profiles().savefig(folder / "simulated-profiles.png")
-    draw_spread().savefig(folder / "simulated-spread.png")
+    draw_spread(json.loads(SPREAD.read_text())).savefig(folder / "simulated-spread.png")
 
 
 def draw_ages() -> Figure:
@@ -142,49 +144,34 @@ def _same_fetus(settings: SimulationSettings) -> np.ndarray:
     return preview_picture(made.volume, made.pose, size=360, width_mm=88)
 
 
-def draw_spread(count: int = SPREAD_CASES) -> Figure:
-    """How different volumes are: grey levels, brightness, contrast and blur."""
-    cases = stream_cases(SimulationSettings(preset="half"), SEED, workers=2)
-    made = [case for case, _ in zip(cases, range(count), strict=False)]
+def draw_spread(results: dict[str, Any]) -> Figure:
+    """How different volumes are: grey levels, brightness, contrast and blur.
+
+    Args:
+        results: `studies/simulated-spread.json`.
+    """
+    rows = results["rows"]
     figure = new_figure(13.0, 3.6)
     panels = figure.subplots(1, 4, width_ratios=(1.5, 1, 1, 1))
-    for case in made:
-        inside = case.volume.array[case.volume.array > 0]
-        counts = np.bincount(inside, minlength=256)[4:].reshape(-1, 12).sum(axis=1)
-        panels[0].plot(np.arange(10, 262, 12), counts / counts.sum(), color=ACCENT, alpha=0.09)
-    panels[0].set_title(f"grey levels of {count} volumes", color=MUTED, fontsize=9)
-    dark, contrast = np.array([describe(case) for case in made]).T
-    _histogram(panels[1], dark, "darkest tenth around the fetus")
-    _histogram(panels[2], contrast, "contrast: upper quarter over that")
-    reach = np.array([60.0])
-    scanners = [case.probe.scanner for case in made]
-    widths = {
-        "axial": [scanner.axial_fwhm_mm for scanner in scanners],
-        "lateral": [scanner.lateral_fwhm_mm(reach)[0] for scanner in scanners],
-        "sweep": [scanner.elevation_fwhm_mm(reach)[0] for scanner in scanners],
-    }
-    for (name, values), color in zip(widths.items(), (ACCENT, "#8bd3c7", "#c39bd3"), strict=True):
-        panels[3].hist(values, bins=np.arange(0, 5.1, 0.2), color=color, alpha=0.7, label=name)
-    panels[3].set_title("blur at 60 mm: width of a point, mm", color=MUTED, fontsize=9)
+    for row in rows:
+        panels[0].plot(np.arange(10, 262, 12), row["grey_levels"], color=ACCENT, alpha=0.09)
+    panels[0].set_title(f"grey levels of {len(rows)} volumes", color=MUTED, fontsize=9)
+    _histogram(panels[1], [row["darkest_tenth"] for row in rows], "darkest tenth around the fetus")
+    _histogram(panels[2], [row["contrast"] for row in rows], "contrast: upper quarter over that")
+    for name, color in (("axial", ACCENT), ("lateral", "#8bd3c7"), ("sweep", "#c39bd3")):
+        widths = [row[f"{name}_mm"] for row in rows]
+        panels[3].hist(widths, bins=np.arange(0, 5.1, 0.2), color=color, alpha=0.7, label=name)
+    reach = results["blur_range_mm"]
+    panels[3].set_title(f"blur at {reach:.0f} mm: width of a point, mm", color=MUTED, fontsize=9)
     panels[3].legend(facecolor=PANEL, labelcolor=TEXT, edgecolor=PANEL, fontsize=7)
     for axes in panels:
         _plain(axes)
     return figure
 
 
-def _histogram(axes: Axes, values: np.ndarray, title: str) -> None:
+def _histogram(axes: Axes, values: list[float], title: str) -> None:
     axes.hist(values, bins=24, color="#8bd3c7", alpha=0.8)
     axes.set_title(title, color=MUTED, fontsize=9)
-
-
-def describe(case: Rendering) -> tuple[float, float]:
-    """Darkest level and contrast around the fetus."""
-    volume, pose = case.volume, case.pose
-    index = np.round(volume.grid.to_index(pose["spine"].position_mm)).astype(int)
-    low, high = np.maximum(index - 20, 0), np.minimum(index + 20, volume.array.shape)
-    block = volume.array[tuple(slice(a, b) for a, b in zip(low, high, strict=True))]
-    dark, bright = np.percentile(block, [10, 75])
-    return float(dark), float(bright - dark)
 
 
 def _plain(axes: Axes) -> None:
