@@ -1,5 +1,6 @@
 """Limbs of a skeleton: named by its file, or derived from its segments; checked by hand."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -70,6 +71,18 @@ def test_named_limbs_come_first_and_unnamed_pairs_are_added():
     segments = chain("nose", "left_elbow", "left_hand")
     named = (Limb("arm", ("left_elbow", "left_hand")),)
     assert skeleton_of(pairs, segments, named).limbs == (*named, Limb("eye", ("left_eye",)))
+
+
+def test_a_part_of_a_skeleton_keeps_the_parts_of_its_limbs(skeleton):
+    without = {"left_elbow", "right_elbow", *LEG, *(name.replace("left", "right") for name in LEG)}
+    part = replace(
+        skeleton,
+        landmarks=tuple(name for name in skeleton.landmarks if name not in without),
+        segments=(),
+        mirror_pairs=tuple(pair for pair in skeleton.mirror_pairs if pair[0] not in without),
+    )
+    assert part.limbs == (Limb("arm", ("left_shoulder", "left_wrist")),)
+    assert [part.landmarks[row] for row in part.limb_index[0]] == ["left_shoulder", "left_wrist"]
 
 
 def test_names_without_left_and_right_are_kept_as_they_are():

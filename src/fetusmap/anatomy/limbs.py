@@ -32,6 +32,9 @@ def complete_limbs(
 ) -> tuple[Limb, ...]:
     """Return the named limbs, then those of the mirror pairs that no named limb contains.
 
+    A named limb loses the landmarks that are not the left one of a mirror pair; thus a part of a
+    skeleton, with fewer landmarks, keeps the parts of its limbs.
+
     An unnamed limb is a set of left landmarks that segments connect to each other. Its root is the
     landmark that a segment connects to the midline; without such a landmark it is the first one in
     the skeleton's order. Landmarks follow in the order of their distance from the root, counted in
@@ -53,8 +56,12 @@ def complete_limbs(
     def is_inner(name: str) -> bool:
         return all(other in lateral for other in neighbours[name])
 
-    taken = {name for limb in named for name in limb.landmarks}
-    limbs = list(named)
+    limbs = [
+        Limb(limb.name, left)
+        for limb in named
+        if (left := tuple(name for name in limb.landmarks if name in partner))
+    ]
+    taken = {name for limb in limbs for name in limb.landmarks}
     in_order = [name for name in landmarks if name in partner]
     for root in sorted(in_order, key=is_inner):  # stable: roots at the midline come first
         if root in taken:
