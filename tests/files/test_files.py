@@ -1,10 +1,13 @@
-"""Names that stay in their folder, writes that are whole or not at all."""
+"""Safe names, files that are opened safely, and writes that succeed completely or not at all."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
+import string
 import threading
+import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,11 +16,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fetusmap.errors import BadInput, UnreadableFile
-from fetusmap.files.names import POSE_SUFFIXES, VOLUME_SUFFIXES, case_name, suffix_of
+from fetusmap.files.names import POSE_SUFFIXES, VOLUME_SUFFIXES, case_name, safe_name, suffix_of
 from fetusmap.files.reading import check_regular_file, read_head, sha256_of
 from fetusmap.files.writing import atomic_path, write_text
 
-SAFE = set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-")
+RESERVED_NAMES = {"con", "prn", "aux", "nul"} | {
+    f"{p}{n}" for p in ("com", "lpt") for n in range(10)
+}
 
 
 @pytest.mark.parametrize(
@@ -52,7 +57,16 @@ def test_the_longest_known_suffix_counts(name, suffix):
         ("..", "case"),
         (".hidden.nii", "hidden"),
         (".nii", "nii"),
-        ("Müller.nii", "M_ller"),
+        ("Müller.nii", "Müller"),
+        ("Mu\u0308ller.nii", "M\u00fcller"),
+        ("胎児 7.nii.gz", "胎児_7"),
+        ("плод-12.nii", "плод-12"),
+        ("\u0301a.nii", "a"),
+        ("a\u202eb\u200b\u2028c.nii", "a_b_c"),
+        ("com\u00b9.nii", "case-com"),
+        ("con" + "." * 200 + "x.nii", "case-con"),
+        ("é" * 100 + ".nii", "é" * 64),
+        ("x" + "é" * 100 + ".nii", "x" + "é" * 63),
         ("=cmd|calc.nii", "cmd_calc"),
         ("___.nii", "case"),
         ("x" * 200 + ".nii", "x" * 128),
@@ -70,11 +84,48 @@ def test_a_case_name_comes_from_the_stem(path, name):
 def test_a_case_name_never_leaves_its_folder(stem, suffix):
     root = Path("/out")
     name = case_name(Path(stem + suffix))
-    assert name
-    assert len(name) <= 128
-    assert set(name) <= SAFE
-    assert name[0] not in ".-"  # neither hidden nor an option
     assert Path(os.path.normpath(root / name)).parent == root
+
+
+def old_safe_name(text):
+    """The names of earlier versions, which knew only ASCII."""
+    cleaned = re.sub(r"[^A-Za-z0-9_.-]+", "_", text)[:128].strip("._-") or "case"
+    reserved = re.fullmatch(r"(?i)(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", cleaned)
+    return f"case-{cleaned}" if reserved else cleaned
+
+
+TEXTS = (
+    st.text(max_size=300)
+    | st.text("./\\ :~\n-_\0\x7f", max_size=20)
+    | st.text("aconlptuxm1\u00b9.-", max_size=8)
+    | st.text("é\u0301\u0902क胎ж٣\u200d\ufe0f_-", max_size=140)
+)
+
+
+@given(text=TEXTS)
+def test_a_safe_name_can_be_a_file_on_every_system(text):
+    name = safe_name(text)
+    assert 1 <= len(name.encode("utf-8")) <= 128
+    assert all(c in "._-" or unicodedata.category(c)[0] in "LMN" for c in name)
+    assert name == unicodedata.normalize("NFC", name)
+    assert name[0] not in "._-"  # neither hidden nor an option
+    assert unicodedata.category(name[0])[0] != "M"
+    assert name[-1] not in "._-"  # Windows drops a dot at the end
+    assert name.split(".")[0].lower() not in RESERVED_NAMES
+    assert safe_name(name) == name
+
+
+@given(text=st.text(string.ascii_letters + string.digits + "._- /", max_size=128))
+def test_ascii_names_are_those_of_earlier_versions(text):
+    assert safe_name(text) == old_safe_name(text)
+
+
+@given(text=st.text(st.characters(categories=["L", "Nd"]), min_size=1, max_size=32))
+def test_letters_and_digits_of_every_script_are_kept(text):
+    composed = unicodedata.normalize("NFC", text)
+    if unicodedata.category(composed[0])[0] == "M" or len(composed.encode()) > 128:
+        return
+    assert safe_name(text).removeprefix("case-") == composed.removeprefix("case-")
 
 
 def test_a_plain_file_gives_its_size(tmp_path):

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import csv
 import math
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fetusmap.anatomy import Pose, load_skeleton, reference_pose
-from fetusmap.errors import BadInput
+from fetusmap.errors import BadInput, one_line
 from fetusmap.files.tables import read_rows, write_rows
 from fetusmap.io import load_pose, save_pose, write_measurements_csv
 from fetusmap.io.poses.landmark_table import read_landmarks_csv, write_landmarks_csv
@@ -162,6 +166,41 @@ def test_rows_are_written_whole_and_read_back(tmp_path):
     back = read_rows(path, ("b",))
     assert [row["b"] for row in back] == ["x,y", "", 'q"']
     assert float(back[2]["a"]) == 0.1 + 0.2
+
+
+FORMULAS = ["=1+1", "+x", "-x", "@x", "'=1", "''@x", "-", "=", "＝1", " =1", "\t=1", "\r=1"]
+HARMLESS = ["-1.5", "+2", "-1e-3", "-.5", "'quoted'", "a=b", "x-1", "", "nan"]
+CELLS = (
+    st.sampled_from(FORMULAS + HARMLESS)
+    | st.text("=+-@'1.e a\t＋", max_size=6)
+    | st.text(max_size=8)
+)
+
+
+@given(texts=st.lists(CELLS, min_size=1, max_size=8))
+def test_no_text_cell_begins_as_a_formula_and_every_text_reads_back(texts):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "rows.csv"
+        write_rows(path, ("a", "b"), [{"a": text, "b": -1.5} for text in texts])
+        stored = rows_of(path)
+        back = read_rows(path, ("a", "b"))
+    for text, raw, row in zip(texts, stored, back, strict=True):
+        assert row["a"] == one_line(text)
+        begins = raw["a"][:1]
+        assert begins not in set("=+-@＝＋－＠") or isinstance(float(raw["a"]), float)
+        assert raw["b"] == row["b"] == "-1.5"
+
+
+@pytest.mark.parametrize("text", FORMULAS)
+def test_a_formula_is_stored_as_text(text, tmp_path):
+    write_rows(tmp_path / "rows.csv", ("a",), [{"a": text}])
+    assert rows_of(tmp_path / "rows.csv")[0]["a"] == "'" + text.strip()
+
+
+@pytest.mark.parametrize("text", HARMLESS)
+def test_other_text_is_stored_as_it_is(text, tmp_path):
+    write_rows(tmp_path / "rows.csv", ("a", "b"), [{"a": text, "b": 1}])
+    assert rows_of(tmp_path / "rows.csv")[0]["a"] == text
 
 
 def test_an_existing_table_is_kept_unless_it_may_be_overwritten(tmp_path, refused):

@@ -1,4 +1,4 @@
-"""Files as such: names, checks before reading, atomic writes, strict JSON, CSV tables."""
+"""Files of any kind: safe names, safe opening, atomic writing, strict JSON, CSV tables."""
 
 from fetusmap.files.documents import (
     MAX_JSON_BYTES,
@@ -24,9 +24,12 @@ from fetusmap.files.names import (
 )
 from fetusmap.files.reading import (
     check_regular_file,
+    first_bytes,
     is_link,
+    open_regular,
     read_head,
     sha256_of,
+    size_of,
     visible_files,
 )
 from fetusmap.files.tables import read_rows, write_rows
@@ -46,9 +49,11 @@ __all__ = [
     "case_name",
     "check_regular_file",
     "decode_json",
+    "first_bytes",
     "format_suffix",
     "is_link",
     "is_plain_name",
+    "open_regular",
     "parse_document",
     "read_head",
     "read_json",
@@ -56,6 +61,7 @@ __all__ = [
     "refuse_newer",
     "safe_name",
     "sha256_of",
+    "size_of",
     "suffix_of",
     "visible_files",
     "write_bytes",

@@ -1,39 +1,43 @@
-"""Names of files and cases: which format a suffix stands for, and which names are safe."""
+"""Names of files and cases: the format that a suffix stands for, and safe names."""
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from pathlib import Path
 
 from fetusmap.errors import BadInput
 
 VOLUME_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
-LONGEST_NAME = 255
-"""Bytes of a file name on every usual file system."""
+MAX_FILE_NAME_BYTES = 255
+"""Longest name that every usual file system can hold."""
+
+MAX_CASE_NAME_BYTES = 128
+"""Longest case name; a suffix, a folder or a prefix still fits beside it."""
 
 RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
-"""Names that Windows keeps for devices."""
+"""Names that Windows reserves for devices."""
 
 POSE_SUFFIXES = (".mrk.json", ".json", ".csv")
 LIBRARY_SUFFIXES = (".safetensors",)
 
 
 def suffix_of(path: Path, known: tuple[str, ...] = VOLUME_SUFFIXES + POSE_SUFFIXES) -> str:
-    """The suffix that names a format, in lower case, such as ".nii.gz"; "" when it is none."""
+    """Return the suffix that names a format, in lower case, such as ".nii.gz"; "" if none does."""
     name = path.name.lower()
     return next((s for s in known if name.endswith(s) and len(name) > len(s)), "")
 
 
 def format_suffix(path: Path, known: tuple[str, ...], what: str) -> str:
-    """The suffix of a file to be written.
+    """Return the suffix of a file that is to be written.
 
     Args:
-        path: of the file.
+        path: the file.
         known: suffixes that name a format.
-        what: is written, for the error.
+        what: what is written, for the error message.
 
     Raises:
-        BadInput: another suffix.
+        BadInput: the suffix is not one of the known ones.
     """
     suffix = suffix_of(path, known)
     if not suffix:
@@ -47,21 +51,41 @@ def format_suffix(path: Path, known: tuple[str, ...], what: str) -> str:
 
 
 def case_name(path: Path) -> str:
-    """A case name from a file's stem: letters, digits, dot, dash and underscore only.
+    """Return a case name from the name of a file.
 
-    Names never come from tags inside a file, which may hold a patient's name.
+    It never comes from tags inside the file, which may hold a patient's name.
     """
     suffix = suffix_of(path) or path.suffix
     return safe_name(path.name[: len(path.name) - len(suffix)])
 
 
 def safe_name(text: str) -> str:
-    """A name that is safe as a file name everywhere; a safe name stays as it is."""
-    cleaned = re.sub(r"[^A-Za-z0-9_.-]+", "_", text)[:128].strip("._-") or "case"
-    return f"case-{cleaned}" if RESERVED.fullmatch(cleaned) else cleaned
+    """Return a name that is safe as a file name on every system; a safe name is not changed.
+
+    A safe name has letters and digits of any script, dots, dashes and underscores, begins and ends
+    with a letter or digit (or a mark that belongs to one), has at most `MAX_CASE_NAME_BYTES` bytes
+    in UTF-8, and is not reserved. Every run of other characters becomes one underscore.
+    """
+    composed = unicodedata.normalize("NFC", text)
+    replaced = "".join(c if _is_safe(c) else " " for c in composed)
+    name = _trimmed(re.sub(" +", "_", replaced)) or "case"
+    return _trimmed(f"case-{name}") if RESERVED.fullmatch(name) else name
+
+
+def _is_safe(character: str) -> bool:
+    category = unicodedata.category(character)
+    return character in "._-" or category[0] in "LM" or category == "Nd"
+
+
+def _trimmed(name: str) -> str:
+    """Cut a name to its greatest length, and remove what must not stand at its ends."""
+    # A mark at the beginning would be drawn onto whatever stands before the name.
+    start = next((n for n, c in enumerate(name) if unicodedata.category(c)[0] in "LN"), len(name))
+    cut = name[start:].encode("utf-8")[:MAX_CASE_NAME_BYTES].decode("utf-8", "ignore")
+    return cut.rstrip("._-")
 
 
 def is_plain_name(name: str) -> bool:
-    """Whether a name out of a file names something in the same folder, and can exist at all."""
-    short = 0 < len(name.encode("utf-8", "replace")) <= LONGEST_NAME
+    """Return whether a name from a file can be that of a file in the same folder."""
+    short = 0 < len(name.encode("utf-8", "replace")) <= MAX_FILE_NAME_BYTES
     return short and name not in (".", "..") and not set(name) & set("/\\:\0%")

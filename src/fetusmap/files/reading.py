@@ -1,30 +1,64 @@
-"""Checks before a file is read: is it a regular file, is it readable, what is its hash."""
+"""Opening files safely: a file is checked after it was opened, and read from that same descriptor.
+
+Between a check by name and a second opening by name another file could take the name. So a file is
+opened once, and everything else (checks, hash, content) uses the open file.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import stat
+from io import BufferedReader
 from pathlib import Path
+from typing import BinaryIO
 
 from fetusmap.errors import UnreadableFile
 
+_FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+_FLAGS |= getattr(os, "O_NONBLOCK", 0)  # a pipe that took the name must not keep us waiting
+_NO_LINKS = getattr(os, "O_NOFOLLOW", 0)
 
-def check_regular_file(path: Path, *, follow_links: bool = False) -> int:
-    """Make sure that `path` is a plain file that can be read, and return its size in bytes.
+
+def open_regular(path: Path, *, follow_links: bool = False) -> BufferedReader:
+    """Open a regular file that is not empty, for reading bytes.
+
+    The checks by name give the error messages; the check of the open file decides. Symbolic links
+    among the folders of the path are followed.
 
     Raises:
-        UnreadableFile: missing, a folder, a link (unless they are followed), a device or pipe,
-            empty, or forbidden.
+        UnreadableFile: the path is missing, a folder, a symbolic link (unless `follow_links`), a
+            device or a pipe, or the file is empty or may not be read.
     """
     try:
-        status = path.stat() if follow_links else path.lstat()
+        _refuse_unusual(path, path.stat() if follow_links else path.lstat())
+        descriptor = os.open(path, _FLAGS | (0 if follow_links else _NO_LINKS))
     except (OSError, ValueError) as error:
-        # Only a link that is followed can be there and yet not lead to a file.
+        if isinstance(error, UnreadableFile):
+            raise
+        if isinstance(error, PermissionError):
+            raise UnreadableFile(
+                path,
+                expected="a readable file",
+                found="permission denied",
+                remedy="ask for read permission",
+            ) from error
+        # Only a link that is followed can exist without leading to a file.
         found = "a link that leads nowhere" if follow_links and is_link(path) else _reason(error)
         raise UnreadableFile(
             path, expected="a file", found=found, remedy="check the path"
         ) from error
+    file = os.fdopen(descriptor, "rb")
+    try:
+        _refuse_unusual(path, os.fstat(descriptor))
+    except UnreadableFile:
+        file.close()
+        raise
+    return file
+
+
+def _refuse_unusual(path: Path, status: os.stat_result) -> None:
+    """Refuse whatever is not a regular file with content."""
     if stat.S_ISLNK(status.st_mode):
         raise UnreadableFile(
             path,
@@ -42,18 +76,27 @@ def check_regular_file(path: Path, *, follow_links: bool = False) -> int:
             found="an empty file",
             remedy="copy or export it again",
         )
-    if not os.access(path, os.R_OK):
-        raise UnreadableFile(
-            path,
-            expected="a readable file",
-            found="permission denied",
-            remedy="ask for read permission",
-        )
-    return status.st_size
+
+
+def check_regular_file(path: Path, *, follow_links: bool = False) -> int:
+    """Return the size in bytes of a regular file that can be read.
+
+    Whoever reads the file afterwards should use `open_regular` instead.
+
+    Raises:
+        UnreadableFile: as `open_regular`.
+    """
+    with open_regular(path, follow_links=follow_links) as file:
+        return size_of(file)
+
+
+def size_of(file: BinaryIO) -> int:
+    """Return the size in bytes of an open file."""
+    return os.fstat(file.fileno()).st_size
 
 
 def is_link(path: Path) -> bool:
-    """Whether the path is a symbolic link; no path that cannot exist is one."""
+    """Return whether the path is a symbolic link; a path that cannot exist is none."""
     try:
         return path.is_symlink()
     except (OSError, ValueError):
@@ -61,25 +104,53 @@ def is_link(path: Path) -> bool:
 
 
 def read_head(path: Path, count: int) -> bytes:
-    """The first `count` bytes of a file."""
+    """Return the first `count` bytes of a file.
+
+    Raises:
+        UnreadableFile: the file cannot be read.
+    """
     try:
         with path.open("rb") as file:
             return file.read(count)
     except OSError as error:
-        raise UnreadableFile(
-            path, expected="a readable file", found=_reason(error), remedy="check its permissions"
-        ) from error
+        raise _unreadable(path, error) from error
+
+
+def first_bytes(file: BinaryIO, path: Path, count: int) -> bytes:
+    """Return the first `count` bytes of an open file; the path is for the error message.
+
+    Raises:
+        UnreadableFile: the file cannot be read.
+    """
+    try:
+        file.seek(0)
+        return file.read(count)
+    except OSError as error:
+        raise _unreadable(path, error) from error
 
 
 def visible_files(folder: Path, pattern: str) -> list[Path]:
-    """Files that match, sorted, without what a process that was killed left half written."""
+    """Return the files of a folder that match, sorted, without hidden ones.
+
+    Hidden are the files that an operating system adds (`._scan.nii.gz`), and what an atomic write
+    that was killed left behind.
+    """
     return sorted(path for path in folder.glob(pattern) if not path.name.startswith("."))
 
 
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def sha256_of(file: Path | BufferedReader) -> str:
+    """Return the SHA-256 of a file's bytes, in hexadecimal."""
+    if isinstance(file, Path):
+        with file.open("rb") as opened:
+            return sha256_of(opened)
+    file.seek(0)
+    return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _unreadable(path: Path, error: OSError) -> UnreadableFile:
+    return UnreadableFile(
+        path, expected="a readable file", found=_reason(error), remedy="check its permissions"
+    )
 
 
 def _reason(error: OSError | ValueError) -> str:

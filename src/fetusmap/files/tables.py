@@ -1,9 +1,15 @@
-"""CSV tables: written atomically, read strictly."""
+"""CSV tables: written atomically, read strictly, and without formulas for spreadsheets.
+
+A spreadsheet program runs a text cell that begins with `=`, `+`, `-` or `@` as a formula. So
+`write_rows` puts an apostrophe before such text, and `read_rows` takes it away again. Numbers keep
+their sign.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -11,8 +17,12 @@ import numpy as np
 
 from fetusmap.errors import UnreadableFile, one_line
 from fetusmap.files.documents import MAX_TABLE_BYTES
-from fetusmap.files.reading import check_regular_file
+from fetusmap.files.reading import open_regular
 from fetusmap.files.writing import write_text
+
+NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+FORMULA = re.compile(r"'*[=+\-@\uff1d\uff0b\uff0d\uff20]")
+"""How text begins that a spreadsheet takes for a formula, in half and full width, quoted or not."""
 
 
 def write_rows(
@@ -22,7 +32,7 @@ def write_rows(
     *,
     overwrite: bool = True,
 ) -> None:
-    """Write a CSV file atomically: UTF-8, a header row, an empty cell where there is no value."""
+    """Write a CSV file atomically: UTF-8, a header row, an empty cell for a missing value."""
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, columns, lineterminator="\n")
     writer.writeheader()
@@ -32,21 +42,22 @@ def write_rows(
 
 
 def read_rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
-    """Read a CSV file that has at least `columns`.
+    """Return the rows of a CSV file that has at least the given columns.
 
     Raises:
-        UnreadableFile: missing, too large, no text, or without a column.
+        UnreadableFile: the file is missing, too large, not text, or has not all columns.
     """
-    size = check_regular_file(path, follow_links=True)
-    if size > MAX_TABLE_BYTES:
+    with open_regular(path, follow_links=True) as file:
+        content = file.read(MAX_TABLE_BYTES + 1)
+    if len(content) > MAX_TABLE_BYTES:
         raise UnreadableFile(
             path,
             expected=f"at most {MAX_TABLE_BYTES} bytes of CSV",
-            found=f"{size}",
+            found="more",
             remedy="check that this is the right file",
         )
     try:
-        reader = csv.DictReader(io.StringIO(path.read_text("utf-8-sig"), newline=""))
+        reader = csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=""))
         rows = list(reader)
     except (UnicodeDecodeError, csv.Error) as error:
         raise UnreadableFile(
@@ -67,13 +78,20 @@ def read_rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
             found="another number",
             remedy="quote cells that contain a comma",
         )
-    return rows
+    return [{key: _text(cell) for key, cell in row.items()} for row in rows]
 
 
 def _cell(value: object) -> object:
-    """Floats with all their digits; nothing for NaN and None; text on one line."""
+    """Return a cell: floats with all their digits, text on one line, "" for NaN and None."""
     if isinstance(value, str):
-        return one_line(value)
+        text = one_line(value)
+        is_formula = FORMULA.match(text) and not NUMBER.fullmatch(text)
+        return f"'{text}" if is_formula else text
     if isinstance(value, float):
         return "" if np.isnan(value) else repr(value)
     return "" if value is None else value
+
+
+def _text(cell: str) -> str:
+    """Return the text of a cell that `_cell` wrote."""
+    return cell[1:] if cell.startswith("'") and FORMULA.match(cell) else cell

@@ -1,4 +1,4 @@
-"""Atomic writes: a reader sees the old file or the whole new one."""
+"""Atomic writing: a reader sees the old file or the whole new one, never a part."""
 
 from __future__ import annotations
 
@@ -15,11 +15,10 @@ from fetusmap.files.reading import _reason
 
 @contextmanager
 def atomic_path(path: Path, *, overwrite: bool = True) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its place when the block ends well.
+    """Yield a temporary path beside `path`, and rename it to `path` if the block succeeds.
 
-    Whoever reads `path` sees the old file or the whole new one, never a part; when the block
-    fails, nothing is left behind. The temporary file has the same suffix, because writers choose
-    their format by it.
+    If the block fails, no file is left behind. The temporary file has the same suffix, because
+    writers choose their format by it.
 
     Raises:
         BadInput: the folder does not exist or cannot be written, or the file exists and may not be
@@ -38,7 +37,7 @@ def atomic_path(path: Path, *, overwrite: bool = True) -> Iterator[Path]:
                 found="an existing one",
                 remedy="choose another name or allow it with --overwrite",
             )
-        # Fails at once, and in our words, where a library would fail later in its own.
+        # A folder that cannot be written is reported now, and not later by the writing library.
         temporary.touch(exist_ok=False)
         temporary.unlink()
         yield temporary
@@ -58,7 +57,7 @@ def atomic_path(path: Path, *, overwrite: bool = True) -> Iterator[Path]:
 
 
 def _move(temporary: Path, path: Path, overwrite: bool) -> None:
-    """Put the finished file into its place; without `overwrite` never over another one."""
+    """Rename the finished file; without `overwrite`, never replace another one."""
     if overwrite:
         temporary.replace(path)
     else:
@@ -66,7 +65,7 @@ def _move(temporary: Path, path: Path, overwrite: bool) -> None:
             os.link(temporary, path)
         except FileExistsError:
             raise
-        except OSError:  # a file system without links: nearly as good, but not against a race
+        except OSError:  # a file system without links: another writer may still be replaced
             temporary.replace(path)
     if os.name == "posix":
         folder = os.open(path.parent, os.O_RDONLY)
@@ -79,10 +78,11 @@ def _move(temporary: Path, path: Path, overwrite: bool) -> None:
 def write_text(
     path: Path, text: str, *, overwrite: bool = True, max_bytes: int | None = None
 ) -> None:
-    """Write UTF-8 text atomically; never more than its reader would take.
+    """Write UTF-8 text atomically.
 
     Raises:
-        BadInput: more than `max_bytes`, or a place that cannot be written.
+        BadInput: the text has more than `max_bytes`, which its reader would refuse, or the place
+            cannot be written.
     """
     write_bytes(path, text.encode("utf-8"), overwrite=overwrite, max_bytes=max_bytes)
 

@@ -1,4 +1,4 @@
-"""Files in and out: volumes, poses, and the sandbox that decodes untrusted bytes."""
+"""Reading and writing of volumes and poses; untrusted voxels are decoded in a sandbox."""
 
 from fetusmap.io.poses import (
     load_pose,
@@ -11,25 +11,35 @@ from fetusmap.io.poses import (
 from fetusmap.io.volumes import (
     DEFAULT_LIMITS,
     WRITABLE_SUFFIXES,
+    OpenSource,
     ReadLimits,
+    Source,
+    find_sources,
     load_grid,
     load_volume,
+    open_source,
     read_volume_header,
     save_volume,
+    volume_of,
 )
 
 __all__ = [
     "DEFAULT_LIMITS",
     "WRITABLE_SUFFIXES",
+    "OpenSource",
     "ReadLimits",
+    "Source",
+    "find_sources",
     "load_grid",
     "load_pose",
     "load_volume",
+    "open_source",
     "plain_from_pose",
     "pose_from_plain",
     "pose_schema",
     "read_volume_header",
     "save_pose",
     "save_volume",
+    "volume_of",
     "write_measurements_csv",
 ]

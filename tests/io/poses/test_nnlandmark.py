@@ -41,6 +41,14 @@ def test_indices_are_placed_by_the_grid(spacing, read):
     assert pose["head"].confidence == 1
 
 
+@pytest.mark.parametrize("absent", ["null", "[null, null, null]", "[NaN, NaN, NaN]"])
+def test_null_and_nan_mean_that_a_landmark_is_absent(absent, read):
+    pose = read(f'{{"landmarks": {{"neck": {absent}, "head": [0, 0, 0.5]}}}}')
+    assert pose["head"].position_mm.tolist() == [10, 20, 31]
+    assert pose.present.sum() == 1
+    assert not pose["neck"].is_present
+
+
 def test_one_number_stands_for_three_spacings(tmp_path):
     path = tmp_path / "case_landmark.json"
     path.write_text(json.dumps({"spacing": 0.5, "landmarks": {"head": [2, 4, 6]}}))
@@ -78,12 +86,12 @@ def test_a_spacing_that_contradicts_the_volume_is_refused(spacing, read, refused
         ({"spacing": [0.5, 1, 2]}, "landmarks"),
         ({"landmarks": {"head": [0, 0]}}, "head"),
         ({"landmarks": {"head": [0, 0, None]}}, "head"),
-        ({"landmarks": {"head": None}}, "head"),
+        ({"landmarks": {"head": None}}, "expected landmarks, found none"),
         ({"landmarks": [[0, 0, 0]]}, "landmarks"),
         ({"landmarks": {"head": [0, 0, 0]}, "origin": [0, 0, 0]}, "origin"),
         ({"landmarks": {"head": [0, 0, 0]}, "spacing": [1, 2]}, "spacing"),
         ([], "document"),
-        ('{"landmarks": {"head": [0, 0, NaN]}}', "NaN"),
+        ('{"landmarks": {"head": [0, 0, NaN]}}', "head"),
         ('{"landmarks": {"head": [0, 0, 1e999]}}', "head"),
         ('{"landmarks": {"head": [0, 0', "JSON"),
     ],

@@ -211,7 +211,7 @@ def test_a_doubtful_spacing_is_refused_until_the_caller_decides(
     loaded = load_volume(path, spacing_mm=(1, 2, 3))
     # The file's own directions are kept: it is left-handed.
     np.testing.assert_array_equal(loaded.grid.affine, np.diag([-1.0, 2.0, 3.0, 1.0]))
-    told = ("spacing 1 x 2 x 3 mm given by the caller", f"not believed: {found}")
+    told = ("spacing 1 x 2 x 3 mm given by the caller", f"not used: {found}")
     assert loaded.warnings == told
 
 
@@ -231,7 +231,7 @@ def test_a_missing_orientation_is_refused_until_the_caller_decides(put, craft, r
     assert loaded.warnings == (
         "spacing 1 x 2 x 3 mm given by the caller",
         "no usable orientation in the file: axes taken as left, posterior, superior",
-        "not believed: no TransformMatrix",
+        "not used: no TransformMatrix",
     )
 
 

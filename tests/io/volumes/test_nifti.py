@@ -412,7 +412,7 @@ def test_a_pixdim_that_contradicts_the_sform_is_refused_until_the_caller_decides
     np.testing.assert_array_equal(loaded.grid.affine, np.diag([-1.0, -1.0, 3.0, 1.0]))
     assert loaded.warnings == (
         "spacing 1 x 1 x 3 mm given by the caller",
-        "not believed: pixdim (1, 1, 3) but spacing (1, 1, 1) in the sform",
+        "not used: pixdim (1, 1, 3) but spacing (1, 1, 1) in the sform",
     )
 
 
@@ -434,7 +434,7 @@ def test_a_file_without_any_orientation_is_refused_until_the_caller_decides(
     assert loaded.warnings == (
         "spacing 0.5 x 0.5 x 0.5 mm given by the caller",
         "no usable orientation in the file: axes taken as left, posterior, superior",
-        "not believed: neither qform nor sform, only pixdim (0.5, 0.5, 0.5)",
+        "not used: neither qform nor sform, only pixdim (0.5, 0.5, 0.5)",
     )
 
 

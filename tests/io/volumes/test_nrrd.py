@@ -77,10 +77,21 @@ def test_spacings_without_directions_are_refused_until_the_caller_decides(put, c
 
 
 @pytest.mark.parametrize(
-    ("unit", "mm"), [("mm", 1), ("cm", 10), ("m", 1000), ("um", 1e-3), ("µm", 1e-3)]
+    ("unit", "mm"),
+    [
+        ("mm", 1),
+        ("cm", 10),
+        ("centimeter", 10),
+        ("m", 1000),
+        ("um", 1e-3),
+        ("\u00b5m", 1e-3),
+        ("\u03bcm", 1e-3),
+        ("microns", 1e-3),
+        ("micrometer", 1e-3),
+    ],
 )
 def test_space_units_are_turned_into_millimetres(unit, mm, put, craft):
-    # SimpleITK does not look at the units.
+    # SimpleITK ignores the units.
     size = 0.5 / mm
     fields = {
         "space directions": f"({size!r},0,0) (0,{size!r},0) (0,0,{size!r})",
@@ -96,6 +107,17 @@ def test_space_units_are_turned_into_millimetres(unit, mm, put, craft):
 def test_units_that_differ_or_are_unknown_are_refused(units, put, craft, refused):
     with refused("space units", "--spacing"):
         load_volume(put(craft.nrrd({"space units": units})))
+
+
+def test_a_spacing_for_an_unknown_unit_keeps_the_directions(put, craft):
+    # The second axis points to the front: the volume is left-handed and must stay so.
+    fields = {
+        "space directions": "(2,0,0) (0,-2,0) (0,0,2)",
+        "space units": '"inch" "inch" "inch"',
+    }
+    loaded = load_volume(put(craft.nrrd(fields)), spacing_mm=(0.5, 0.5, 0.5))
+    np.testing.assert_array_equal(loaded.grid.affine, np.diag([0.5, -0.5, 0.5, 1]))
+    assert loaded.warnings[1] == 'not used: space units "inch" "inch" "inch"'
 
 
 @pytest.mark.parametrize("encoding", ["raw", "gzip", "gz"])

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import BeforeValidator
 
 from fetusmap.anatomy import Pose, Skeleton, load_skeleton
 from fetusmap.errors import BadInput, errors_about
@@ -21,11 +22,19 @@ from fetusmap.geometry import Grid
 SUFFIX = "_landmark.json"
 
 
+def _null_if_all_null(value: object) -> object:
+    return None if value == [None, None, None] else value
+
+
+OptionalPosition = Annotated[Position | None, BeforeValidator(_null_if_all_null)]
+"""A position, or None for an absent landmark: files say so with null or with NaN coordinates."""
+
+
 class NnLandmarkDocument(Document):
     """One annotated case of nnLandmark."""
 
     spacing: Number | Position | None = None
-    landmarks: dict[str, Position]
+    landmarks: dict[str, OptionalPosition]
 
 
 def read_nnlandmark(path: Path, grid: Grid, skeleton: Skeleton | None = None) -> Pose:
@@ -35,7 +44,10 @@ def read_nnlandmark(path: Path, grid: Grid, skeleton: Skeleton | None = None) ->
         BadInput: as `pose_from_indices`.
     """
     return pose_from_indices(
-        parse_document(NnLandmarkDocument, read_json(path), path), grid, skeleton, path
+        parse_document(NnLandmarkDocument, read_json(path, nan_is_null=True), path),
+        grid,
+        skeleton,
+        path,
     )
 
 
@@ -60,11 +72,12 @@ def pose_from_indices(
                 found=f"{spacing.tolist()} mm in the annotation",
                 remedy="give the true spacing with --spacing X Y Z",
             )
-    if not document.landmarks:
+    placed = {name: index for name, index in document.landmarks.items() if index is not None}
+    if not placed:
         raise BadInput(subject, expected="landmarks", found="none", remedy="annotate the case")
     with errors_about(subject):
         return Pose.from_positions(
-            {name: grid.to_world(index) for name, index in document.landmarks.items()},
+            {name: grid.to_world(index) for name, index in placed.items()},
             skeleton or load_skeleton(),
         )
 

@@ -1,4 +1,4 @@
-"""Decoding of voxels in a child process, with a memory cap and a time limit."""
+"""Decoding of voxels in a child process with a limit on memory and time."""
 
 from __future__ import annotations
 
@@ -6,31 +6,42 @@ import subprocess
 import sys
 from pathlib import Path
 from threading import Timer
+from typing import BinaryIO
 
 import numpy as np
 
 from fetusmap.errors import UnreadableFile
+from fetusmap.files.reading import size_of
 from fetusmap.io.sandbox import decoder
 from fetusmap.io.volumes.header import VolumeHeader
 from fetusmap.io.volumes.limits import ReadLimits
 from fetusmap.types import VoxelArray
 
-PIECE = 1 << 22
-"""Voxels that are scaled or checked at a time, so that nothing doubles the memory."""
+PIECE_VOXELS = 1 << 22
+"""Voxels that are scaled or checked at a time, so that no step doubles the memory."""
 
 
-def decode_voxels(header: VolumeHeader, path: Path, limits: ReadLimits) -> VoxelArray:
+def decode_voxels(
+    header: VolumeHeader, data: BinaryIO, path: Path, limits: ReadLimits
+) -> VoxelArray:
     """Read, unpack and scale the voxels that a checked header announces.
 
+    Args:
+        header: as read and checked.
+        data: the open data file; the child process reads from this descriptor.
+        path: for messages.
+        limits: time and memory of the child process.
+
     Returns:
-        (I, J, K) array in the file's memory order (first index fastest), native byte order; the
-        stored type where nothing scales it, else float32.
+        (I, J, K) array in the file's memory order (first index fastest) and native byte order; of
+        the stored type if the header does not scale it, else float32.
 
     Raises:
-        UnreadableFile: cut short, damaged, longer than announced, too slow, or not finite.
+        UnreadableFile: the voxels are cut short, damaged, longer than announced, too slow to
+            decode, or not finite.
     """
     raw = np.empty(header.data_bytes, dtype=np.uint8)
-    _decode_into(raw.data, header, path, limits)
+    _decode_into(raw.data, header, data, path, limits)
     array: VoxelArray = raw.view(header.dtype)
     if not array.dtype.isnative:
         array = array.byteswap(inplace=True).view(array.dtype.newbyteorder("="))
@@ -41,14 +52,15 @@ def decode_voxels(header: VolumeHeader, path: Path, limits: ReadLimits) -> Voxel
 
 
 def check_finite(voxels: VoxelArray, path: Path) -> None:
-    """Refuse NaN and infinity, looking at a piece of the (N,) voxels at a time.
+    """Refuse NaN and infinity among the (N,) voxels.
 
     Raises:
-        UnreadableFile: with how many there are.
+        UnreadableFile: with the number of such voxels.
     """
     if voxels.dtype.kind != "f":
         return
-    pieces = (voxels[start : start + PIECE] for start in range(0, voxels.size, PIECE))
+    starts = range(0, voxels.size, PIECE_VOXELS)
+    pieces = (voxels[start : start + PIECE_VOXELS] for start in starts)
     bad = sum(piece.size - int(np.isfinite(piece).sum()) for piece in pieces)
     if bad:
         raise UnreadableFile(
@@ -60,23 +72,28 @@ def check_finite(voxels: VoxelArray, path: Path) -> None:
 
 
 def _scaled(stored: VoxelArray, slope: float, intercept: float) -> VoxelArray:
-    """Slope * stored + intercept as float32, computed in double precision piece by piece."""
+    """Return slope * stored + intercept as float32, computed in double precision piece by piece."""
     scaled = np.empty(stored.shape, dtype=np.float32)
-    for start in range(0, stored.size, PIECE):
-        part = slice(start, start + PIECE)
+    for start in range(0, stored.size, PIECE_VOXELS):
+        part = slice(start, start + PIECE_VOXELS)
         scaled[part] = stored[part].astype(np.float64) * slope + intercept
     return scaled
 
 
-def _decode_into(buffer: memoryview, header: VolumeHeader, path: Path, limits: ReadLimits) -> None:
-    """Fill the buffer from a child process; exactly, or not at all."""
+def _decode_into(
+    buffer: memoryview, header: VolumeHeader, data: BinaryIO, path: Path, limits: ReadLimits
+) -> None:
+    """Fill the buffer exactly from a child process, or raise.
+
+    The child gets the open file as its standard input, and no name that it could open again.
+    """
     command = [
-        sys.executable, "-I", "-S", decoder.__file__, str(header.data_path.absolute()),
-        str(header.skip_file), header.compression, str(header.skip_stream), str(len(buffer)),
-        str(limits.decoder_bytes),
+        sys.executable, "-I", "-S", decoder.__file__,
+        str(header.voxel_offset(size_of(data))), header.compression, str(header.skip_stream),
+        str(len(buffer)), str(limits.decoder_bytes),
     ]  # fmt: skip
     with subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        command, stdin=data, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
         timer = Timer(limits.timeout_s, process.kill)
         timer.start()

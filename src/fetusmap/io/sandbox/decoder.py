@@ -1,8 +1,8 @@
-"""The decoding process: one file in, exactly the announced number of bytes out.
+"""The decoding process: it reads one file and writes exactly the announced number of bytes.
 
-Run as a script by `fetusmap.io.decode`, with nothing but the standard library, so that it starts in
-a few milliseconds and has little to attack. It caps its own memory, streams in small pieces, and
-verifies the check sums of compressed data to the end.
+`fetusmap.io.sandbox.decode` runs this script with nothing but the standard library, so that it
+starts in a few milliseconds and offers little to attack. The file is its standard input. It limits
+its own memory, streams in small pieces, and verifies the check sums of compressed data to the end.
 """
 
 from __future__ import annotations
@@ -14,18 +14,22 @@ import zlib
 from collections.abc import Callable
 from typing import BinaryIO
 
-CHUNK = 1 << 20
-MAX_SURPLUS = 1 << 20
-DAMAGED = 3
+CHUNK_BYTES = 1 << 20
+MAX_SURPLUS_BYTES = 1 << 20
+DAMAGED_EXIT_CODE = 3
 
 
 def main(arguments: list[str]) -> None:
-    """Arguments: path, bytes to skip, compression, stream bytes to skip, bytes to give, memory."""
-    path, compression = arguments[0], arguments[2]
-    skip_file, skip_stream, count, memory = (int(arguments[n]) for n in (1, 3, 4, 5))
+    """Decode standard input to standard output.
+
+    Arguments: bytes of the file to skip, compression, bytes of the unpacked stream to skip, bytes
+    to write, bytes of memory.
+    """
+    compression = arguments[1]
+    skip_file, skip_stream, count, memory = (int(arguments[n]) for n in (0, 2, 3, 4))
     cap_memory(memory)
     try:
-        with open(path, "rb", buffering=0) as file:
+        with open(sys.stdin.fileno(), "rb", buffering=0, closefd=False) as file:
             file.seek(skip_file)
             read = OPEN[compression](file)
             copy(read, skip_stream, None)
@@ -34,14 +38,14 @@ def main(arguments: list[str]) -> None:
                 check_end(read)
     except (EOFError, OSError, zlib.error, MemoryError) as error:
         sys.stderr.write(f"{type(error).__name__}: {error}")
-        sys.exit(DAMAGED)
+        sys.exit(DAMAGED_EXIT_CODE)
 
 
 def cap_memory(limit: int) -> None:
-    """Let the system refuse memory beyond `limit` bytes, where it can."""
+    """Ask the system to refuse memory beyond `limit` bytes, if it can."""
     try:
         import resource
-    except ImportError:  # Windows has no such limit; the stream is bounded all the same.
+    except ImportError:  # Windows has no such limit; the stream is bounded nevertheless.
         return
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     allowed = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
@@ -52,9 +56,9 @@ def cap_memory(limit: int) -> None:
 
 
 def copy(read: Callable[[int], bytes], count: int, out: BinaryIO | None) -> None:
-    """Pass on exactly `count` bytes."""
+    """Read exactly `count` bytes and write them to `out`, or skip them if it is None."""
     while count:
-        piece = read(min(count, CHUNK))
+        piece = read(min(count, CHUNK_BYTES))
         if not piece:
             raise EOFError(f"{count} bytes of voxels are missing at the end")
         if out is not None:
@@ -63,21 +67,21 @@ def copy(read: Callable[[int], bytes], count: int, out: BinaryIO | None) -> None
 
 
 def check_end(read: Callable[[int], bytes]) -> None:
-    """Read on to the end of the stream, where its check sum stands; a long rest is a bomb."""
+    """Read to the end of the stream, where its check sum is; a long rest is refused."""
     surplus = 0
-    while piece := read(CHUNK):
+    while piece := read(CHUNK_BYTES):
         surplus += len(piece)
-        if surplus > MAX_SURPLUS:
-            raise OSError(f"more than {MAX_SURPLUS} bytes follow the voxels")
+        if surplus > MAX_SURPLUS_BYTES:
+            raise OSError(f"more than {MAX_SURPLUS_BYTES} bytes follow the voxels")
 
 
 def read_zlib(file: BinaryIO) -> Callable[[int], bytes]:
-    """A reader of a zlib (or gzip) stream that never holds more than one piece."""
+    """Return a reader of a zlib (or gzip) stream that never holds more than one piece."""
     stream = zlib.decompressobj(47)
 
     def read(count: int) -> bytes:
         while not stream.eof:
-            packed = stream.unconsumed_tail or file.read(CHUNK)
+            packed = stream.unconsumed_tail or file.read(CHUNK_BYTES)
             piece = stream.decompress(packed, count)
             if piece:
                 return piece
@@ -88,9 +92,15 @@ def read_zlib(file: BinaryIO) -> Callable[[int], bytes]:
     return read
 
 
+def read_gzip(file: BinaryIO) -> BinaryIO:
+    """Return an open file of what a gzip file holds."""
+    return gzip.GzipFile(fileobj=file, mode="rb")  # type: ignore[return-value]
+
+
 OPEN: dict[str, Callable[[BinaryIO], Callable[[int], bytes]]] = {
     "none": lambda file: file.read,
-    "gzip": lambda file: gzip.GzipFile(fileobj=file, mode="rb").read,
+    "gzip": lambda file: read_gzip(file).read,
+    "gzip twice": lambda file: read_gzip(read_gzip(file)).read,
     "bzip2": lambda file: bz2.BZ2File(file, "rb").read,
     "zlib": read_zlib,
 }

@@ -1,4 +1,4 @@
-"""Voxels on their way to a file."""
+"""Bytes of voxels, as files store them."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import numpy as np
 from fetusmap.types import VoxelArray
 
 LEVEL = 4
-"""Compression level: speckle hardly compresses, and higher levels cost time for nothing."""
+"""Compression level: speckle hardly compresses, and higher levels only cost time."""
 
 PIECE_BYTES = 1 << 22
 
 
 def voxel_pieces(array: VoxelArray, dtype: np.dtype[np.generic]) -> Iterator[bytes]:
-    """The voxels as bytes, first index fastest, a few megabytes at a time."""
+    """Yield the voxels as bytes, the first index fastest, a few megabytes at a time."""
     plane = array.shape[0] * array.shape[1] * dtype.itemsize
     step = max(1, PIECE_BYTES // plane)
     for start in range(0, array.shape[2], step):

@@ -1,7 +1,7 @@
-"""What a volume file says about itself, and whether that can be believed.
+"""`VolumeHeader`: what a volume file says about its voxels, and the checks of it.
 
-Each format's module reads its header into a `VolumeHeader` without touching a voxel. The guards
-here are the same for all formats.
+Each format's module reads its header into a `VolumeHeader` without reading a voxel. The checks are
+the same for all formats.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from numpy.typing import DTypeLike
 
 from fetusmap.errors import BadInput, UnreadableFile
 from fetusmap.files.names import is_plain_name
-from fetusmap.files.reading import check_regular_file, is_link
+from fetusmap.files.reading import is_link
 from fetusmap.geometry import Grid, affine_from, check_affine
 from fetusmap.geometry.affine import direction_of, shear_of, spacing_of
 from fetusmap.io.volumes.limits import ReadLimits
 from fetusmap.types import Affine, Shape3, Triple
 
 OVERRIDE = "give the true spacing with --spacing X Y Z"
-Compression = Literal["none", "gzip", "zlib", "bzip2"]
+Compression = Literal["none", "gzip", "gzip twice", "zlib", "bzip2"]
 
 
 @dataclass(frozen=True)
@@ -35,15 +35,17 @@ class VolumeHeader:
         shape: (I, J, K), the first index varying fastest in the file.
         dtype: type on disk, with byte order.
         affine: (4, 4) world_from_index in LPS mm, or None when the file gives no orientation.
-        doubt: why that geometry cannot be believed before the caller gives a spacing, or "".
-        conflict: what is wrong with it that no spacing can settle, or "".
         data_path: the file with the voxels.
-        skip_file: bytes of that file before the (compressed) voxels.
+        doubt: why the affine is not used unless the caller gives a spacing, or "".
+        conflict: what is wrong with the affine that no spacing can mend, or "".
+        skip_file: bytes of the data file before the (compressed) voxels; at least as many, if
+            `voxels_at_end`.
+        voxels_at_end: whether the voxels are the last bytes of the data file.
         skip_stream: bytes of the decompressed stream before the first voxel.
         compression: how the voxels are packed.
         slope, intercept: intensity = slope * stored + intercept.
-        facts: for people to read.
-        warnings: what was doubtful.
+        facts: further statements of the file, in words.
+        warnings: what the reader had to assume, in words.
     """
 
     format: str
@@ -54,6 +56,7 @@ class VolumeHeader:
     doubt: str = ""
     conflict: str = ""
     skip_file: int = 0
+    voxels_at_end: bool = False
     skip_stream: int = 0
     compression: Compression = "none"
     slope: float = 1.0
@@ -63,26 +66,37 @@ class VolumeHeader:
 
     @property
     def data_bytes(self) -> int:
-        """Bytes of the stored voxels. Python integers: no header can overflow them."""
+        """Bytes of the stored voxels, as a Python integer that no header can overflow."""
         i, j, k = self.shape
         return i * j * k * self.dtype.itemsize
 
     @property
     def is_scaled(self) -> bool:
-        """Whether intensities differ from what is stored; they become float32 then."""
+        """Whether intensities differ from the stored values; scaled voxels become float32."""
         return (self.slope, self.intercept) != (1.0, 0.0)
 
+    def voxel_offset(self, file_bytes: int) -> int:
+        """Bytes before the (compressed) voxels in a data file of that size."""
+        if self.voxels_at_end:
+            return max(self.skip_file, file_bytes - self.data_bytes)
+        return self.skip_file
 
-def check_size(header: VolumeHeader, path: Path, limits: ReadLimits) -> None:
-    """Refuse a volume that is too small, too large, or packed too well to be one.
+
+def check_size(header: VolumeHeader, file_bytes: int, path: Path, limits: ReadLimits) -> None:
+    """Refuse a volume that is too small, too large, cut short, or compressed implausibly well.
+
+    Args:
+        header: as read.
+        file_bytes: size of the data file.
+        path: for messages.
+        limits: what the file may ask for.
 
     Raises:
         UnreadableFile: with the number that is out of bounds.
     """
     widest = max(header.dtype.itemsize, 4 if header.is_scaled else 0)
     check_shape(header.shape, widest, path, limits)
-    available = check_regular_file(header.data_path, follow_links=limits.follow_links)
-    available -= header.skip_file
+    available = file_bytes - header.voxel_offset(file_bytes)
     needed = header.data_bytes + header.skip_stream
     if available < (needed if header.compression == "none" else 1):
         raise UnreadableFile(
@@ -102,7 +116,7 @@ def check_size(header: VolumeHeader, path: Path, limits: ReadLimits) -> None:
 
 
 def check_shape(shape: Shape3, itemsize: int, path: Path, limits: ReadLimits) -> None:
-    """Refuse too few voxels on an axis, or too many in all; for reading and writing alike.
+    """Refuse too few voxels on an axis, or too many in total; for reading and for writing.
 
     Raises:
         UnreadableFile: with the number that is out of bounds.
@@ -127,20 +141,20 @@ def check_shape(shape: Shape3, itemsize: int, path: Path, limits: ReadLimits) ->
 def checked_grid(
     header: VolumeHeader, path: Path, limits: ReadLimits, spacing_mm: Triple | None
 ) -> tuple[Grid, tuple[str, ...]]:
-    """The header's grid, or the one that the caller's spacing makes of it.
+    """Return the header's grid, with the caller's spacing if there is one.
 
     Args:
         header: as read.
         path: for messages.
         limits: plausible spacing and shear.
-        spacing_mm: what the caller knows better; keeps the file's directions where it has any.
+        spacing_mm: replaces the spacing of the file; the file's directions are kept if it has any.
 
     Returns:
-        The grid, and a warning for each thing that was overridden or assumed.
+        The grid, and a warning for each statement of the file that was replaced or assumed.
 
     Raises:
-        UnreadableFile: no orientation, or a geometry that `check_geometry` refuses.
-        BadInput: a spacing of the caller's that is none.
+        UnreadableFile: the file has no orientation, or `check_geometry` refuses its geometry.
+        BadInput: the given spacing is not three positive numbers.
     """
     if header.conflict:
         raise UnreadableFile(
@@ -151,11 +165,11 @@ def checked_grid(
         )
     if spacing_mm is not None:
         affine, warnings = _override_spacing(header.affine, _checked_spacing(spacing_mm))
-        warnings += (f"not believed: {header.doubt}",) if header.doubt else ()
+        warnings += (f"not used: {header.doubt}",) if header.doubt else ()
     elif header.affine is None or header.doubt:
         raise UnreadableFile(
             path,
-            expected="a spacing and an orientation (without them no length and no side is sure)",
+            expected="a spacing and an orientation (without them lengths and sides are unknown)",
             found=header.doubt or "none",
             remedy=OVERRIDE,
         )
@@ -166,10 +180,10 @@ def checked_grid(
 
 
 def check_geometry(affine: Affine, path: Path, limits: ReadLimits) -> None:
-    """Refuse what is no box of plausible voxels; for reading and writing alike.
+    """Refuse an affine that is not a box of plausible voxels; for reading and for writing.
 
     Raises:
-        UnreadableFile: an affine that is not finite, singular or sheared, or an implausible
+        UnreadableFile: the affine is not finite, singular or sheared, or has an implausible
             spacing.
     """
     try:
@@ -201,7 +215,7 @@ def check_geometry(affine: Affine, path: Path, limits: ReadLimits) -> None:
 
 
 def _checked_spacing(spacing_mm: Triple) -> Triple:
-    """The caller's spacing, if it is one."""
+    """Return the caller's spacing if it is three positive numbers."""
     values = np.asarray(spacing_mm, dtype=np.float64)
     if values.shape != (3,) or not (np.isfinite(values) & (values > 0)).all():
         raise BadInput(
@@ -214,26 +228,20 @@ def _checked_spacing(spacing_mm: Triple) -> Triple:
 
 
 def _override_spacing(affine: Affine | None, spacing_mm: Triple) -> tuple[Affine, tuple[str, ...]]:
-    """The caller's spacing along the file's directions, or along L, P, S where it has none."""
-    told = f"spacing {_text(spacing_mm)} mm given by the caller"
+    """Return the affine with the caller's spacing along the file's directions, or along L, P, S."""
+    given = f"spacing {_text(spacing_mm)} mm given by the caller"
     spacing = np.array(spacing_mm, dtype=np.float64)
     if affine is not None and np.isfinite(affine).all() and spacing_of(affine).all():
-        return affine_from(direction_of(affine) * spacing, affine[:3, 3]), (told,)
+        return affine_from(direction_of(affine) * spacing, affine[:3, 3]), (given,)
     assumed = "no usable orientation in the file: axes taken as left, posterior, superior"
-    return affine_from(np.diag(spacing), np.zeros(3)), (told, assumed)
-
-
-def skip_to_last(header: VolumeHeader, start: int) -> int:
-    """Bytes before uncompressed voxels that are the end of their file, but never before `start`."""
-    length = check_regular_file(header.data_path, follow_links=True)
-    return max(start, length - header.data_bytes)
+    return affine_from(np.diag(spacing), np.zeros(3)), (given, assumed)
 
 
 def real_dtype(path: Path, dtype: DTypeLike | None, found: str) -> np.dtype[np.generic]:
-    """A supported voxel type, or one clear line.
+    """Return a supported voxel type.
 
     Raises:
-        UnreadableFile: `dtype` is None: the format's type has several channels or parts.
+        UnreadableFile: `dtype` is None, because the file's type is not one grey value per voxel.
     """
     if dtype is None:
         raise UnreadableFile(
@@ -246,11 +254,11 @@ def real_dtype(path: Path, dtype: DTypeLike | None, found: str) -> np.dtype[np.g
 
 
 def detached_data(header_path: Path, name: str, limits: ReadLimits) -> Path:
-    """The file that a detached header names, if it lies beside the header and is no link.
+    """Return the data file that a detached header names.
 
     Raises:
-        UnreadableFile: a name that reaches outside the header's folder, or a link; any name at all
-            where detached files are not allowed.
+        UnreadableFile: the name reaches outside the header's folder, the file is a symbolic link,
+            or detached files are not allowed at all.
     """
     if not limits.allow_detached:
         raise UnreadableFile(

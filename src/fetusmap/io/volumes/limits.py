@@ -1,4 +1,4 @@
-"""How much a file may ask of us before we have seen a single voxel."""
+"""`ReadLimits`: how large, how well compressed and how slow a volume file may be."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ MIB = 1024 * 1024
 
 @dataclass(frozen=True)
 class ReadLimits:
-    """Caps on untrusted volumes. The defaults leave room for ten times the paper's volumes.
+    """Upper limits for untrusted volumes; the defaults allow ten times the paper's volumes.
 
     Attributes:
-        max_voxels: voxels that a header may claim.
-        max_bytes: bytes that they may take, decoded and scaled.
-        max_ratio: decoded bytes per byte of file, once there are more than `free_bytes`. Speckle
-            compresses 2 to 5 times, a sparse label map nearly as well as DEFLATE can (1,032
-            times): beyond that, and above all, `max_bytes` holds.
-        free_bytes: decoded size below which the ratio does not matter.
+        max_voxels: largest number of voxels that a header may announce.
+        max_bytes: largest number of bytes that the voxels may take, decoded and scaled.
+        max_ratio: largest number of decoded bytes per byte of file, if there are more than
+            `free_bytes`. Speckle compresses 2 to 5 times, a sparse label map nearly as well as
+            DEFLATE can (1,032 times). `max_bytes` holds in any case.
+        free_bytes: decoded size up to which the ratio is not checked.
         timeout_s: wall time for decoding.
         decoder_bytes: address space of the decoding process, where the system can limit it
             (Linux; the stream itself is bounded everywhere).
@@ -25,9 +25,9 @@ class ReadLimits:
         min_axis: voxels that each axis must have.
         spacing_mm: lowest and highest plausible spacing.
         max_shear: largest absolute cosine between two axes.
-        follow_links: read through symbolic links.
-        allow_detached: let a `.nhdr` or `.mhd` name a second file in its folder. Forbid it for
-            files that come from strangers.
+        follow_links: whether symbolic links are followed.
+        allow_detached: whether a `.nhdr` or `.mhd` may name a second file in its folder. Forbid it
+            for files from unknown origin.
     """
 
     max_voxels: int = 2**28

@@ -1,26 +1,30 @@
-"""MetaImage: headers in, attached (`.mha`) and detached (`.mhd`); zlib files out.
+"""MetaImage: reads attached (`.mha`) and detached (`.mhd`) headers, and writes zlib files.
 
 Source: the MetaIO documentation, and its keys as ITK reads them. ITK keeps the direction of index
-axis n in row n of TransformMatrix and ignores CenterOfRotation and AnatomicalOrientation; so do we.
+axis n in row n of TransformMatrix, and ignores CenterOfRotation and AnatomicalOrientation. This
+module does the same.
 """
 
 from __future__ import annotations
 
+import re
 import zlib
-from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
 import numpy as np
 
 from fetusmap.errors import UnreadableFile
 from fetusmap.geometry import affine_from
 from fetusmap.io.volumes.encode import LEVEL, voxel_pieces
-from fetusmap.io.volumes.header import VolumeHeader, detached_data, real_dtype, skip_to_last
+from fetusmap.io.volumes.header import VolumeHeader, detached_data, real_dtype
 from fetusmap.io.volumes.limits import ReadLimits
-from fetusmap.io.volumes.textheader import LARGEST, integers, numbers, read_lines
+from fetusmap.io.volumes.textheader import MAX_INTEGER, integers, numbers, read_lines
 from fetusmap.types import Affine, FloatArray
 from fetusmap.volume import Volume
+
+NAME = "MetaImage"
+SUFFIXES = (".mha", ".mhd")
 
 DTYPES = {
     "MET_CHAR": "i1", "MET_UCHAR": "u1", "MET_SHORT": "i2", "MET_USHORT": "u2",
@@ -30,18 +34,25 @@ MM_PER_UNIT = {"mm": 1.0, "um": 0.001, "cm": 10.0, "m": 1000.0}
 LAST_KEY = "ElementDataFile"
 OFFSETS = ("Offset", "Position", "Origin")
 MATRICES = ("TransformMatrix", "Rotation", "Orientation")
-SIZE_TO_COME = "?" * 16
+SIZE_PLACEHOLDER = "?" * 16
 
 
-def read_header(path: Path, limits: ReadLimits) -> VolumeHeader:
-    """Read the header of a `.mha` or `.mhd` file.
+def recognise(head: bytes) -> bool:
+    """Return whether a file begins like MetaImage: `Key = value` lines, with NDims among them."""
+    return bool(
+        re.match(rb"\s*[A-Za-z]\w*[ \t]*=", head) and re.search(rb"(?m)^[ \t]*NDims[ \t]*=", head)
+    )
+
+
+def read_header(file: BinaryIO, path: Path, limits: ReadLimits) -> VolumeHeader:
+    """Read the header of an open MetaImage file; the path names it and locates its data file.
 
     Raises:
-        UnreadableFile: not MetaImage, not three-dimensional, more than one value per voxel, text
-            voxels, or voxels outside the header's folder.
+        UnreadableFile: the file is not MetaImage, not three-dimensional, has more than one value
+            per voxel, has its voxels as text, or has them outside the header's folder.
     """
     lines, data_start = read_lines(
-        path, limits, is_last=lambda line: line.split("=")[0].strip() == LAST_KEY
+        file, path, limits, is_last=lambda line: line.split("=")[0].strip() == LAST_KEY
     )
     fields = _fields(path, lines)
     if "NDims" not in fields or LAST_KEY not in fields:
@@ -73,7 +84,8 @@ def read_header(path: Path, limits: ReadLimits) -> VolumeHeader:
     affine, how, doubt = _orientation(path, fields)
     local = fields[LAST_KEY].upper() == "LOCAL"
     data_path = path if local else detached_data(path, fields[LAST_KEY], limits)
-    header = VolumeHeader(
+    skip, at_end = _skip(path, fields, packed, data_start if local else 0)
+    return VolumeHeader(
         format="MetaImage" + (" (zlib)" if packed else ""),
         shape=(shape[0], shape[1], shape[2]),
         dtype=dtype.newbyteorder(order),
@@ -81,6 +93,8 @@ def read_header(path: Path, limits: ReadLimits) -> VolumeHeader:
         data_path=data_path,
         doubt=doubt,
         conflict=_conflict(fields),
+        skip_file=skip,
+        voxels_at_end=at_end,
         compression="zlib" if packed else "none",
         facts={
             "orientation from": how,
@@ -89,11 +103,10 @@ def read_header(path: Path, limits: ReadLimits) -> VolumeHeader:
             "data file": data_path.name,
         },
     )
-    return replace(header, skip_file=_skip(path, fields, header, data_start if local else 0))
 
 
 def _fields(path: Path, lines: list[str]) -> dict[str, str]:
-    """`Key = value` lines."""
+    """Return the `Key = value` lines by key."""
     fields: dict[str, str] = {}
     for key, _, value in (line.partition("=") for line in lines):
         if key.strip() in fields and key.strip() != "Comment":
@@ -108,31 +121,34 @@ def _fields(path: Path, lines: list[str]) -> dict[str, str]:
 
 
 def _conflict(fields: dict[str, str]) -> str:
-    """Synonyms that say different things about the geometry, or ""."""
+    """Return the synonymous keys that state different geometries, in words, or ""."""
     for keys in (OFFSETS, MATRICES):
-        said = sorted({fields[key] for key in keys if key in fields})
-        if len(said) > 1:
-            return f"several of {', '.join(keys)}: {'; '.join(said)}"
+        stated = sorted({fields[key] for key in keys if key in fields})
+        if len(stated) > 1:
+            return f"several of {', '.join(keys)}: {'; '.join(stated)}"
     return ""
 
 
-def _skip(path: Path, fields: dict[str, str], header: VolumeHeader, start: int) -> int:
-    """Bytes before the voxels: HeaderSize where it is given, -1 for "the end of the file"."""
-    (size,) = integers(path, "HeaderSize", fields.get("HeaderSize", "0"), 1, -1, LARGEST)
+def _skip(path: Path, fields: dict[str, str], packed: bool, start: int) -> tuple[int, bool]:
+    """Return the bytes before the voxels, and whether the voxels are the last bytes of the file.
+
+    HeaderSize states the bytes before the voxels; -1 stands for the end of the file.
+    """
+    (size,) = integers(path, "HeaderSize", fields.get("HeaderSize", "0"), 1, -1, MAX_INTEGER)
     if size >= 0:
-        return size or start
-    if header.compression != "none":
+        return size or start, False
+    if packed:
         raise UnreadableFile(
             path,
             expected="HeaderSize of 0 or more for compressed voxels",
             found="-1",
             remedy="write it again as one .mha",
         )
-    return skip_to_last(header, start)
+    return start, True
 
 
 def _orientation(path: Path, fields: dict[str, str]) -> tuple[Affine | None, str, str]:
-    """World_from_index in LPS mm, how it was found, and a doubt."""
+    """Return world_from_index in LPS mm, where it was found, and a doubt."""
 
     def first(*keys: str) -> str | None:
         return next((fields[key] for key in keys if key in fields), None)
@@ -152,14 +168,14 @@ def _orientation(path: Path, fields: dict[str, str]) -> tuple[Affine | None, str
         doubt = "no ElementSpacing"
     elif not (steps > 0).all():
         doubt = f"ElementSpacing = {spacing}"
-    # A step that is not positive would mirror or flatten what the matrix says.
+    # A spacing that is not positive would mirror or flatten the directions of the matrix.
     steps = np.where(steps > 0, steps, 1.0)
     mm = MM_PER_UNIT.get(unit, 1.0)
     return affine_from(rows.T * steps * mm, offset * mm), "TransformMatrix", doubt
 
 
 def write_volume(volume: Volume, dtype: np.dtype[np.generic], path: Path) -> None:
-    """Write an attached, zlib-compressed MetaImage file; numbers keep all their digits."""
+    """Write an attached MetaImage file, compressed with zlib; numbers keep all their digits."""
     grid = volume.grid
     kind = next(name for name, code in DTYPES.items() if code == f"{dtype.kind}{dtype.itemsize}")
     fields = {
@@ -168,7 +184,7 @@ def write_volume(volume: Volume, dtype: np.dtype[np.generic], path: Path) -> Non
         "BinaryData": "True",
         "BinaryDataByteOrderMSB": "False",
         "CompressedData": "True",
-        "CompressedDataSize": SIZE_TO_COME,
+        "CompressedDataSize": SIZE_PLACEHOLDER,
         "TransformMatrix": _numbers(grid.direction.T.ravel()),
         "Offset": _numbers(grid.origin_mm),
         "CenterOfRotation": "0 0 0",
@@ -184,8 +200,8 @@ def write_volume(volume: Volume, dtype: np.dtype[np.generic], path: Path) -> Non
         file.writelines(map(packer.compress, voxel_pieces(volume.array, dtype.newbyteorder("<"))))
         file.write(packer.flush())
         size = file.tell() - len(header)
-        file.seek(header.index(SIZE_TO_COME.encode()))
-        file.write(str(size).zfill(len(SIZE_TO_COME)).encode())
+        file.seek(header.index(SIZE_PLACEHOLDER.encode()))
+        file.write(str(size).zfill(len(SIZE_PLACEHOLDER)).encode())
 
 
 def _numbers(values: FloatArray) -> str:

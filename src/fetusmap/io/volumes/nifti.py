@@ -1,7 +1,8 @@
-"""NIfTI-1 and NIfTI-2, single files, plain or gzip: headers in, whole files out.
+"""NIfTI: reads headers of single files (NIfTI-1 and NIfTI-2, plain or gzip), and writes NIfTI-1.
 
-NIfTI speaks RAS; this is the only module that turns it into LPS. Source: the fields, codes and the
-three ways to give an orientation follow the NIfTI-1 standard (nifti1.h, methods 1 to 3).
+NIfTI uses RAS coordinates; this is the only module that converts them to LPS and back. Source: the
+fields, the codes and the three ways to state an orientation follow the NIfTI-1 standard (nifti1.h,
+methods 1 to 3).
 """
 
 from __future__ import annotations
@@ -10,54 +11,62 @@ import gzip
 import struct
 import zlib
 from dataclasses import dataclass
-from io import BytesIO
-from itertools import product
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
 import numpy as np
 
 from fetusmap.errors import BadInput, UnreadableFile
-from fetusmap.files.reading import read_head
+from fetusmap.files.names import suffix_of
+from fetusmap.files.reading import first_bytes
 from fetusmap.geometry import (
     LPS_FROM_RAS,
     RAS_FROM_LPS,
     Grid,
-    affine_from,
-    apply_affine,
     is_reflection,
-    rotation_from_quaternion,
 )
 from fetusmap.geometry.affine import direction_of
 from fetusmap.geometry.rotation import quaternion_from_rotation
 from fetusmap.io.volumes.encode import LEVEL, voxel_pieces
-from fetusmap.io.volumes.header import VolumeHeader, real_dtype
+from fetusmap.io.volumes.header import Compression, VolumeHeader, real_dtype
 from fetusmap.io.volumes.limits import ReadLimits
-from fetusmap.types import Affine, FloatArray, Shape3
+from fetusmap.io.volumes.nifti_orientation import (
+    affine_from_qform,
+    as_text,
+    corner_distance,
+    orientation_of,
+)
 from fetusmap.volume import Volume
+
+NAME = "NIfTI"
+SUFFIXES = (".nii", ".nii.gz")
 
 DTYPES: dict[int, str | None] = {
     2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 768: "u4",
-    # The rest is legal, but is no single grey value or too wide to be one.
+    # Legal in the standard, but not a single grey value, or too wide for one.
     1: None, 32: None, 128: None, 1024: None, 1280: None, 1536: None, 1792: None, 2048: None,
     2304: None,
 }  # fmt: skip
 DTYPE_NAMES = {1: "bits", 32: "complex numbers", 128: "RGB colours", 1024: "64-bit integers",
                1280: "64-bit integers", 1536: "128-bit floats", 1792: "complex numbers",
                2048: "complex numbers", 2304: "RGBA colours"}  # fmt: skip
-HALF_TURN = 3 * float(np.finfo(np.float32).eps)
 ByteOrder = Literal["<", ">"]
 ORDERS: tuple[ByteOrder, ...] = ("<", ">")
 MILLIMETRE = 2
-LONGEST_AXIS = 2**15 - 1
-LARGEST_ROUNDING_MM = 1e-3
+MAX_AXIS_VOXELS = 2**15 - 1
+MAX_ROUNDING_MM = 1e-3
+GZIP_MAGIC = b"\x1f\x8b"
+HEAD_BYTES = 65536
+"""Bytes of a file that are unpacked to find its header."""
+COMPRESSIONS: tuple[Compression, ...] = ("none", "gzip", "gzip twice")
+
 MM_PER_UNIT = {1: 1000.0, 2: 1.0, 3: 0.001}
 UNIT_NAMES = {0: "not given", 1: "metre", 2: "millimetre", 3: "micrometre"}
 
 
 @dataclass(frozen=True)
 class _Layout:
-    """Where the fields of one version stand: (struct format, offset)."""
+    """(struct format, offset) of each field of one version of NIfTI."""
 
     name: str
     size: int
@@ -83,14 +92,26 @@ NIFTI2 = _Layout(
 )  # fmt: skip
 
 
-def read_header(path: Path, limits: ReadLimits) -> VolumeHeader:
-    """Read the header of a `.nii` or `.nii.gz` file.
+def recognise(head: bytes) -> bool:
+    """Return whether a file begins with a NIfTI header, plain or compressed with gzip."""
+    try:
+        return _layout(_unpacked(head)[0]) is not None
+    except zlib.error:
+        return False
+
+
+def read_header(file: BinaryIO, path: Path, limits: ReadLimits) -> VolumeHeader:
+    """Read the header of an open NIfTI file; the path is for messages.
 
     Raises:
-        UnreadableFile: not NIfTI, not three-dimensional, or no grey values.
+        UnreadableFile: the file is not NIfTI, not three-dimensional, or has no grey values.
     """
-    packed = path.name.lower().endswith(".gz")
-    head = _unpack_head(path) if packed else read_head(path, NIFTI2.size)
+    try:
+        head, times = _unpacked(first_bytes(file, path, HEAD_BYTES))
+    except zlib.error as error:
+        raise UnreadableFile(
+            path, expected="a gzip stream", found=str(error), remedy="copy or export it again"
+        ) from error
     layout, order = _layout_of(path, head)
 
     def fields(spec: tuple[str, int]) -> tuple[float, ...]:
@@ -101,16 +122,17 @@ def read_header(path: Path, limits: ReadLimits) -> VolumeHeader:
     name = DTYPE_NAMES.get(code, f"unknown data type {code}")
     dtype = real_dtype(path, DTYPES.get(code), name).newbyteorder(order)
     unit = int(fields(layout.units)[0]) & 7
-    affine, how, doubt, conflict, warnings = _orientation(
+    affine, how, doubt, conflict, warnings = orientation_of(
         shape,
         fields(layout.pixdim),
         fields(layout.codes),
         fields(layout.quaternion),
         fields(layout.srow),
     )
+    warnings += _name_warnings(path, times)
     if unit not in MM_PER_UNIT:
-        told = "no unit in the file" if unit == 0 else f"unknown unit code {unit}"
-        warnings.append(f"{told}: taken as millimetres")
+        found = "no unit in the file" if unit == 0 else f"unknown unit code {unit}"
+        warnings.append(f"{found}: taken as millimetres")
     if affine is not None:
         affine = LPS_FROM_RAS @ affine
         affine[:3] *= MM_PER_UNIT.get(unit, 1.0)
@@ -131,7 +153,7 @@ def read_header(path: Path, limits: ReadLimits) -> VolumeHeader:
             remedy="write the file again",
         )
     return VolumeHeader(
-        format=layout.name + (" (gzip)" if packed else ""),
+        format=layout.name + (f" ({COMPRESSIONS[times]})" if times else ""),
         shape=shape,
         dtype=dtype,
         affine=affine,
@@ -139,7 +161,7 @@ def read_header(path: Path, limits: ReadLimits) -> VolumeHeader:
         doubt=doubt,
         conflict=conflict,
         skip_stream=int(offset),
-        compression="gzip" if packed else "none",
+        compression=COMPRESSIONS[times],
         slope=float(slope),
         intercept=float(intercept),
         facts={
@@ -152,21 +174,40 @@ def read_header(path: Path, limits: ReadLimits) -> VolumeHeader:
     )
 
 
-def _unpack_head(path: Path) -> bytes:
-    """The first bytes of a gzip stream; never more, whatever the stream would become."""
-    try:
-        return gzip.GzipFile(fileobj=BytesIO(read_head(path, 65536))).read(NIFTI2.size)
-    except (zlib.error, OSError, EOFError) as error:
-        raise UnreadableFile(
-            path,
-            expected="a gzip stream",
-            found=str(error),
-            remedy="rename it to .nii if it is not compressed, or copy it again",
-        ) from error
+def _unpacked(head: bytes) -> tuple[bytes, int]:
+    """Return the first bytes of the header, and how many times they were compressed with gzip."""
+    if not head.startswith(GZIP_MAGIC):
+        return head[: NIFTI2.size], 0
+    once = _start_of_stream(head, NIFTI2.size)
+    if not once.startswith(GZIP_MAGIC):
+        return once, 1
+    return _start_of_stream(_start_of_stream(head, HEAD_BYTES), NIFTI2.size), 2
 
 
-def _layout_of(path: Path, head: bytes) -> tuple[_Layout, ByteOrder]:
-    """Which version the bytes are, and their byte order."""
+def _start_of_stream(packed: bytes, count: int) -> bytes:
+    """Unpack at most the first `count` bytes of a gzip stream, whatever it would become."""
+    start = b""
+    while packed and len(start) < count:  # a stream may consist of several members
+        member = zlib.decompressobj(16 + zlib.MAX_WBITS)
+        start += member.decompress(packed, count - len(start))
+        packed = member.unused_data
+    return start
+
+
+def _name_warnings(path: Path, times: int) -> list[str]:
+    """Return what the name of the file says wrongly about its compression."""
+    suffix = suffix_of(path, SUFFIXES)
+    if times == 2:
+        return ["compressed with gzip twice"]
+    if times == 1 and suffix == ".nii":
+        return ["named .nii, but compressed with gzip"]
+    if times == 0 and suffix == ".nii.gz":
+        return ["named .nii.gz, but not compressed"]
+    return []
+
+
+def _layout(head: bytes) -> tuple[_Layout, ByteOrder] | None:
+    """Return the version of the header and its byte order, or None if it is not NIfTI."""
     for layout in (NIFTI1, NIFTI2):
         magic, place = layout.magic
         for order in ORDERS:
@@ -174,6 +215,13 @@ def _layout_of(path: Path, head: bytes) -> tuple[_Layout, ByteOrder]:
             whole = len(head) >= layout.size
             if whole and head[:4] == sizes and head[place : place + len(magic)] == magic:
                 return layout, order
+    return None
+
+
+def _layout_of(path: Path, head: bytes) -> tuple[_Layout, ByteOrder]:
+    """Return the version of the header and its byte order."""
+    if (found_layout := _layout(head)) is not None:
+        return found_layout
     known = {b"ni1\0": "the header of a .hdr/.img pair", b"\0\0\0\0": "an Analyze 7.5 header"}
     found = known.get(head[344:348], f"{len(head)} bytes without the NIfTI magic 'n+1' or 'n+2'")
     raise UnreadableFile(
@@ -182,7 +230,7 @@ def _layout_of(path: Path, head: bytes) -> tuple[_Layout, ByteOrder]:
 
 
 def _shape(path: Path, dim: list[int]) -> tuple[int, int, int]:
-    """Three axes, and any number of further axes of length 1."""
+    """Return the length of the three axes; further axes must have the length 1."""
     axes = dim[1 : 1 + dim[0]] if 1 <= dim[0] <= 7 else []
     if len(axes) < 3 or any(n != 1 for n in axes[3:]) or min(axes) < 1:
         raise UnreadableFile(
@@ -194,68 +242,13 @@ def _shape(path: Path, dim: list[int]) -> tuple[int, int, int]:
     return axes[0], axes[1], axes[2]
 
 
-def _orientation(
-    shape: Shape3,
-    pixdim: tuple[float, ...],
-    codes: tuple[float, ...],
-    quaternion: tuple[float, ...],
-    srow: tuple[float, ...],
-) -> tuple[Affine | None, str, str, str, list[str]]:
-    """World_from_index in RAS and the file's unit, its origin, a doubt, a conflict, and warnings.
-
-    The sform wins over the qform, as in nibabel; when they show mirror images of each other, nobody
-    can know. Without either the standard gives only a spacing, and programs differ about the
-    direction of the axes: then there is no orientation.
-    """
-    qform_code, sform_code = (int(code) for code in codes)
-    spacing = np.array(pixdim[1:4], dtype=np.float64)
-    usable = (spacing > 0) & np.isfinite(spacing)
-    doubt = "" if usable.all() else f"pixdim {_list(spacing)}"
-    qform = _affine_from_qform(np.where(usable, spacing, 1.0), pixdim[0], quaternion)
-    if sform_code <= 0 and qform_code <= 0:
-        return None, "none", f"neither qform nor sform, only pixdim {_list(spacing)}", "", []
-    if sform_code <= 0:
-        return qform, f"qform (code {qform_code})", doubt, "", []
-    sform = np.vstack([np.reshape(srow, (3, 4)), [0, 0, 0, 1]]).astype(np.float64)
-    lengths = np.linalg.norm(sform[:3, :3], axis=0)
-    conflict, warnings = "", []
-    if not np.allclose(lengths, spacing, rtol=0.01, atol=0):
-        doubt = f"pixdim {_list(spacing)} but spacing {_list(lengths)} in the sform"
-    elif qform_code > 0 and (apart := _corner_distance(qform, sform, shape)) > lengths.min() / 4:
-        warnings.append(f"qform and sform disagree by up to {apart:.3g} mm: sform used")
-    if qform_code > 0 and is_reflection(qform) != is_reflection(sform):
-        conflict = "a qform and an sform that are mirror images of each other"
-    return sform, f"sform (code {sform_code})", doubt, conflict, warnings
-
-
-def _corner_distance(first: Affine, second: Affine, shape: Shape3) -> float:
-    """How far apart two affines put the corners of a volume, at most."""
-    corners = np.array(list(product(*((0, n - 1) for n in shape))))
-    apart = np.linalg.norm(apply_affine(first, corners) - apply_affine(second, corners), axis=1)
-    return float(apart.max())
-
-
-def _affine_from_qform(spacing: FloatArray, qfac: float, quaternion: tuple[float, ...]) -> Affine:
-    """Method 2 of the standard: rotation from (b, c, d), spacing, and a flip of the third axis."""
-    vector = np.array(quaternion[:3], dtype=np.float64)
-    square = float(vector @ vector)
-    # (b, c, d) are rounded to single precision: near a half turn what is left for a is nothing but
-    # that rounding, and zero is exact (nibabel draws the same line). Far past 1 is no rotation.
-    rest = 1.0 - square
-    w = np.nan if rest < -1e-5 else 0.0 if rest < HALF_TURN else np.sqrt(rest)
-    unit = np.array([w, *vector])
-    rotation = rotation_from_quaternion(unit / np.linalg.norm(unit))
-    flip = np.array([1.0, 1.0, -1.0 if qfac < 0 else 1.0])
-    return affine_from(rotation * spacing * flip, quaternion[3:])
-
-
 def write_volume(volume: Volume, dtype: np.dtype[np.generic], path: Path) -> None:
-    """Write a NIfTI-1 file with an exact sform and, where it is exact, a qform; gzip for `.gz`.
+    """Write a NIfTI-1 file with a sform and, if its quaternion is exact, a qform; gzip for `.gz`.
 
-    The same volume gives the same bytes, whenever and under whatever name it is written.
+    The same volume gives the same bytes, at any time and under any name.
 
     Raises:
-        BadInput: an axis or a position that the format cannot hold.
+        BadInput: the format cannot hold an axis or a position of the volume.
     """
     _check_representable(volume.grid, path)
     header = _header_bytes(volume, dtype.newbyteorder("<"))
@@ -270,29 +263,32 @@ def write_volume(volume: Volume, dtype: np.dtype[np.generic], path: Path) -> Non
 
 
 def _check_representable(grid: Grid, path: Path) -> None:
-    """NIfTI-1 counts voxels in 16 bits and keeps its affine in single precision."""
+    """Refuse a grid that NIfTI-1 cannot hold.
+
+    It counts voxels in 16 bits and stores its affine in single precision.
+    """
     remedy = "write it as .nrrd or .mha"
-    if max(grid.shape) > LONGEST_AXIS:
+    if max(grid.shape) > MAX_AXIS_VOXELS:
         raise BadInput(
             path,
-            expected=f"at most {LONGEST_AXIS} voxels on each axis",
+            expected=f"at most {MAX_AXIS_VOXELS} voxels on each axis",
             found=f"shape {grid.shape}",
             remedy=remedy,
         )
     with np.errstate(over="ignore", invalid="ignore"):
         rounded = grid.affine.astype(np.float32).astype(np.float64)
-        moved = _corner_distance(rounded, grid.affine, grid.shape)
-    if not moved <= LARGEST_ROUNDING_MM:
+        error_mm = corner_distance(rounded, grid.affine, grid.shape)
+    if not error_mm <= MAX_ROUNDING_MM:
         raise BadInput(
             path,
-            expected=f"a position that single precision keeps to {LARGEST_ROUNDING_MM} mm",
-            found=f"an error of {moved:.3g} mm, at an origin of {_list(grid.origin_mm)} mm",
+            expected=f"a position that single precision keeps to {MAX_ROUNDING_MM} mm",
+            found=f"an error of {error_mm:.3g} mm, at an origin of {as_text(grid.origin_mm)} mm",
             remedy=remedy,
         )
 
 
 def _header_bytes(volume: Volume, dtype: np.dtype[np.generic]) -> bytes:
-    """348 bytes of header and 4 that say "no extensions"."""
+    """Return 348 bytes of header and 4 that say "no extensions"."""
     header = bytearray(NIFTI1.size + 4)
 
     def put(spec: tuple[str, int], *values: float) -> None:
@@ -312,17 +308,13 @@ def _header_bytes(volume: Volume, dtype: np.dtype[np.generic]) -> bytes:
     put(NIFTI1.vox_offset, len(header))
     put(NIFTI1.scaling, 1.0, 0.0)
     put(NIFTI1.units, MILLIMETRE)
-    # A quaternion of single precision is off by up to 0.1 mm at the far corner when the turn is
-    # nearly, but not quite, a half turn (a scan almost along LPS): then only the sform is told.
+    # A quaternion of single precision is wrong by up to 0.1 mm at the far corner if the rotation
+    # is nearly, but not exactly, a half turn (a scan almost along LPS). Then there is no qform.
     spread = np.array([*quaternion[1:], *affine[:3, 3]], dtype=np.float32)
-    qform = _affine_from_qform(volume.grid.spacing_mm, qfac, tuple(spread.tolist()))
-    exact = _corner_distance(qform, affine, volume.grid.shape) <= LARGEST_ROUNDING_MM
+    qform = affine_from_qform(volume.grid.spacing_mm, qfac, tuple(spread.tolist()))
+    exact = corner_distance(qform, affine, volume.grid.shape) <= MAX_ROUNDING_MM
     put(NIFTI1.codes, int(exact), 1)
     put(NIFTI1.quaternion, *spread.tolist())
     put(NIFTI1.srow, *affine[:3].ravel())
     header[NIFTI1.magic[1] : NIFTI1.size] = NIFTI1.magic[0]
     return bytes(header)
-
-
-def _list(values: FloatArray) -> str:
-    return "(" + ", ".join(f"{v:.4g}" for v in values) + ")"

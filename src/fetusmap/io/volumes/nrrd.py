@@ -1,4 +1,4 @@
-"""NRRD: headers in, attached (`.nrrd`) and detached (`.nhdr`); gzip files out.
+"""NRRD: reads attached (`.nrrd`) and detached (`.nhdr`) headers, and writes gzip files.
 
 Source: the NRRD format definition (teem, NRRD0001 to NRRD0005).
 """
@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import gzip
 import re
-from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
 import numpy as np
 
 from fetusmap.errors import UnreadableFile
-from fetusmap.files.reading import read_head
+from fetusmap.files.reading import first_bytes, size_of
 from fetusmap.geometry import affine_from
 from fetusmap.io.volumes.encode import LEVEL, voxel_pieces
 from fetusmap.io.volumes.header import (
@@ -22,12 +21,14 @@ from fetusmap.io.volumes.header import (
     VolumeHeader,
     detached_data,
     real_dtype,
-    skip_to_last,
 )
 from fetusmap.io.volumes.limits import ReadLimits
 from fetusmap.io.volumes.textheader import integers, numbers, read_lines
 from fetusmap.types import Affine, FloatArray
 from fetusmap.volume import Volume
+
+NAME = "NRRD"
+SUFFIXES = (".nrrd", ".nhdr")
 
 DTYPES = {
     **dict.fromkeys(("signed char", "int8", "int8_t"), "i1"),
@@ -48,7 +49,7 @@ TYPE_NAMES = {
 ENCODINGS: dict[str, Compression] = {
     "raw": "none", "gzip": "gzip", "gz": "gzip", "bzip2": "bzip2", "bz2": "bzip2",
 }  # fmt: skip
-# Signs that turn the file's world axes into left, posterior, superior.
+# Signs that convert the file's world axes into left, posterior, superior.
 SPACES = {
     "left-posterior-superior": (1, 1, 1), "lps": (1, 1, 1),
     "right-anterior-superior": (-1, -1, 1), "ras": (-1, -1, 1),
@@ -57,25 +58,33 @@ SPACES = {
 SKIPS = ("byte skip", "line skip")
 MM_PER_UNIT = {
     "": 1.0, "mm": 1.0, "millimeter": 1.0, "millimetre": 1.0, "millimeters": 1.0,
-    "millimetres": 1.0, "m": 1000.0, "cm": 10.0, "um": 0.001, "\u00b5m": 0.001,
+    "millimetres": 1.0, "m": 1000.0, "cm": 10.0, "centimeter": 10.0, "centimetre": 10.0,
+    "centimeters": 10.0, "centimetres": 10.0, "um": 0.001, "\u00b5m": 0.001, "\u03bcm": 0.001,
+    "micron": 0.001, "microns": 0.001, "micrometer": 0.001, "micrometre": 0.001,
+    "micrometers": 0.001, "micrometres": 0.001,
 }  # fmt: skip
 
 
-def read_header(path: Path, limits: ReadLimits) -> VolumeHeader:
-    """Read the header of a `.nrrd` or `.nhdr` file.
+def recognise(head: bytes) -> bool:
+    """Return whether a file begins with the magic of NRRD, version 1 to 5."""
+    return bool(re.match(rb"NRRD000[1-5]", head))
+
+
+def read_header(file: BinaryIO, path: Path, limits: ReadLimits) -> VolumeHeader:
+    """Read the header of an open NRRD file; the path names it and locates its data file.
 
     Raises:
-        UnreadableFile: not NRRD, not three-dimensional, an encoding or a layout that is not
-            supported, or voxels outside the header's folder.
+        UnreadableFile: the file is not NRRD, not three-dimensional, has an encoding or a layout
+            that is not supported, or has its voxels outside the header's folder.
     """
-    if not re.match(rb"NRRD000[1-5]", read_head(path, 8)):
+    if not recognise(first_bytes(file, path, 8)):
         raise UnreadableFile(
             path,
             expected="the NRRD magic 'NRRD000x'",
             found="other bytes",
             remedy="check that the file is what its name says",
         )
-    lines, data_start = read_lines(path, limits, is_last=lambda line: line == "")
+    lines, data_start = read_lines(file, path, limits, is_last=lambda line: line == "")
     fields = _fields(path, lines[1:])
 
     dimension = fields.get("dimension", "none")
@@ -108,14 +117,17 @@ def read_header(path: Path, limits: ReadLimits) -> VolumeHeader:
             remedy="write it again with gzip encoding",
         )
     affine, how, doubt, warnings = _orientation(path, fields)
-    data_path, start = _voxels_of(path, fields, data_start, limits)
-    header = VolumeHeader(
+    data_path = _data_path(path, fields, data_start < size_of(file), limits)
+    skip, at_end = _skip(path, fields, encoding, data_start if data_path == path else 0)
+    return VolumeHeader(
         format=f"NRRD ({encoding})",
         shape=(shape[0], shape[1], shape[2]),
         dtype=dtype,
         affine=affine,
         data_path=data_path,
         doubt=doubt,
+        skip_file=skip,
+        voxels_at_end=at_end,
         compression=ENCODINGS[encoding],
         facts={
             "orientation from": how,
@@ -125,11 +137,10 @@ def read_header(path: Path, limits: ReadLimits) -> VolumeHeader:
         },
         warnings=warnings,
     )
-    return replace(header, skip_file=_skip(path, fields, header, start))
 
 
 def _fields(path: Path, lines: list[str]) -> dict[str, str]:
-    """`key: value` lines by lower-case key; comments and `key:=value` remarks are left out."""
+    """Return the `key: value` lines by lower-case key; comments and `key:=value` are left out."""
     fields: dict[str, str] = {}
     for line in lines:
         key, colon, value = line.partition(": ")
@@ -147,37 +158,41 @@ def _fields(path: Path, lines: list[str]) -> dict[str, str]:
 def _byte_order(
     path: Path, fields: dict[str, str], dtype: np.dtype[np.generic]
 ) -> Literal["<", ">"]:
-    """What the file says; types of several bytes must say it."""
+    """Return the byte order that the file states; it must if a value has several bytes."""
     orders: dict[str, Literal["<", ">"]] = {"little": "<", "big": ">"}
-    told = fields.get("endian", "little" if dtype.itemsize == 1 else "none").lower()
-    if told not in orders:
+    stated = fields.get("endian", "little" if dtype.itemsize == 1 else "none").lower()
+    if stated not in orders:
         raise UnreadableFile(
-            path, expected="endian: little or big", found=told, remedy="write the file again"
+            path, expected="endian: little or big", found=stated, remedy="write the file again"
         )
-    return orders[told]
+    return orders[stated]
 
 
-def _voxels_of(
-    path: Path, fields: dict[str, str], data_start: int, limits: ReadLimits
-) -> tuple[Path, int]:
-    """The file with the voxels and where they may start in it."""
+def _data_path(path: Path, fields: dict[str, str], has_voxels: bool, limits: ReadLimits) -> Path:
+    """Return the file with the voxels: the one that the header names, or the header's own."""
     name = fields.get("data file", fields.get("datafile"))
     if name is not None and name.upper().startswith("LIST"):
         raise UnreadableFile(
             path, expected="one data file", found="a list", remedy="write it as one .nrrd"
         )
-    if name is None and path.name.lower().endswith(".nhdr"):
+    if name is None and not has_voxels:
         raise UnreadableFile(
-            path, expected="a 'data file' line", found="none", remedy="write it as .nrrd"
+            path,
+            expected="voxels after the header, or a 'data file' line in it",
+            found="none",
+            remedy="copy or export it again",
         )
-    return (path, data_start) if name is None else (detached_data(path, name, limits), 0)
+    return path if name is None else detached_data(path, name, limits)
 
 
-def _skip(path: Path, fields: dict[str, str], header: VolumeHeader, start: int) -> int:
-    """Bytes before the voxels; a byte skip of -1 means "the end of the file"."""
+def _skip(path: Path, fields: dict[str, str], encoding: str, start: int) -> tuple[int, bool]:
+    """Return the bytes before the voxels, and whether the voxels are the last bytes of the file.
+
+    A byte skip of -1 stands for the end of the file.
+    """
     bytes_, lines = (fields.get(k, fields.get(k.replace(" ", ""), "0")) for k in SKIPS)
-    if bytes_ == "-1" and lines == "0" and header.compression == "none":
-        return skip_to_last(header, start)
+    if bytes_ == "-1" and lines == "0" and ENCODINGS[encoding] == "none":
+        return start, True
     if (bytes_, lines) != ("0", "0"):
         raise UnreadableFile(
             path,
@@ -185,13 +200,13 @@ def _skip(path: Path, fields: dict[str, str], header: VolumeHeader, start: int) 
             found=f"byte skip {bytes_}, line skip {lines}",
             remedy="write it again as one .nrrd",
         )
-    return start
+    return start, False
 
 
 def _orientation(
     path: Path, fields: dict[str, str]
 ) -> tuple[Affine | None, str, str, tuple[str, ...]]:
-    """World_from_index in LPS mm, how it was found, a doubt, and warnings."""
+    """Return world_from_index in LPS mm, where it was found, a doubt, and warnings."""
     space = fields.get("space", "").lower()
     directions = fields.get("space directions")
     spacings = fields.get("spacings", "none")
@@ -200,17 +215,18 @@ def _orientation(
     columns = _vectors(path, "space directions", directions, 3).T
     origin = _vectors(path, "space origin", fields.get("space origin", "(0,0,0)"), 1)[0]
     units = set(re.findall(r'"([^"]*)"', fields.get("space units", '"mm"')))
-    mm = [MM_PER_UNIT.get(unit.lower()) for unit in units]
-    if len(mm) != 1 or mm[0] is None:
-        return None, space, f"space units {fields['space units']}", ()
-    warnings = ("no unit in the file: taken as millimetres",) if "" in units else ()
+    mm = MM_PER_UNIT.get(units.pop().lower()) if len(units) == 1 else None
+    # With an unknown unit the directions are still right; only a given spacing makes them usable.
+    doubt = f"space units {fields['space units']}" if mm is None else ""
+    unstated = '""' in fields.get("space units", "")
+    warnings = ("no unit in the file: taken as millimetres",) if unstated else ()
     signs = np.array(SPACES[space], dtype=np.float64)
-    affine = affine_from(columns * signs[:, None] * mm[0], origin * signs * mm[0])
-    return affine, space, "", warnings
+    affine = affine_from(columns * signs[:, None] * (mm or 1.0), origin * signs * (mm or 1.0))
+    return affine, space, doubt, warnings
 
 
 def _vectors(path: Path, key: str, text: str, count: int) -> FloatArray:
-    """`(a,b,c) (d,e,f) ...` as a (count, 3) array."""
+    """Return the vectors of `(a,b,c) (d,e,f) ...` as a (count, 3) array."""
     groups = re.findall(r"\(([^()]*)\)", text)
     if len(groups) != count or "none" in text.lower():
         raise UnreadableFile(
@@ -223,7 +239,7 @@ def _vectors(path: Path, key: str, text: str, count: int) -> FloatArray:
 
 
 def write_volume(volume: Volume, dtype: np.dtype[np.generic], path: Path) -> None:
-    """Write an attached, gzip-compressed NRRD file; numbers keep all their digits."""
+    """Write an attached NRRD file, compressed with gzip; numbers keep all their digits."""
     grid = volume.grid
     kind = next(
         name for name, code in TYPE_NAMES.items() if code == f"{dtype.kind}{dtype.itemsize}"

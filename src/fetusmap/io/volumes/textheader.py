@@ -1,30 +1,31 @@
-"""Bounded reading of the text headers of NRRD and MetaImage."""
+"""Text headers of NRRD and MetaImage, read up to a limit, and the numbers in them."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
 from fetusmap.errors import UnreadableFile
-from fetusmap.files.reading import read_head
+from fetusmap.files.reading import first_bytes
 from fetusmap.io.volumes.limits import ReadLimits
 from fetusmap.types import FloatArray
 
-LARGEST = 2**31 - 1
+MAX_INTEGER = 2**31 - 1
 
 
 def read_lines(
-    path: Path, limits: ReadLimits, is_last: Callable[[str], bool]
+    file: BinaryIO, path: Path, limits: ReadLimits, is_last: Callable[[str], bool]
 ) -> tuple[list[str], int]:
-    """Header lines up to and including the last one, and the byte after it.
+    """Return the header lines up to and including the last one, and the number of their bytes.
 
     Raises:
-        UnreadableFile: the header does not end within the limit, or is no text.
+        UnreadableFile: the header does not end within the limit, or it is not text.
     """
-    head = read_head(path, limits.max_header_bytes)
+    head = first_bytes(file, path, limits.max_header_bytes)
     lines: list[str] = []
     start = 0
     while True:
@@ -48,7 +49,7 @@ def read_lines(
 
 
 def numbers(path: Path, key: str, text: str, count: int) -> FloatArray:
-    """Exactly `count` numbers separated by white space."""
+    """Return exactly `count` numbers that are separated by white space."""
     try:
         values = np.array([float(word) for word in text.replace("_", "?").split()])
     except ValueError:
@@ -64,9 +65,9 @@ def numbers(path: Path, key: str, text: str, count: int) -> FloatArray:
 
 
 def integers(
-    path: Path, key: str, text: str, count: int, low: int = 1, high: int = LARGEST
+    path: Path, key: str, text: str, count: int, low: int = 1, high: int = MAX_INTEGER
 ) -> tuple[int, ...]:
-    """Exactly `count` decimal integers from `low` to `high`."""
+    """Return exactly `count` decimal integers from `low` to `high`."""
     words = text.split()
     if len(words) == count and all(re.fullmatch(r"[+-]?[0-9]{1,18}", word) for word in words):
         values = tuple(int(word) for word in words)
@@ -87,7 +88,7 @@ def _text(path: Path, line: bytes) -> str:
         raise UnreadableFile(
             path,
             expected="a text header",
-            found="bytes that are no text",
+            found="bytes that are not text",
             remedy="check that the file is what its name says",
         )
     # Comments may be in any old encoding; the keys and numbers that count are plain ASCII.

@@ -1,8 +1,8 @@
-"""Volumes in and out: NIfTI, NRRD and MetaImage.
+"""Reading and writing of volume files: NIfTI, NRRD and MetaImage.
 
-Each format's module holds its reader and its writer. Other readers were measured to fill a
-truncated file with zeros, and another writer to report success on a full disk, so both are ours;
-the tests hold every file against SimpleITK and nibabel.
+Each format's module holds its reader and its writer. They belong to this package because another
+reader was measured to fill a truncated file with zeros, and another writer to report success on a
+full disk. The tests compare every file with SimpleITK and nibabel.
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from fetusmap.errors import BadInput, UnreadableFile
-from fetusmap.files.names import VOLUME_SUFFIXES, case_name, format_suffix, suffix_of
-from fetusmap.files.reading import check_regular_file
+from fetusmap.errors import BadInput
+from fetusmap.files.names import format_suffix
 from fetusmap.files.writing import atomic_path
 from fetusmap.geometry import Grid
 from fetusmap.io.sandbox.decode import check_finite, decode_voxels
@@ -23,21 +22,13 @@ from fetusmap.io.volumes.header import (
     VolumeHeader,
     check_geometry,
     check_shape,
-    check_size,
     checked_grid,
 )
 from fetusmap.io.volumes.limits import DEFAULT_LIMITS, ReadLimits
+from fetusmap.io.volumes.source import OpenSource, Source, open_source
 from fetusmap.types import Triple
 from fetusmap.volume import Volume
 
-HEADER_READERS: dict[str, Callable[[Path, ReadLimits], VolumeHeader]] = {
-    ".nii": nifti.read_header,
-    ".nii.gz": nifti.read_header,
-    ".nrrd": nrrd.read_header,
-    ".nhdr": nrrd.read_header,
-    ".mha": metaimage.read_header,
-    ".mhd": metaimage.read_header,
-}
 WRITERS: dict[str, Callable[[Volume, np.dtype[np.generic], Path], None]] = {
     ".nii.gz": nifti.write_volume,
     ".nii": nifti.write_volume,
@@ -48,33 +39,46 @@ WRITABLE_SUFFIXES = tuple(WRITERS)
 
 
 def load_volume(
-    path: str | Path,
+    source: str | Path | Source,
     *,
     spacing_mm: Triple | None = None,
     limits: ReadLimits = DEFAULT_LIMITS,
 ) -> Volume:
-    """Read a volume file, bounded in size, memory and time.
+    """Read a volume, with limits on its size, memory and time.
 
     Args:
-        path: `.nii`, `.nii.gz`, `.nrrd`, `.nhdr`, `.mha` or `.mhd`.
-        spacing_mm: overrides the file's spacing; recorded in the volume's warnings.
-        limits: how much the file may ask for.
+        source: path of a NIfTI, NRRD or MetaImage file, or a `Source`. The format is recognised by
+            the content; a name that contradicts it gives a warning.
+        spacing_mm: replaces the file's spacing; the volume's warnings record it.
+        limits: how large the volume may be.
 
     Returns:
-        The volume in LPS mm, its file's facts, and a warning for everything doubtful.
+        The volume in LPS mm, what its file states, and a warning for everything doubtful.
 
     Raises:
         UnreadableFile: with what was expected, what was found, and what to do.
     """
-    path = Path(path)
-    header = read_volume_header(path, limits=limits)
-    with np.errstate(all="ignore"):  # what overflows is refused in words
-        grid, overridden = checked_grid(header, path, limits, spacing_mm)
-        array = decode_voxels(header, path, limits)
+    source = _source(source)
+    with open_source(source, limits) as opened:
+        return volume_of(source, opened, spacing_mm=spacing_mm, limits=limits)
+
+
+def volume_of(
+    source: Source,
+    opened: OpenSource,
+    *,
+    spacing_mm: Triple | None = None,
+    limits: ReadLimits = DEFAULT_LIMITS,
+) -> Volume:
+    """Decode the volume of an open source, as `load_volume` does."""
+    header = opened.header
+    with np.errstate(all="ignore"):  # a header that overflows is refused in words
+        grid, overridden = checked_grid(header, source.path, limits, spacing_mm)
+        array = decode_voxels(header, opened.data, source.path, limits)
     return Volume(
         array,
         grid,
-        name=case_name(path),
+        name=source.name,
         facts={
             "format": header.format,
             "stored as": header.dtype.newbyteorder("=").name,
@@ -84,35 +88,33 @@ def load_volume(
     )
 
 
-def read_volume_header(path: str | Path, *, limits: ReadLimits = DEFAULT_LIMITS) -> VolumeHeader:
-    """Read and check what a volume file says about its size and type, without its voxels.
+def read_volume_header(
+    source: str | Path | Source, *, limits: ReadLimits = DEFAULT_LIMITS
+) -> VolumeHeader:
+    """Read and check the header of a volume, without its voxels.
 
     Raises:
-        UnreadableFile: not a volume file, or one that asks for too much.
+        UnreadableFile: the file is not a volume, or its header announces more than the limits.
     """
-    path = Path(path)
-    check_regular_file(path, follow_links=limits.follow_links)
-    suffix = suffix_of(path, VOLUME_SUFFIXES)
-    if not suffix:
-        raise UnreadableFile(
-            path,
-            expected=f"a volume file ({', '.join(VOLUME_SUFFIXES)})",
-            found=f"the suffix {path.suffix!r}",
-            remedy="convert it to NIfTI, NRRD or MetaImage",
-        )
-    with np.errstate(all="ignore"):
-        header = HEADER_READERS[suffix](path, limits)
-    check_size(header, path, limits)
-    return header
+    with open_source(_source(source), limits) as opened:
+        return opened.header
 
 
 def load_grid(
-    path: str | Path, *, spacing_mm: Triple | None = None, limits: ReadLimits = DEFAULT_LIMITS
+    source: str | Path | Source,
+    *,
+    spacing_mm: Triple | None = None,
+    limits: ReadLimits = DEFAULT_LIMITS,
 ) -> Grid:
-    """Read only where a file's voxels are, as `load_volume` would find it."""
-    path = Path(path)
+    """Read only the grid of a volume, as `load_volume` would return it."""
+    source = _source(source)
+    header = read_volume_header(source, limits=limits)
     with np.errstate(all="ignore"):
-        return checked_grid(read_volume_header(path, limits=limits), path, limits, spacing_mm)[0]
+        return checked_grid(header, source.path, limits, spacing_mm)[0]
+
+
+def _source(source: str | Path | Source) -> Source:
+    return source if isinstance(source, Source) else Source(Path(source))
 
 
 def save_volume(
@@ -122,20 +124,20 @@ def save_volume(
     overwrite: bool = True,
     limits: ReadLimits = DEFAULT_LIMITS,
 ) -> None:
-    """Write a volume, atomically; compressed where the format can.
+    """Write a volume atomically; compressed, except as `.nii`.
 
-    What `load_volume` with the same limits would refuse is not written. The same volume gives the
-    same bytes.
+    A volume that `load_volume` with the same limits would refuse is not written. The same volume
+    gives the same bytes.
 
     Args:
         volume: integers of at most 32 bits, or finite floats; float16 is written as float32.
         path: `.nii`, `.nii.gz`, `.nrrd` or `.mha`.
-        overwrite: replace an existing file.
-        limits: what may be written, as for reading.
+        overwrite: whether an existing file may be replaced.
+        limits: how large the volume may be, as for reading.
 
     Raises:
-        BadInput: an unknown suffix, a volume that could not be read back, a place that cannot be
-            written, or an existing file.
+        BadInput: the suffix is unknown, the volume could not be read back, the place cannot be
+            written, or the file exists and may not be replaced.
     """
     path = Path(path)
     suffix = format_suffix(path, WRITABLE_SUFFIXES, "volume")
@@ -148,7 +150,7 @@ def save_volume(
 
 
 def _written_type(volume: Volume, path: Path) -> np.dtype[np.generic]:
-    """The type on disk: that of the array, native, with float16 widened."""
+    """Return the type on disk: that of the array in native byte order; float16 becomes float32."""
     dtype = volume.array.dtype
     if dtype.kind == "f" and dtype.itemsize == 2:
         dtype = np.dtype(np.float32)
