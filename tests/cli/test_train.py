@@ -1,4 +1,4 @@
-"""`fetusmap train`: what it is told, what it refuses, and the model that it leaves."""
+"""`fetusmap train`: its configurations, what it refuses, and the model that it writes."""
 
 import json
 import sys
@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 import fetusmap as fm
-from fetusmap.detect import CanonicalGrid, SinglePass, WholeGrid
+from fetusmap.detect import BodyFrameGrid, SinglePass, WholeVolumeGrid
 from fetusmap.estimate import PoseEstimator
 from fetusmap.model import load_model
 from fetusmap.network import LandWidths, build_land, plan, predict_peak_bytes
-from fetusmap.train import PAPER, ProductConfig, TrainingConfig
+from fetusmap.train import LandConfig, ProductConfig
 from fetusmap.train.cases import TrainingCase, cached, simulated_pool
 
 
@@ -56,7 +56,7 @@ def told_land(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     told = SimpleNamespace(config=None, name=None)
 
     def listen(
-        config: TrainingConfig,
+        config: LandConfig,
         folder: Path,
         cache: Path,
         *,
@@ -89,7 +89,8 @@ def test_without_options_it_makes_the_model_that_ships(
     coarse, canonical = told.config.coarse, told.config.canonical
     for config, stage in ((coarse, "coarse"), (canonical, "canonical")):
         assert config.steps > 1000
-        assert config == TrainingConfig(stage=stage, steps=config.steps)
+        assert config.stage == stage
+        assert config == type(config)(steps=config.steps)
     assert (told.folder, told.cache) == (tmp_path / "run", tmp_path / "run" / "cases")
     assert told.workers == 2
     assert told.config.name == "run"
@@ -182,9 +183,9 @@ def test_steps_of_one_network_can_be_set(
     [
         ("case_seed=2", "found 2 for both"),
         ("case_seed=3", "case_seed 3 makes the cases of the calibration"),
-        ("spacing_mm=2", "spacing_mm and checkpointing are of the stage land"),
+        ("spacing_mm=2", "found 'spacing_mm=2'"),
+        ("coarse.adversarial_weight=2", "found 'coarse.adversarial_weight=2'"),
         ("widths=8,8,8,8,8", "for 4 widths at most"),
-        ("checkpointing=most", "checkpointing: Input should be"),
     ],
 )
 def test_settings_that_would_not_do_what_they_say_are_refused(
@@ -227,7 +228,7 @@ def test_the_papers_network_is_trained_by_the_papers_recipe(
 ) -> None:
     outcome = fetusmap("train", "-o", tmp_path / "run", "--profile", "land", "--workers", 3)
     assert outcome.code == 0
-    assert told_land.config == TrainingConfig(stage="land", **PAPER)
+    assert told_land.config == LandConfig()
     assert (told_land.folder, told_land.cache) == (tmp_path / "run", tmp_path / "run" / "cases")
     assert (told_land.name, told_land.workers) == ("run", 3)
     model = tmp_path / "run" / "model"
@@ -251,7 +252,7 @@ def test_settings_change_the_papers_recipe(
     data = tmp_path / "data"
     assert fetusmap("train", data, "-o", tmp_path / "run", "--profile", "land", *words).code == 0
     changed = {"seed": 2, "widths": (8, 16), "checkpointing": "lean", "dataset": str(data)}
-    assert told_land.config == TrainingConfig(stage="land", **{**PAPER, **changed})
+    assert told_land.config == LandConfig(**changed)
 
 
 @pytest.mark.parametrize(
@@ -279,7 +280,7 @@ def test_memory_decides_how_finely_is_looked_and_what_is_kept(
     assert outcome.out.splitlines()[0] == line
     policy = line.split()[2].rstrip(",")
     changed = {"checkpointing": policy, "spacing_mm": 1.0}
-    assert told_land.config == TrainingConfig(stage="land", **{**PAPER, **changed})
+    assert told_land.config == LandConfig(**changed)
 
 
 def test_memory_is_planned_for_the_widths_that_were_set(
@@ -301,6 +302,19 @@ def test_memory_is_planned_for_the_widths_that_were_set(
     assert np.abs(np.subtract(voxels, found.shape)).max() <= 1
     assert predict_peak_bytes(widths, config.checkpointing, found.shape) <= 100_000_000
     assert f"{(found.predicted_peak_bytes + average) / 1e9:.1f} GB" in outcome.out
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [("checkpointing=most", "checkpointing: Input should be"), ("batch=2", "found 'batch=2'")],
+)
+def test_settings_of_the_papers_network_that_are_wrong_are_refused(
+    fetusmap: Callable, told_land: SimpleNamespace, tmp_path: Path, setting: str, words: str
+) -> None:
+    outcome = fetusmap("train", "-o", tmp_path / "run", "--profile", "land", "--set", setting)
+    assert (outcome.code, outcome.err.count("\n")) == (2, 1)
+    assert words in outcome.err
+    assert told_land.config is None
 
 
 # TensorBoard
@@ -477,8 +491,8 @@ def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A cache of three hand-made cases per seed; small grids, a small library."""
     shape = (48, 32, 32)
     for name, look in (
-        ("WholeGrid", partial(WholeGrid, spacing_mm=3.0, shape=shape)),
-        ("CanonicalGrid", partial(CanonicalGrid, step=0.09, shape=shape)),
+        ("WholeVolumeGrid", partial(WholeVolumeGrid, spacing_mm=3.0, shape=shape)),
+        ("BodyFrameGrid", partial(BodyFrameGrid, step=0.09, shape=shape)),
     ):
         monkeypatch.setattr(f"fetusmap.train.stages.{name}", look)
     monkeypatch.setattr("fetusmap.train.product.LIBRARY_POSES", 30)
@@ -499,7 +513,7 @@ def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 def test_a_model_is_trained_and_used(fetusmap: Callable, small: Path, tmp_path: Path) -> None:
     """And again: what is done stays done."""
-    settings = ("steps=2", "batch=1", "cases=3", "validation_cases=1")
+    settings = ("steps=2", "batch=1", "cases=3", "validation_cases=1", "widths=8,16,16")
     options = [part for text in settings for part in ("--set", text)]
     words = ["train", "-o", tmp_path / "run", "--cache", small, "--workers", 0, *options]
     outcome = fetusmap(*words)
@@ -513,7 +527,7 @@ def test_a_model_is_trained_and_used(fetusmap: Callable, small: Path, tmp_path: 
     cascade, card = load_model(model)
     assert card.name == "run"
     assert str(card.metrics["mean_mm"]) in last
-    assert cascade.coarse.network.levels == TrainingConfig(stage="coarse").widths
+    assert cascade.coarse.network.levels == (8, 16, 16)
 
     again = fetusmap(*words)
     assert (again.code, again.out.splitlines()) == (0, [last])
@@ -550,10 +564,14 @@ def test_the_papers_network_is_planned_trained_and_used(
     one = PoseEstimator.from_pretrained(model)
     assert isinstance(one.pipeline, SinglePass)
     assert one.pipeline.plain.network.levels == (8, 16)
-    assert one.pipeline.plain.look == WholeGrid(spacing_mm)
+    assert one.pipeline.plain.input_grid == WholeVolumeGrid(spacing_mm)
     made_by = one.card.made_by["land"]
     assert made_by == {key: config[key] for key in made_by}
-    assert set(config) - set(made_by) == {"split", "validation_split"}  # there is no dataset
+    assert set(config) - set(made_by) == {
+        "split",
+        "validation_split",
+        "init",
+    }  # there is no dataset
     array = np.random.default_rng(0).integers(1, 200, (50, 50, 60), dtype=np.uint8)
     pose = one(fm.Volume(array, fm.Grid.from_spacing((50, 50, 60)))).pose
     assert pose.provenance.model == "run"

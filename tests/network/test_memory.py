@@ -95,6 +95,11 @@ def test_a_plan_fits_and_no_cheaper_policy_reaches_its_scale(memory):
         assert all(predict_peak_bytes(PAPER, policy, larger) > memory for policy in POLICIES)
 
 
+def test_12_gb_hold_the_papers_network_at_scale_0_4():
+    shape = scale_shape((110, 102, 130), 0.8)
+    assert plan("12GB", shape).shape == shape == (88, 82, 104)
+
+
 def test_with_memory_to_spare_nothing_is_recomputed():
     found = plan("1TB")
     assert (found.policy, found.scale, found.shape) == ("none", 1.0, (220, 205, 260))

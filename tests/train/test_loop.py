@@ -127,7 +127,9 @@ def test_the_loss_falls_on_the_stream(run, make_config, tmp_path, stage):
 
 def test_a_dataset_is_trained_on_instead(run, make_config, make_numbered, skeleton, tmp_path):
     """The same cases as simulated ones have the same losses, but for the rounding of files."""
-    with fm.DatasetWriter(tmp_path / "dataset", name="two", licence="CC0-1.0") as writer:
+    with fm.DatasetWriter(
+        tmp_path / "dataset", name="two", licence="CC0-1.0", skeleton=fm.load_skeleton()
+    ) as writer:
         for number in range(2):
             case = make_numbered(1, number)
             pose = fm.Pose(skeleton, case.positions_mm)

@@ -283,7 +283,9 @@ def test_a_card_says_on_what_a_model_was_trained_and_measured(make_config, fille
     """A dataset's split for validation is measured on; without one, simulated volumes are."""
     grid = fm.Grid.from_spacing((16, 17, 18), 4.0)
     for name, splits in (("plain", {}), ("held", {"train": ("a",), "val": ("b",)})):
-        with fm.DatasetWriter(tmp_path / name, name=name, licence="CC0-1.0") as writer:
+        with fm.DatasetWriter(
+            tmp_path / name, name=name, licence="CC0-1.0", skeleton=fm.load_skeleton()
+        ) as writer:
             for case in ("a", "b"):
                 volume = fm.Volume(np.ones(grid.shape, np.uint8), grid, name=case)
                 writer.add(volume, fm.reference_pose(40.0))

@@ -8,7 +8,7 @@ levels, and the peak for a volume of any size is the largest of these sums.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -69,10 +69,8 @@ def plan(
     """
     budget = parse_memory(memory) if isinstance(memory, str) else memory
     peaks = {
-        (policy, percent): reserved_bytes
-        + predict_peak_bytes(widths, policy, scale_shape(full_shape, percent / 100), device)
-        for policy in policies
-        for percent in range(1, 101)
+        case: reserved_bytes + peak
+        for case, peak in _peaks(widths, tuple(policies), full_shape, device).items()
     }
     fitting = [case for case, peak in peaks.items() if peak <= budget]
     if not fitting:
@@ -159,6 +157,20 @@ def parameter_bytes(widths: LandWidths) -> int:
     with torch.device("meta"):
         network = Land(widths)
     return sum(weight.numel() * weight.element_size() for weight in network.parameters())
+
+
+@lru_cache(maxsize=16)
+def _peaks(
+    widths: LandWidths, policies: tuple[str, ...], full_shape: Shape3, device: str
+) -> Mapping[tuple[str, int], int]:
+    """Peak bytes of each policy at each scale, in hundredths."""
+    return {
+        (policy, percent): predict_peak_bytes(
+            widths, policy, scale_shape(full_shape, percent / 100), device
+        )
+        for policy in policies
+        for percent in range(1, 101)
+    }
 
 
 @lru_cache(maxsize=64)
