@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fetusmap.anatomy import Pose, reference_pose, skeleton_from_plain
+from fetusmap.anatomy import Pose, load_skeleton, reference_pose, skeleton_from_plain
 from fetusmap.dataset import DatasetWriter
 from fetusmap.geometry import Grid
 from fetusmap.io import save_pose
@@ -30,7 +30,9 @@ def truth():
 def dataset(tmp_path_factory, truth):
     folder = tmp_path_factory.mktemp("data") / "cohort"
     volume = Volume(np.zeros((16, 17, 18), np.uint8), Grid.from_spacing((16, 17, 18), 1.0))
-    with DatasetWriter(folder, name="cohort", licence="CC0-1.0") as writer:
+    with DatasetWriter(
+        folder, name="cohort", licence="CC0-1.0", skeleton=load_skeleton()
+    ) as writer:
         for name, pose in truth.items():
             writer.add(replace(volume, name=name), pose, subject=f"of {name}")
         writer.splits = {"test": ("a", "b"), "train": ("c",)}

@@ -1,4 +1,4 @@
-"""Metrics in words."""
+"""Metrics as text."""
 
 from __future__ import annotations
 
@@ -34,5 +34,5 @@ def test_an_interval_names_its_ends():
 @pytest.mark.parametrize(
     ("p_value", "said"), [(0.000999, "< 0.001"), (0.001, "0.001"), (0.0496, "0.050"), (1, "1.000")]
 )
-def test_a_small_p_is_not_told_in_digits(p_value, said):
+def test_a_small_p_value_is_printed_as_smaller_than(p_value, said):
     assert format_p_value(p_value) == said

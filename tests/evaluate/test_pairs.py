@@ -193,8 +193,8 @@ def test_pairs_can_be_restricted_to_some_landmarks(make_case):
     assert pairs.restricted_to(FETUS.landmarks).skeleton == FETUS
 
 
-@pytest.mark.parametrize(("count", "told"), [(0, "found none"), (2, "found 2 without annotation")])
-def test_without_an_annotated_case_nothing_is_evaluated(make_case, count, told):
+@pytest.mark.parametrize(("count", "found"), [(0, "found none"), (2, "found 2 without annotation")])
+def test_without_an_annotated_case_nothing_is_evaluated(make_case, count, found):
     cases = [make_case(f"{n}") for n in range(count)]
-    with pytest.raises(BadInput, match=told):
+    with pytest.raises(BadInput, match=found):
         pair_with_truth({"0": reference_pose(60.0)}, cases)

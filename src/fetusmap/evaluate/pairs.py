@@ -52,11 +52,11 @@ class Pairs:
 
     def restricted_to(self, landmarks: Sequence[str]) -> Pairs:
         """Return the same pairs over some of the landmarks only, in the present order."""
-        kept = tuple(name for name in self.skeleton.landmarks if name in set(landmarks))
-        rows = self.skeleton.indices(kept)
+        chosen = tuple(name for name in self.skeleton.landmarks if name in set(landmarks))
+        rows = self.skeleton.indices(chosen)
         return replace(
             self,
-            skeleton=_skeleton_of(self.skeleton, kept),
+            skeleton=_skeleton_of(self.skeleton, chosen),
             found_mm=self.found_mm[:, rows],
             true_mm=self.true_mm[:, rows],
         )
