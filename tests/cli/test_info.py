@@ -53,7 +53,7 @@ def test_pose_as_json_has_measurements(fetusmap: Callable, pose: Path) -> None:
     facts = json.loads(fetusmap("info", pose, "--json").out)
     lengths = {f"{n}_mm": v for n, v in fm.reference_pose(60.0).lengths_mm().items()}
     assert facts["measurements"]["length"] == pytest.approx(lengths)
-    assert facts["skeleton"] == "fetus-16"
+    assert facts["skeleton"]["name"] == "fetus-16"
 
 
 def test_an_odd_pose_is_warned_about(fetusmap: Callable, tmp_path: Path) -> None:
@@ -64,7 +64,9 @@ def test_an_odd_pose_is_warned_about(fetusmap: Callable, tmp_path: Path) -> None
 
 
 def test_dataset(fetusmap: Callable, volume: Path, tmp_path: Path) -> None:
-    with fm.DatasetWriter(tmp_path / "d", name="demo", licence="CC0-1.0") as writer:
+    with fm.DatasetWriter(
+        tmp_path / "d", name="demo", licence="CC0-1.0", skeleton=fm.load_skeleton()
+    ) as writer:
         writer.add(fm.load_volume(volume), fm.reference_pose(), gestational_age_days=84)
     outcome = fetusmap("info", tmp_path / "d")
     assert outcome.code == 0

@@ -31,8 +31,7 @@ from fetusmap.cli.options import (
 )
 from fetusmap.dataset import Dataset, load_dataset
 from fetusmap.errors import OutOfRange
-from fetusmap.files.reading import sha256_of
-from fetusmap.io import DEFAULT_LIMITS, load_pose, load_volume, plain_from_pose
+from fetusmap.io import DEFAULT_LIMITS, Source, load_pose, load_volume, plain_from_pose
 from fetusmap.volume import Volume
 
 APPLICABLE: dict[str, set[str]] = {
@@ -87,7 +86,8 @@ def info(
             "made_by": dict(library.made_by),
         }
     elif kind == "a pose":
-        pose = load_pose(file, load_skeleton(skeleton))
+        own = None if skeleton == DEFAULT_SKELETON else load_skeleton(skeleton)
+        pose = load_pose(file, own)
         if not as_json:
             print_pose(file, pose)
             return
@@ -125,7 +125,7 @@ def volume_facts(volume: Volume, file: Path) -> dict[str, Any]:
         "at the lowest": f"{100 * empty:.0f} % of all voxels",
         **volume.facts,
         "file size": f"{file.stat().st_size} bytes",
-        "sha256": sha256_of(file),
+        "sha256": Source(file).sha256(replace(DEFAULT_LIMITS, follow_links=True)),
         "warnings": list(volume.warnings),
     }
 
