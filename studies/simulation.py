@@ -84,7 +84,7 @@ def measure_preset(preset: str) -> dict[str, object]:
     timed = [_medians(times) for times in zip(*passes, strict=True)]
     whole = [stages["whole"] for stages in timed]
     samples = [_samples(drawn, preset) for drawn in cases]
-    one_look = [w for w, drawn in zip(whole, cases, strict=True) if drawn.probe.scanner.looks == 1]
+    one_look = [w for w, drawn in zip(whole, cases, strict=True) if drawn.probe.scanner.compounding_frames == 1]
     mean = {stage: fmean(stages[stage] for stages in timed) for stage in timed[0]}
     mean["other"] = 2 * mean["whole"] - sum(mean.values())
     return {
@@ -274,7 +274,7 @@ def compare_point_spread(drawn: Drawn, made: Rendering) -> dict[str, object]:
         return fft.irfftn(spectrum, sizes)[:rows, :thetas, :phis]
 
     def draw_noise() -> None:
-        for _ in range(2 * drawn.probe.scanner.looks):  # real and imaginary parts
+        for _ in range(2 * drawn.probe.scanner.compounding_frames):  # real and imaginary parts
             rng.standard_normal(dtype=np.float32, out=work)
 
     times = interleaved_seconds(

@@ -40,7 +40,9 @@ def test_poses_volumes_and_skeletons_travel(carry) -> None:
 def test_cases_travel(tmp_path: Path) -> None:
     grid = fm.Grid.from_spacing((20, 20, 20), 4.0, (-40, -40, -40))
     volume = fm.Volume(np.zeros(grid.shape, np.uint8), grid, name="a")
-    with fm.DatasetWriter(tmp_path / "d", name="d", licence="none") as writer:
+    with fm.DatasetWriter(
+        tmp_path / "d", name="d", licence="none", skeleton=fm.load_skeleton()
+    ) as writer:
         writer.add(volume, fm.reference_pose(40))
     dataset = pickle.loads(pickle.dumps(fm.load_dataset(tmp_path / "d")))  # noqa: S301
     assert dataset.cases[0].load_pose().equals(fm.reference_pose(40))

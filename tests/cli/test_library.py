@@ -26,7 +26,9 @@ def dataset(tmp_path: Path, volume: Path) -> Path:
     """Four cases of two subjects in two splits."""
     folder = tmp_path / "dataset"
     read = fm.load_volume(volume)
-    with fm.DatasetWriter(folder, name="four", licence="CC0-1.0") as writer:
+    with fm.DatasetWriter(
+        folder, name="four", licence="CC0-1.0", skeleton=fm.load_skeleton()
+    ) as writer:
         for number in range(4):
             case = fm.Volume(read.array, read.grid, name=f"case-{number}")
             writer.add(case, fm.reference_pose(50.0 + number), subject=f"s{number // 2}")

@@ -212,6 +212,23 @@ def test_a_run_that_goes_on_draws_what_was_not_drawn(
     check_same(copied, cohort)
 
 
+def test_a_finished_dataset_becomes_longer(fetusmap: Callable, copied: Path) -> None:
+    before = files_below(copied)
+    outcome = fetusmap("simulate", "-o", copied, "-n", 3, *ALONE)
+    assert (outcome.code, outcome.err) == (0, "")
+    assert f"{copied}: 3 cases; see" in outcome.out
+    after = files_below(copied)
+    changed = {"dataset.json", "cases.csv", "contact-sheet.png"}
+    assert {name: after[name] for name in before if name not in changed} == {
+        name: data for name, data in before.items() if name not in changed
+    }
+    assert after["cases.csv"].startswith(before["cases.csv"])
+    assert after["contact-sheet.png"] != before["contact-sheet.png"]
+    added = {"volumes/sim-000002.nii.gz", "landmarks/sim-000002.json", "previews/sim-000002.png"}
+    assert set(after) - set(before) == added
+    assert "finished already" in fetusmap("simulate", "-o", copied, "-n", 3, *ALONE).out
+
+
 @needs_posix
 def test_a_terminal_sees_how_far_it_is(copied: Path) -> None:
     break_off(copied, "sim-000001")
@@ -232,7 +249,7 @@ def test_a_terminal_sees_how_far_it_is(copied: Path) -> None:
         assert running.wait() == 0
     text = seen.decode()
     # What was finished goes fast, and counts apart, so that the time that is left is not too short.
-    for words_ in ("going through finished cases", "simulating", "1/1"):
+    for words_ in ("checking finished cases", "simulating", "1/1"):
         assert words_ in text
 
 
@@ -314,7 +331,6 @@ def test_a_folder_that_cannot_be_written(fetusmap: Callable, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("words", "differing"),
     [
-        (["-n", 3, *ALONE], "cases"),
         (["-n", 2, "--workers", 1], "preset"),
         (["-n", 2, *ALONE, "--seed", 1], "seed"),
         (["-n", 2, *ALONE, "--hard", "--weeks", 11, 12], "weeks, difficulty"),
@@ -328,6 +344,17 @@ def test_a_dataset_of_other_settings_is_refused_and_kept(
     assert (outcome.code, outcome.out) == (2, "")
     assert outcome.err.count("\n") == 1
     assert f"a dataset of other settings ({differing})" in outcome.err
+    assert files_below(copied) == before
+
+
+def test_a_smaller_number_of_cases_is_refused_and_the_dataset_kept(
+    fetusmap: Callable, copied: Path
+) -> None:
+    before = files_below(copied)
+    outcome = fetusmap("simulate", "-o", copied, "-n", 1, *ALONE)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.err.count("\n") == 1
+    assert "at least the 2 cases of this dataset" in outcome.err
     assert files_below(copied) == before
 
 
@@ -346,7 +373,9 @@ def test_an_unfinished_dataset_of_other_settings_is_refused_and_kept(
 def test_somebody_elses_dataset_is_refused_and_kept(
     fetusmap: Callable, volume: Path, tmp_path: Path
 ) -> None:
-    with fm.DatasetWriter(tmp_path / "d", name="theirs", licence="CC0-1.0") as writer:
+    with fm.DatasetWriter(
+        tmp_path / "d", name="theirs", licence="CC0-1.0", skeleton=fm.load_skeleton()
+    ) as writer:
         writer.add(fm.load_volume(volume), fm.reference_pose())
     before = files_below(tmp_path / "d")
     outcome = fetusmap("simulate", "-o", tmp_path / "d", "-n", 1, *ALONE)

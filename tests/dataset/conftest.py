@@ -25,7 +25,9 @@ def make_volume() -> Callable[..., fm.Volume]:
 def dataset_folder(tmp_path: Path, make_volume: Callable[..., fm.Volume]) -> Path:
     """Six cases of three subjects, one of them not annotated."""
     folder = tmp_path / "dataset"
-    with fm.DatasetWriter(folder, name="six", licence="CC0-1.0", made_by={"seed": 3}) as writer:
+    with fm.DatasetWriter(
+        folder, name="six", licence="CC0-1.0", skeleton=fm.load_skeleton(), made_by={"seed": 3}
+    ) as writer:
         for n in range(6):
             pose = fm.reference_pose(40.0 + n) if n else None
             writer.add(

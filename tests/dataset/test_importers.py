@@ -1,4 +1,4 @@
-"""Other people's layouts become ours with every landmark in its place."""
+"""Annotated volumes in other layouts are imported with every landmark in its place."""
 
 import json
 from collections.abc import Callable
@@ -13,6 +13,7 @@ from fetusmap.dataset import (
     export_nnlandmark,
     find_foreign_cases,
     import_cases,
+    is_dataset,
     read_subjects,
 )
 
@@ -162,7 +163,9 @@ def test_export_leaves_out_what_cannot_be_written_and_goes_on(
     tmp_path: Path, make_volume: Callable[..., fm.Volume]
 ) -> None:
     absent = fm.Pose.from_positions({})
-    with fm.DatasetWriter(tmp_path / "d", name="d", licence="none") as writer:
+    with fm.DatasetWriter(
+        tmp_path / "d", name="d", licence="none", skeleton=fm.load_skeleton()
+    ) as writer:
         for name, pose in (("a", fm.reference_pose()), ("b", absent), ("c", fm.reference_pose())):
             writer.add(make_volume(name), pose)
     (tmp_path / "nn").mkdir()
@@ -213,9 +216,74 @@ def test_a_case_without_a_row_in_the_table_is_left_out(
     for name in ("a", "b"):
         fm.save_volume(make_volume(name), tmp_path / f"{name}.nrrd")
         fm.save_pose(pose, tmp_path / f"{name}.mrk.json")
-    writer = fm.DatasetWriter(tmp_path / "d", name="d", licence="none")
+    writer = fm.DatasetWriter(tmp_path / "d", name="d", licence="none", skeleton=fm.load_skeleton())
     steps = import_cases(find_foreign_cases(tmp_path), writer, subjects={"a": Subject("A")})
     outcomes = {case.name: outcome for case, outcome in steps}
     assert isinstance(outcomes["a"], fm.Volume)
     assert "a row in the table of subjects" in str(outcomes["b"])
     assert [case.subject for case in writer.cases] == ["A"]
+
+
+@pytest.fixture
+def raw_folder(tmp_path: Path, make_volume: Callable[..., fm.Volume], pose: fm.Pose) -> Path:
+    """Raw folder of nnLandmark as nnU-Net prescribes it, with nnU-Net's own `dataset.json`."""
+    folder = tmp_path / "Dataset901_Fetus"
+    (folder / "imagesTr").mkdir(parents=True)
+    table = {}
+    for name in ("a", "b"):
+        volume = make_volume(name)
+        fm.save_volume(volume, folder / "imagesTr" / f"{name}_0000.nii.gz")
+        table[name] = indices_of(pose, volume.grid)
+    (folder / "all_landmarks_voxel.json").write_text(json.dumps(table))
+    document = {"channel_names": {"0": "US"}, "labels": {"head": 1}, "numTraining": 2}
+    (folder / "dataset.json").write_text(json.dumps(document))
+    return folder
+
+
+def test_the_dataset_json_of_nnu_net_is_no_dataset(raw_folder: Path) -> None:
+    assert not is_dataset(raw_folder)
+    assert [case.name for case in find_foreign_cases(raw_folder)] == ["a", "b"]
+    with pytest.raises(fm.UnreadableFile, match=r"a dataset\.json of another program"):
+        fm.load_dataset(raw_folder)
+    before = (raw_folder / "dataset.json").read_bytes()
+    with pytest.raises(fm.BadInput, match=r"a dataset\.json of another program"):
+        fm.DatasetWriter(raw_folder, name="d", licence="none", skeleton=fm.load_skeleton())
+    assert (raw_folder / "dataset.json").read_bytes() == before
+    assert not (raw_folder / "volumes").exists()
+
+
+@pytest.mark.parametrize("absent", ["null", "[null, null, null]", "[NaN, NaN, NaN]"])
+def test_null_and_nan_in_the_table_mean_that_a_landmark_is_absent(
+    raw_folder: Path, pose: fm.Pose, absent: str
+) -> None:
+    path = raw_folder / "all_landmarks_voxel.json"
+    table = json.loads(path.read_text())
+    table["a"]["neck"] = None
+    path.write_text(json.dumps(table).replace("null", absent))
+    first, second = (case.load(fm.load_skeleton())[1] for case in find_foreign_cases(raw_folder))
+    assert not first["neck"].is_present
+    assert first.present.sum() == pose.present.sum() - 1
+    assert same_place(second, pose)
+
+
+def test_hidden_files_and_folders_are_ignored(
+    tmp_path: Path, make_volume: Callable[..., fm.Volume], pose: fm.Pose
+) -> None:
+    fm.save_volume(make_volume("scan"), tmp_path / "scan.nii.gz")
+    fm.save_pose(pose, tmp_path / "scan.mrk.json")
+    (tmp_path / ".Trashes").mkdir()
+    for name in (
+        "._scan.nii.gz",
+        "._scan.mrk.json",
+        ".Trashes/scan.mrk.json",
+        ".Trashes/scan.nrrd",
+    ):
+        (tmp_path / name).write_bytes(b"\0\5\x16\7Mac OS X")
+    assert [case.name for case in find_foreign_cases(tmp_path)] == ["scan"]
+
+
+def test_blanks_around_a_subject_make_no_other_subject(tmp_path: Path) -> None:
+    table = tmp_path / "subjects.csv"
+    table.write_text("case,subject,gestational_age_days\nv1,P00,\n v2,P00 ,84\nv3,  , \n")
+    subjects = read_subjects(table)
+    assert subjects == {"v1": Subject("P00"), "v2": Subject("P00", 84.0), "v3": Subject("v3")}

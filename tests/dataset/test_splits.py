@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fetusmap.dataset import check_splits, split_by_subject
+from fetusmap.dataset import check_splits, split_by_subject, split_in_sequence
 from fetusmap.errors import BadInput
 
 
@@ -28,6 +28,44 @@ def test_every_case_once_and_no_subject_twice(
     reordered = dict(reversed(subject_of.items()))
     assert split_by_subject(reordered, {"train": train, "test": 1 - train}, seed) == splits
     check_splits(splits, subject_of, "splits")
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    shorter=st.integers(12, 40),
+    longer=st.integers(40, 90),
+    weights=st.lists(st.integers(2, 9), min_size=2, max_size=4),
+    seed=st.integers(0, 1000),
+)
+def test_a_sequence_that_becomes_longer_keeps_its_splits(
+    shorter: int, longer: int, weights: list[int], seed: int
+) -> None:
+    fractions = {f"part-{n}": weight / sum(weights) for n, weight in enumerate(weights)}
+    subject_of = {f"c{n}": f"s{n // 2}" for n in range(2 * longer)}
+    begun = dict(list(subject_of.items())[: 2 * shorter])
+    before, after = (split_in_sequence(of, fractions, seed) for of in (begun, subject_of))
+    check_splits(after, subject_of, "splits")
+    assert sorted(case for cases in after.values() for case in cases) == sorted(subject_of)
+    for name, cases in before.items():
+        assert cases == tuple(case for case in after[name] if case in begun)
+    for splits, count in ((before, shorter), (after, longer)):
+        for name, fraction in fractions.items():
+            assert len(splits[name]) / 2 < fraction * count + 1
+
+
+def test_a_sequence_has_the_exact_fractions_where_they_are_whole_numbers() -> None:
+    subject_of = {f"c{n:03d}": f"c{n:03d}" for n in range(40)}
+    fractions = {"train": 0.7, "val": 0.1, "test": 0.2}
+    for seed in range(20):
+        splits = split_in_sequence(subject_of, fractions, seed)
+        assert [len(cases) for cases in splits.values()] == [28, 4, 8]
+    assert splits != split_in_sequence(subject_of, fractions, 0)
+
+
+@pytest.mark.parametrize("parts", [{}, {"a": 0.5}, {"a": 0.4, "b": 0.3, "c": 0.3}])
+def test_a_sequence_refuses_bad_parts_and_empty_splits(parts: dict[str, float]) -> None:
+    with pytest.raises(BadInput, match="splits: expected"):
+        split_in_sequence({"a": "a", "b": "b"}, parts, seed=0)
 
 
 def test_the_papers_split_is_100_and_52() -> None:

@@ -15,7 +15,12 @@ import fetusmap as fm
 from fetusmap.anatomy import plain_from_skeleton, skeleton_from_plain
 from fetusmap.dataset import write_case
 
-SETTINGS: Mapping[str, Any] = {"name": "d", "licence": "CC0-1.0", "made_by": {"seed": 3}}
+SETTINGS: Mapping[str, Any] = {
+    "name": "d",
+    "licence": "CC0-1.0",
+    "skeleton": fm.load_skeleton(),
+    "made_by": {"seed": 3},
+}
 PARTIAL = "dataset.partial.json"
 MakeVolume = Callable[..., fm.Volume]
 
@@ -199,11 +204,11 @@ def test_landmarks_of_unknown_settings_are_left_alone_and_not_resumed(
     folder = tmp_path / "d"
     write(begin(folder), range(2), make_volume)
     (folder / PARTIAL).unlink()
-    with pytest.raises(fm.BadInput, match="found no word of its settings"):
+    with pytest.raises(fm.BadInput, match="found cases without a record of settings"):
         begin(folder, resume=True)
     write(begin(folder), range(1), make_volume)
     assert (folder / "landmarks/case-1.json").is_file()
-    with pytest.raises(fm.BadInput, match="found no word of its settings"):
+    with pytest.raises(fm.BadInput, match="found cases without a record of settings"):
         begin(folder, resume=True)
 
 
@@ -237,7 +242,7 @@ def test_a_case_is_adopted_once_and_only_with_its_files(
     assert writer.cases == ()
     writer.adopt(case, annotated=False)
     for again in (case, twin):
-        with pytest.raises(fm.BadInput, match="stands already"):
+        with pytest.raises(fm.BadInput, match="taken already"):
             writer.adopt(again)
     assert writer.cases == (case,)
 
@@ -263,7 +268,7 @@ import fetusmap as fm
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 grid = fm.Grid.from_spacing((64, 64, 64), 1.0)
 noise = np.random.default_rng(0).integers(0, 255, grid.shape, dtype=np.uint8)
-writer = fm.DatasetWriter(sys.argv[1], name="d", licence="none")
+writer = fm.DatasetWriter(sys.argv[1], name="d", licence="none", skeleton=fm.load_skeleton())
 try:
     writer.add(fm.Volume(noise, grid, name="a"), fm.reference_pose())
 except fm.BadInput as error:

@@ -135,6 +135,78 @@ def test_a_broken_off_dataset_goes_on_where_it_stopped(tmp_path, whole, workers)
     assert again == written  # it was not made twice
 
 
+def test_an_extended_dataset_has_the_bytes_of_one_that_was_written_at_once(tmp_path, whole):
+    folder = tmp_path / "cohort"
+    splits = {"train": 0.5, "test": 0.5}
+    shorter = fm.load_dataset(written_whole(folder, count=2, splits=splits)).splits
+    list(write(folder, splits=splits))
+    longer = fm.load_dataset(folder)
+    for name, cases in shorter.items():
+        assert set(cases) <= set(longer.splits[name])
+    other = written_whole(tmp_path / "other" / "cohort", splits=splits)
+    assert content(folder) == content(other)
+    volumes = {name: data for name, data in whole.items() if name.startswith("volumes/")}
+    assert {name: content(folder)[name] for name in volumes} == volumes
+
+
+def test_an_interrupted_extension_is_unfinished_and_goes_on(tmp_path, whole):
+    folder = written_whole(tmp_path / "cohort", count=2, splits=None)
+    cases = write(folder, splits=None)
+    times = [next(cases).volume_path.stat().st_mtime_ns for _ in range(3)]
+    cases.close()
+    with pytest.raises(BadInput, match="unfinished dataset"):
+        fm.load_dataset(folder)
+    with pytest.raises(BadInput, match=f"cases {COUNT} where 2 is asked for"):
+        next(write(folder, count=2, splits=None))
+    finished = list(write(folder, splits=None))
+    assert [case.volume_path.stat().st_mtime_ns for case in finished[:3]] == times
+    assert content(folder) == {
+        **{name: data for name, data in whole.items() if name[-3:] not in ("son", "csv")},
+        **{name: data for name, data in content(folder).items() if name[-3:] in ("son", "csv")},
+    }
+    assert len(fm.load_dataset(folder).cases) == COUNT
+
+
+def test_an_interrupted_run_may_go_on_to_a_larger_number(tmp_path, whole):
+    folder = tmp_path / "cohort"
+    cases = write(folder, count=3, splits=None)
+    next(cases)
+    cases.close()
+    list(write(folder, splits=None))
+    found = content(folder)
+    assert {n: d for n, d in found.items() if n.startswith(("volumes", "landmarks"))} == {
+        n: d for n, d in whole.items() if n.startswith(("volumes", "landmarks"))
+    }
+
+
+def test_a_kill_between_the_two_documents_of_an_extension_leaves_the_shorter_dataset(tmp_path):
+    folder = written_whole(tmp_path / "cohort", count=1, splits=None)
+    finished = (folder / "dataset.json").read_bytes()
+    cases = write(folder, count=2, splits=None)
+    next(cases)
+    cases.close()
+    (folder / "dataset.json").write_bytes(finished)  # as if it had not been removed yet
+    assert len(fm.load_dataset(folder).cases) == 1
+    list(write(folder, count=2, splits=None))
+    assert len(fm.load_dataset(folder).cases) == 2
+    assert not (folder / "dataset.partial.json").exists()
+
+
+def test_splits_in_order_cannot_be_extended(tmp_path):
+    halves = {"train": 0.5, "test": 0.5}
+    folder = written_whole(tmp_path / "cohort", count=2, splits=halves, shuffle=False)
+    before = content(folder)
+    with pytest.raises(BadInput, match="keep their splits when it is extended") as caught:
+        next(write(folder, splits=halves, shuffle=False))
+    assert "\n" not in str(caught.value)
+    assert content(folder) == before
+
+
+def written_whole(folder, **changed):
+    list(write(folder, **changed))
+    return folder
+
+
 def test_an_iterator_that_was_not_used_up_leaves_the_dataset_unfinished(tmp_path):
     folder = tmp_path / "cohort"
     cases = write(folder)
@@ -222,7 +294,7 @@ def test_killed_workers_are_told_in_one_line_and_the_run_can_be_repeated(tmp_pat
     ("changed", "what"),
     [
         ({"seed": SEED + 1}, "seed"),
-        ({"count": COUNT + 1}, "cases"),
+        ({"count": COUNT - 1}, "cases"),
         ({"splits": None}, "splits"),
         ({"settings": SimulationSettings("half", weeks=(10.0, 12.0))}, "weeks"),
         ({"settings": SimulationSettings("mid", weeks=(10.0, 11.0))}, "preset"),
@@ -274,9 +346,10 @@ def test_libraries_of_other_poses_are_other_settings():
     json.dumps(described)
 
 
-def test_a_finished_dataset_is_left_alone(dataset_folder, whole):
-    with pytest.raises(BadInput, match="without a finished dataset") as caught:
-        next(write(dataset_folder))
+@pytest.mark.parametrize("changed", [{}, {"count": COUNT - 1}, {"count": COUNT + 1, "seed": 9}])
+def test_a_finished_dataset_is_left_alone(dataset_folder, whole, changed):
+    with pytest.raises(BadInput, match="finished dataset|keep their splits") as caught:
+        next(write(dataset_folder, **changed))
     assert "\n" not in str(caught.value)
     assert content(dataset_folder) == whole
 
@@ -289,7 +362,10 @@ def test_a_finished_dataset_is_left_alone(dataset_folder, whole):
         ({"seed": -1}, "^seed: expected 0 or more"),
         ({"workers": -1}, "^workers: expected 0 or more"),
         ({"splits": {"train": 0.5}}, "^splits: expected named, positive parts"),
-        ({"splits": {"train": 0.9, "test": 0.1}}, "^splits: expected at least one subject"),
+        (
+            {"count": 1, "splits": {"train": 0.9, "test": 0.1}},
+            "^splits: expected at least one subject",
+        ),
     ],
 )
 def test_bad_orders_are_refused_at_once_and_leave_nothing_behind(tmp_path, changed, message):

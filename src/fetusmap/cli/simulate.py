@@ -1,4 +1,4 @@
-"""`fetusmap simulate`: a dataset of simulated volumes with exact landmarks."""
+"""`fetusmap simulate`: write a dataset of simulated volumes with exact landmarks."""
 
 from __future__ import annotations
 
@@ -31,16 +31,17 @@ from fetusmap.simulate import (
     simulate_dataset,
 )
 from fetusmap.simulate.body.fetus import OLDEST_WEEKS, YOUNGEST_WEEKS
+from fetusmap.simulate.cohort import COUNT_KEY
 from fetusmap.volume import Volume
 from fetusmap.workers import available_processors
 
 SHEET_FILE = "contact-sheet.png"
-ON_SHEET = 24
+MAX_CASES_ON_SHEET = 24
 CAPTION = (
     "Sagittal, coronal and transverse planes through the middle of the trunk. "
     "Dots: landmarks within 4 mm of a plane, left blue, right orange."
 )
-NEUTRAL = ", ".join(f"{knob.name}={knob.default:g}" for knob in fields(Difficulty))
+DEFAULT_KNOBS = ", ".join(f"{knob.name}={knob.default:g}" for knob in fields(Difficulty))
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich")
 
@@ -52,13 +53,16 @@ app = typer.Typer(add_completion=False, rich_markup_mode="rich")
 )
 def simulate(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the dataset.")],
-    count: Annotated[int, typer.Option("--count", "-n", help="How many cases.")] = 10,
-    seed: Annotated[int, typer.Option(help="Of everything: the same seed, the same bytes.")] = 0,
+    count: Annotated[
+        int,
+        typer.Option("--count", "-n", help="Number of cases; a larger number extends the dataset."),
+    ] = 10,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 0,
     preset: Annotated[
         str,
         typer.Option(
             metavar="|".join(PRESETS),
-            help="Voxels of 0.5, 0.75 or 1 mm; about 9, 3 or 1 MB a case.",
+            help="Voxels of 0.5, 0.75 or 1 mm; about 9, 3 or 1 MB per case.",
         ),
     ] = "full",
     weeks: Annotated[
@@ -76,31 +80,38 @@ def simulate(
         ),
     ] = "usual",
     hard: Annotated[
-        bool, typer.Option("--hard", help="Turn every difficulty knob to its bad end.")
+        bool, typer.Option("--hard", help="Set every difficulty knob to its difficult end.")
     ] = False,
     difficulty: Annotated[
         list[str] | None,
         typer.Option(
             metavar="KNOB=NUMBER",
-            help=f"One knob; give one for each, also after --hard. Usual is {NEUTRAL}.",
+            help="Set one knob; repeat the option for others, also after --hard. "
+            f"Defaults: {DEFAULT_KNOBS}.",
         ),
     ] = None,
     like: Annotated[
         Path | None,
-        typer.Option(metavar="LIB", help="Pose library whose limbs to imitate (.safetensors)."),
+        typer.Option(
+            metavar="LIB", help="Pose library (.safetensors) whose limb postures are imitated."
+        ),
     ] = None,
     split: Splits = None,
     workers: Annotated[
-        int | None, typer.Option(help="Processes; one per processor core unless told.")
+        int | None, typer.Option(help="Number of processes; by default one per processor core.")
     ] = None,
     previews: Annotated[
-        bool, typer.Option(help=f"Draw each case, and the first {ON_SHEET} on one sheet.")
+        bool,
+        typer.Option(
+            help=f"Draw each case, and the first {MAX_CASES_ON_SHEET} cases on one sheet."
+        ),
     ] = True,
 ) -> int:
     """Simulate ultrasound volumes of fetuses with exact landmarks, and write them as a dataset.
 
-    Repeat the command to go on with a run that was broken off. The number of workers changes
-    nothing but the time.
+    Repeat the command to continue an interrupted run. A larger number of cases (-n) extends a
+    finished dataset of the same settings: its cases keep their bytes and their splits. The number
+    of workers changes only the time.
     """
     settings = SimulationSettings(
         preset=preset,
@@ -136,16 +147,30 @@ def simulate(
 
 
 def write_preview(case: Case, made: Rendering) -> None:
-    """Write the picture of a case into its dataset's folder; workers call this."""
+    """Write the picture of a case into the folder of its dataset; workers call this."""
     _draw_preview(case, made.volume, made.pose)
 
 
 def _finished_cases(folder: Path, origin: Mapping[str, JsonValue]) -> list[Case]:
-    """The cases of a finished dataset of these settings; none where there is no dataset yet."""
+    """Return the cases of a finished dataset; none if there is no dataset or it must be extended.
+
+    Raises:
+        BadInput: the dataset has other settings or more cases.
+    """
     if not is_dataset(folder):
         return []
     dataset = load_dataset(folder)
     others = [key for key, value in origin.items() if dataset.made_by.get(key) != value]
+    if others == [COUNT_KEY]:
+        there, wanted = len(dataset.cases), origin[COUNT_KEY]
+        if isinstance(wanted, int) and there < wanted:
+            return []
+        raise BadInput(
+            folder,
+            expected=f"at least the {there} cases of this dataset",
+            found=f"-n {wanted}",
+            remedy=f"ask for {there} or more, or choose another folder",
+        )
     if others:
         simulated = "simulator" in dataset.made_by
         differing = ", ".join(others).replace("_", " ")
@@ -159,15 +184,15 @@ def _finished_cases(folder: Path, origin: Mapping[str, JsonValue]) -> list[Case]
 
 
 def _track(cases: Iterator[Case], folder: Path, count: int) -> Iterator[Case]:
-    """Progress over all cases; those of an earlier run go fast and must not mislead the clock."""
+    """Show the progress; finished cases are fast and would distort the estimated time."""
     earlier = min(len(list((folder / "landmarks").glob("*.json"))), count)
     if earlier:
-        yield from track(islice(cases, earlier), "going through finished cases", earlier)
+        yield from track(islice(cases, earlier), "checking finished cases", earlier)
     yield from track(cases, "simulating", count - earlier)
 
 
 def _complete_previews(cases: list[Case]) -> None:
-    """Draw the cases that an earlier run did not draw."""
+    """Draw the cases of an earlier run that drew no pictures."""
     missing = [case for case in cases if not _preview_path(case).is_file()]
     for case in track(missing, "drawing", len(missing)) if missing else ():
         _draw_preview(case, case.load_volume(), case.load_pose())
@@ -184,7 +209,7 @@ def _preview_path(case: Case) -> Path:
 
 
 def _write_sheet(folder: Path, cases: list[Case]) -> None:
-    shown = cases[:ON_SHEET]
+    shown = cases[:MAX_CASES_ON_SHEET]
     pictures = [
         np.rint(255 * image.imread(_preview_path(case))[:, :, :3]).astype(np.uint8)
         for case in shown

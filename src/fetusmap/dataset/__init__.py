@@ -1,4 +1,4 @@
-"""Datasets: their layout, splits, the layouts of others, and pose libraries made of them."""
+"""Datasets: read, write and split them, import other layouts, and build pose libraries."""
 
 from fetusmap.dataset.importers import (
     ForeignCase,
@@ -8,13 +8,18 @@ from fetusmap.dataset.importers import (
     import_cases,
     read_subjects,
 )
-from fetusmap.dataset.layout import Case, Dataset, is_dataset, load_dataset
+from fetusmap.dataset.layout import Case, Dataset, is_dataset, load_dataset, read_splits
 from fetusmap.dataset.libraries import (
     find_pose_files,
     library_from_dataset,
     library_from_files,
 )
-from fetusmap.dataset.splits import check_fractions, check_splits, split_by_subject
+from fetusmap.dataset.splits import (
+    check_fractions,
+    check_splits,
+    split_by_subject,
+    split_in_sequence,
+)
 from fetusmap.dataset.writer import DatasetWriter, write_case
 
 __all__ = [
@@ -33,7 +38,9 @@ __all__ = [
     "library_from_dataset",
     "library_from_files",
     "load_dataset",
+    "read_splits",
     "read_subjects",
     "split_by_subject",
+    "split_in_sequence",
     "write_case",
 ]

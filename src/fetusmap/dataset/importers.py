@@ -1,8 +1,9 @@
-"""Annotated volumes of other people, found in a folder and turned into our cases.
+"""Find annotated volumes in other layouts, and import them as cases of a dataset.
 
 Three layouts are known: `<case>_landmark.json` beside `<case>.nii.gz`; the raw folder of nnLandmark
 (`all_landmarks_voxel.json` with `imagesTr` and `imagesTs`); and 3D Slicer markups
-(`<case>.mrk.json`) beside volumes of any format.
+(`<case>.mrk.json`) beside volumes of any format. Hidden files and folders are ignored: macOS leaves
+a `._<name>` beside each file that it copies to a foreign disk.
 """
 
 from __future__ import annotations
@@ -20,17 +21,26 @@ from fetusmap.anatomy import Pose, Skeleton
 from fetusmap.dataset.layout import CASE_COLUMNS, Case, Dataset, age_in_days
 from fetusmap.dataset.writer import DatasetWriter
 from fetusmap.errors import BadInput, FetusmapError, UnreadableFile
-from fetusmap.files import VOLUME_SUFFIXES
-from fetusmap.files.documents import MAX_TABLE_BYTES, Document, Position, parse_document, read_json
-from fetusmap.files.names import is_plain_name, safe_name, suffix_of
-from fetusmap.files.tables import read_rows
-from fetusmap.files.writing import atomic_path
+from fetusmap.files import (
+    MAX_TABLE_BYTES,
+    VOLUME_SUFFIXES,
+    Document,
+    Position,
+    atomic_path,
+    is_plain_name,
+    parse_document,
+    read_json,
+    read_rows,
+    safe_name,
+    suffix_of,
+)
 from fetusmap.geometry import Grid
 from fetusmap.io import DEFAULT_LIMITS, ReadLimits, load_volume
 from fetusmap.io.poses.markups import read_markups
 from fetusmap.io.poses.nnlandmark import (
     SUFFIX,
     NnLandmarkDocument,
+    OptionalPosition,
     pose_from_indices,
     read_nnlandmark,
     write_nnlandmark,
@@ -43,23 +53,23 @@ ALL_SPACINGS = "spacing.json"
 
 
 class SpacingEntry(Document):
-    """One case of nnLandmark's `spacing.json`."""
+    """Entry of a case in nnLandmark's `spacing.json`."""
 
     image_spacing: Position | None = None
     annotation_spacing: Position | None = None
 
 
-class LandmarkTable(RootModel[dict[str, dict[str, Position]]]):
-    """nnLandmark's `all_landmarks_voxel.json`."""
+class LandmarkTable(RootModel[dict[str, dict[str, OptionalPosition]]]):
+    """Content of nnLandmark's `all_landmarks_voxel.json`."""
 
 
 class SpacingTable(RootModel[dict[str, SpacingEntry]]):
-    """nnLandmark's `spacing.json`."""
+    """Content of nnLandmark's `spacing.json`."""
 
 
 @dataclass(frozen=True)
 class Subject:
-    """Who a case is, and how old."""
+    """The fetus that a case shows, and its gestational age if it is known."""
 
     name: str
     gestational_age_days: float | None = None
@@ -67,12 +77,12 @@ class Subject:
 
 @dataclass(frozen=True)
 class ForeignCase:
-    """An annotated volume in somebody else's layout.
+    """An annotated volume in the layout of another program.
 
     Attributes:
         name: safe as a file name.
-        volume_path: where the volume is.
-        read_pose: gives the pose, from the volume's grid and the skeleton.
+        volume_path: path of the volume.
+        read_pose: function that reads the pose, given the volume's grid and the skeleton.
     """
 
     name: str
@@ -89,31 +99,31 @@ class ForeignCase:
         """Read volume and pose.
 
         Raises:
-            BadInput: either cannot be read, or a landmark lies outside of the volume by more than
-                its own size, which means that the two do not belong together.
+            BadInput: one of them cannot be read, or a landmark lies farther outside of the volume
+                than the volume is large, which means that the two do not belong together.
         """
         volume = load_volume(self.volume_path, spacing_mm=spacing_mm, limits=limits)
         pose = self.read_pose(volume.grid, skeleton)
         farthest = float(volume.grid.extent_mm.max())
         inside = volume.grid.contains(pose.positions_mm, margin_mm=-farthest)
-        lost = [mark.name for mark, near in zip(pose, inside, strict=True) if not near]
-        lost = [name for name in lost if pose[name].is_present]
-        if lost:
+        outside = [mark.name for mark, near in zip(pose, inside, strict=True) if not near]
+        outside = [name for name in outside if pose[name].is_present]
+        if outside:
             raise BadInput(
                 self.name,
                 expected="landmarks in or near the volume",
-                found=f"{lost[0]} {farthest:.0f} mm away or more",
+                found=f"{outside[0]} {farthest:.0f} mm away or more",
                 remedy="check that volume and landmarks belong together, and their coordinates",
             )
         return replace(volume, name=self.name), pose
 
 
 def find_foreign_cases(folder: str | Path) -> tuple[ForeignCase, ...]:
-    """Find the annotated volumes of a folder, sorted by name.
+    """Find the annotated volumes of a folder and return them sorted by name.
 
     Raises:
-        UnreadableFile: no folder, no annotated volume in it, annotations in several layouts, or
-            several volumes for one annotation.
+        UnreadableFile: the folder does not exist, holds no annotated volume or annotations in
+            several layouts, or an annotation has several volumes.
     """
     folder = Path(folder)
     if folder.is_dir():
@@ -144,17 +154,17 @@ def import_cases(
     spacing_mm: Triple | None = None,
     limits: ReadLimits = DEFAULT_LIMITS,
 ) -> Iterator[tuple[ForeignCase, Volume | FetusmapError]]:
-    """Write foreign cases into a dataset, one per step; a bad one never stops the others.
+    """Write foreign cases into a dataset, one per step; an error in one does not stop the others.
 
     Args:
-        cases: as `find_foreign_cases` gives them.
-        writer: of the dataset; its skeleton names the landmarks.
-        subjects: case name to who it is, for every case; None counts each as its own subject.
+        cases: result of `find_foreign_cases`.
+        writer: writer of the dataset; its skeleton names the landmarks.
+        subjects: case name to subject, for every case. None makes each case a subject of its own.
         spacing_mm: overrides the spacing of every volume.
-        limits: for reading the volumes.
+        limits: limits for reading the volumes.
 
     Yields:
-        Each case, with the volume that was written or the error that kept it out.
+        Each case, with the volume that was written or the error that excluded the case.
     """
     for case in cases:
         subject = Subject(case.name) if subjects is None else subjects.get(case.name)
@@ -180,22 +190,24 @@ def import_cases(
 
 
 def read_subjects(path: Path) -> dict[str, Subject]:
-    """Read a table of case, subject and, perhaps, gestational_age_days.
+    """Read a table with the columns case, subject and, optionally, gestational_age_days.
 
-    Case names are made safe as those of files are, so that both find each other.
+    Surrounding blanks are removed, because spreadsheets leave them behind and "P1 " would be
+    another subject than "P1". Case names are made safe in the same way as those of files.
 
     Raises:
-        UnreadableFile: no such table, a case twice, or an age that is no number of days.
+        UnreadableFile: the table does not exist, lists a case twice, or an age is no number of
+            days.
     """
     subjects: dict[str, Subject] = {}
     for row in read_rows(path, CASE_COLUMNS[:2]):
-        name = safe_name(row["case"])
+        name = safe_name(row["case"].strip())
         if name in subjects:
             raise UnreadableFile(
                 path, expected="each case once", found=f"{name!r} twice", remedy="remove one row"
             )
         age = age_in_days(row.get("gestational_age_days") or "", path, row["case"])
-        subjects[name] = Subject(row["subject"] or name, age)
+        subjects[name] = Subject(row["subject"].strip() or name, age)
     return subjects
 
 
@@ -205,7 +217,7 @@ def export_nnlandmark(
     """Write annotated cases as `<case>.nii.gz` with `<case>_landmark.json`, one per step.
 
     Yields:
-        Each annotated case, with the error that kept it out, if any.
+        Each annotated case, with the error that excluded it, or None.
     """
     for case in dataset.cases:
         if not case.is_annotated:
@@ -232,7 +244,9 @@ def _find_nnlandmark_raw(folder: Path) -> list[ForeignCase]:
     path = folder / ALL_LANDMARKS
     if not path.is_file():
         return []
-    table = parse_document(LandmarkTable, read_json(path, MAX_TABLE_BYTES), path).root
+    table = parse_document(
+        LandmarkTable, read_json(path, MAX_TABLE_BYTES, nan_is_null=True), path
+    ).root
     spacings = SpacingTable({})
     if (folder / ALL_SPACINGS).is_file():
         plain = read_json(folder / ALL_SPACINGS, MAX_TABLE_BYTES)
@@ -262,20 +276,25 @@ def _find_markups(folder: Path) -> list[ForeignCase]:
 
 
 def _annotations(folder: Path, suffix: str) -> Iterator[tuple[Path, str, Path]]:
-    """Each annotation file with its stem and the volume of that stem in the same folder."""
+    """Yield each annotation file with its stem and the volume of that stem in the same folder."""
     volumes: dict[Path, list[Path]] = {}
-    for path in folder.rglob("*"):
+    visible = [
+        path
+        for path in sorted(folder.rglob("*"))
+        if not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    ]
+    for path in visible:
         if ending := suffix_of(path, VOLUME_SUFFIXES):
             volumes.setdefault(path.with_name(path.name[: -len(ending)]), []).append(path)
-    for path in sorted(folder.rglob(f"*{suffix}")):
-        stem = path.name[: -len(suffix)]
-        if not stem:
+    for path in visible:
+        stem = path.name.removesuffix(suffix)
+        if stem in ("", path.name):
             continue
         found = volumes.get(path.with_name(stem), [path.with_name(f"{stem}.nii.gz")])
         if len(found) > 1:
             raise UnreadableFile(
                 path,
-                expected="one volume of that name beside",
+                expected="one volume of that name beside it",
                 found=", ".join(sorted(volume.name for volume in found)),
                 remedy="keep the volume that was annotated",
             )
@@ -287,7 +306,7 @@ def _pose_of_markups(path: Path, _: Grid, skeleton: Skeleton) -> Pose:
 
 
 def _named(folder: Path, cases: list[ForeignCase]) -> tuple[ForeignCase, ...]:
-    """The cases with safe names: their stems, with their folder in front where stems repeat."""
+    """Name each case by its stem; cases of the same stem get their folder in front of it."""
     times = Counter(safe_name(case.name).lower() for case in cases)
     named = []
     for case in cases:
@@ -300,7 +319,7 @@ def _named(folder: Path, cases: list[ForeignCase]) -> tuple[ForeignCase, ...]:
 
 
 def _raw_volume(folder: Path, stem: str) -> Path:
-    """The volume of a case of a table, whose name may not lead out of the folder."""
+    """Return the path of a case's volume; the case's name must not lead out of the folder."""
     if not is_plain_name(stem):
         raise UnreadableFile(
             folder / ALL_LANDMARKS,

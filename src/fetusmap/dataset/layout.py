@@ -1,11 +1,11 @@
-"""The dataset layout: a folder of volumes, landmarks, a table of cases, and splits.
+"""Read a dataset: a folder of volumes, landmarks, a table of cases, and splits.
 
-dataset.json              name, licence, skeleton, how it was made; written last
+dataset.json              name, licence, skeleton, how the dataset was made; written last
 cases.csv                 case, subject, gestational_age_days, any further facts
 splits.json               named, disjoint splits; no subject is in two of them
 volumes/<case>.nii.gz
 landmarks/<case>.json     pose files; a case without one is not annotated
-dataset.partial.json      stands for dataset.json until the dataset is finished
+dataset.partial.json      takes the place of dataset.json until the dataset is finished
 """
 
 from __future__ import annotations
@@ -14,60 +14,43 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
 
-from pydantic import Field, JsonValue
+from pydantic import JsonValue
 
 from fetusmap.anatomy import Pose, Skeleton, skeleton_from_entry
-from fetusmap.anatomy.skeleton_file import SkeletonDocument
+from fetusmap.dataset.documents import (
+    CASES_FILE,
+    DATASET_FILE,
+    FORMAT,
+    SPLITS_FILE,
+    DatasetDocument,
+    SplitsDocument,
+)
 from fetusmap.dataset.splits import check_splits
-from fetusmap.errors import UnreadableFile
-from fetusmap.files.documents import MAX_TABLE_BYTES, Document, Version1, parse_document, read_json
-from fetusmap.files.names import safe_name
-from fetusmap.files.tables import read_rows
+from fetusmap.errors import BadInput, UnreadableFile
+from fetusmap.files import MAX_TABLE_BYTES, parse_document, read_json, read_rows, safe_name
 from fetusmap.geometry import Grid
 from fetusmap.io import DEFAULT_LIMITS, ReadLimits, load_grid, load_pose, load_volume
 from fetusmap.types import FrozenMapping
 from fetusmap.volume import Volume
 
-DATASET_FILE = "dataset.json"
-PARTIAL_FILE = "dataset.partial.json"
-CASES_FILE = "cases.csv"
-SPLITS_FILE = "splits.json"
-LONGEST_PREGNANCY_DAYS = 330
+MAX_GESTATIONAL_AGE_DAYS = 330
 CASE_COLUMNS = ("case", "subject", "gestational_age_days")
-
-
-class DatasetDocument(Document):
-    """What `dataset.json` holds."""
-
-    format: Literal["fetusmap-dataset"]
-    version: Version1
-    name: str
-    licence: str
-    skeleton: str | SkeletonDocument
-    made_by: dict[str, JsonValue] = Field(default_factory=dict)
-
-
-class SplitsDocument(Document):
-    """What `splits.json` holds."""
-
-    format: Literal["fetusmap-splits"]
-    version: Version1
-    splits: dict[str, tuple[Annotated[str, Field(min_length=1)], ...]]
+RENAMED_COLUMNS = {"looks": "compounding_frames"}
+"""Old names of columns that simulated datasets of earlier versions have, and today's names."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """One case of a dataset: what is known about it, and where its files are.
+    """One case of a dataset: the facts about it, and the paths of its files.
 
     Attributes:
         name: unique in the dataset, safe as a file name.
-        subject: who it is; cases of one subject never stand in two splits.
+        subject: identifier of the fetus; all cases of a subject belong to the same split.
         folder: the dataset's folder.
-        skeleton: of its pose.
-        gestational_age_days: or None.
-        facts: further columns of the table.
+        skeleton: skeleton of the case's pose.
+        gestational_age_days: None if it is not known.
+        facts: further columns of the table; stored as a mapping that cannot be changed.
     """
 
     name: str
@@ -77,19 +60,23 @@ class Case:
     gestational_age_days: float | None = None
     facts: Mapping[str, str] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        """Freeze the facts, so that a case can be hashed."""
+        object.__setattr__(self, "facts", FrozenMapping(self.facts))
+
     @property
     def volume_path(self) -> Path:
-        """Where the volume is."""
+        """Path of the volume."""
         return self.folder / "volumes" / f"{self.name}.nii.gz"
 
     @property
     def landmarks_path(self) -> Path:
-        """Where the pose is, if the case is annotated."""
+        """Path of the pose; the file exists only if the case is annotated."""
         return self.folder / "landmarks" / f"{self.name}.json"
 
     @property
     def is_annotated(self) -> bool:
-        """Whether there is a pose."""
+        """Whether the case has a pose."""
         return self.landmarks_path.is_file()
 
     def load_volume(self, limits: ReadLimits = DEFAULT_LIMITS) -> Volume:
@@ -97,7 +84,7 @@ class Case:
         return load_volume(self.volume_path, limits=limits)
 
     def load_grid(self) -> Grid:
-        """Read where the volume's voxels are, without them."""
+        """Read the volume's grid without its voxels."""
         return load_grid(self.volume_path)
 
     def load_pose(self) -> Pose:
@@ -117,11 +104,16 @@ class Dataset:
     splits: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     made_by: Mapping[str, JsonValue] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        """Freeze the mappings, so that a dataset can be hashed."""
+        object.__setattr__(self, "splits", FrozenMapping(self.splits))
+        object.__setattr__(self, "made_by", FrozenMapping(self.made_by))
+
     def split(self, name: str) -> tuple[Case, ...]:
-        """The cases of a named split, in the table's order.
+        """Return the cases of a named split, in the order of the table.
 
         Raises:
-            UnreadableFile: no such split.
+            UnreadableFile: the dataset has no split of that name.
         """
         if name not in self.splits:
             raise UnreadableFile(
@@ -135,26 +127,32 @@ class Dataset:
 
 
 def is_dataset(folder: Path) -> bool:
-    """Whether the folder is a finished dataset."""
-    return (folder / DATASET_FILE).is_file()
+    """Return whether a folder holds a finished dataset.
+
+    Other programs write a `dataset.json`, too (nnU-Net does), so the file's `format` decides. A
+    `dataset.json` that cannot be read counts as a dataset: `load_dataset` then says what is wrong.
+    """
+    path = folder / DATASET_FILE
+    if not path.is_file():
+        return False
+    try:
+        plain = read_json(path, MAX_TABLE_BYTES)
+    except BadInput:
+        return True
+    return isinstance(plain, dict) and plain.get("format") == FORMAT
 
 
 def load_dataset(folder: str | Path) -> Dataset:
-    """Open a dataset: its tables are read and checked, its volumes are not.
+    """Open a dataset: read and check its tables, but not its volumes.
 
     Raises:
-        UnreadableFile: no dataset, an unfinished one, a broken table, or a case without a volume.
-        BadInput: a document that does not fit, or a subject in two splits.
+        UnreadableFile: the folder holds no dataset or an unfinished one, a table is broken, or a
+            case has no volume.
+        BadInput: a document is not valid, or a subject is in two splits.
     """
     folder = Path(folder)
     if not is_dataset(folder):
-        unfinished = (folder / "volumes").is_dir()
-        raise UnreadableFile(
-            folder,
-            expected=f"a dataset ({DATASET_FILE})",
-            found="an unfinished dataset" if unfinished else "none",
-            remedy="run what made it again" if unfinished else "give the dataset's folder",
-        )
+        raise _no_dataset(folder)
     path = folder / DATASET_FILE
     document = parse_document(DatasetDocument, read_json(path), path)
     skeleton = skeleton_from_entry(document.skeleton, path)
@@ -165,8 +163,20 @@ def load_dataset(folder: str | Path) -> Dataset:
         licence=document.licence,
         skeleton=skeleton,
         cases=cases,
-        splits=FrozenMapping(_read_splits(folder, cases)),
-        made_by=FrozenMapping(dict(document.made_by)),
+        splits=_checked_splits(folder, cases),
+        made_by=document.made_by,
+    )
+
+
+def _no_dataset(folder: Path) -> UnreadableFile:
+    """Say why a folder is no finished dataset."""
+    found, remedy = "none", "give the dataset's folder"
+    if (folder / DATASET_FILE).is_file():
+        found = f"a {DATASET_FILE} of another program"
+    elif (folder / "volumes").is_dir():
+        found, remedy = "an unfinished dataset", "repeat the command that makes it"
+    return UnreadableFile(
+        folder, expected=f"a dataset ({DATASET_FILE})", found=found, remedy=remedy
     )
 
 
@@ -174,7 +184,7 @@ def _read_cases(folder: Path, skeleton: Skeleton) -> tuple[Case, ...]:
     path = folder / CASES_FILE
     cases: dict[str, Case] = {}
     for row in read_rows(path, CASE_COLUMNS[:2]):
-        name, age = row["case"], row.get("gestational_age_days") or ""
+        name, age = row["case"].strip(), row.get("gestational_age_days") or ""
         if not name or name != safe_name(name) or name in cases:
             raise UnreadableFile(
                 path,
@@ -183,10 +193,12 @@ def _read_cases(folder: Path, skeleton: Skeleton) -> tuple[Case, ...]:
                 remedy="rename the case and its files",
             )
         days = age_in_days(age, path, name)
-        facts = {key: value for key, value in row.items() if key not in CASE_COLUMNS}
-        cases[name] = Case(
-            name, row["subject"] or name, folder, skeleton, days, FrozenMapping(facts)
-        )
+        facts = {
+            RENAMED_COLUMNS.get(key, key): value
+            for key, value in row.items()
+            if key not in CASE_COLUMNS
+        }
+        cases[name] = Case(name, row["subject"].strip() or name, folder, skeleton, days, facts)
         if not cases[name].volume_path.is_file():
             raise UnreadableFile(
                 cases[name].volume_path,
@@ -198,17 +210,17 @@ def _read_cases(folder: Path, skeleton: Skeleton) -> tuple[Case, ...]:
 
 
 def is_age(days: float) -> bool:
-    """Whether a number can be a gestational age in days."""
-    return 0 < days <= LONGEST_PREGNANCY_DAYS
+    """Return whether a number can be a gestational age in days."""
+    return 0 < days <= MAX_GESTATIONAL_AGE_DAYS
 
 
 def age_in_days(cell: str, path: Path, case: str) -> float | None:
-    """A gestational age from a table's cell; None where it is empty.
+    """Return the gestational age in a cell of a table, or None if the cell is empty.
 
     Raises:
-        UnreadableFile: no number of days.
+        UnreadableFile: the cell holds anything but a possible number of days.
     """
-    if not cell:
+    if not cell.strip():
         return None
     with suppress(ValueError):
         if is_age(float(cell)):
@@ -217,14 +229,24 @@ def age_in_days(cell: str, path: Path, case: str) -> float | None:
         path,
         expected=f"a number of days for {case!r}",
         found=repr(cell),
-        remedy="give days, or leave the cell empty where the age is not known",
+        remedy="give days, or leave the cell empty if the age is not known",
     )
 
 
-def _read_splits(folder: Path, cases: tuple[Case, ...]) -> dict[str, tuple[str, ...]]:
+def _checked_splits(folder: Path, cases: tuple[Case, ...]) -> dict[str, tuple[str, ...]]:
+    splits = read_splits(folder)
+    subject_of = {case.name: case.subject for case in cases}
+    check_splits(splits, subject_of, folder / SPLITS_FILE)
+    return splits
+
+
+def read_splits(folder: Path) -> dict[str, tuple[str, ...]]:
+    """Read the splits of a folder without checking them; none if it has no `splits.json`.
+
+    Raises:
+        BadInput: the file is damaged.
+    """
     path = folder / SPLITS_FILE
     if not path.is_file():
         return {}
-    splits = dict(parse_document(SplitsDocument, read_json(path, MAX_TABLE_BYTES), path).splits)
-    check_splits(splits, {case.name: case.subject for case in cases}, path)
-    return splits
+    return dict(parse_document(SplitsDocument, read_json(path, MAX_TABLE_BYTES), path).splits)

@@ -1,72 +1,63 @@
-"""Writing a dataset, case by case; it counts as finished only when its last file is there.
+"""Write a dataset, case by case.
 
-`DatasetWriter.add` does it in one process. Where other processes write the cases, the writer makes
-each `Case`, they call `write_case`, and the writer adopts what they wrote, in the order that the
-table of cases is to have. A writer that resumes finds the finished cases of a broken-off run.
+`DatasetWriter.add` writes in one process. If other processes write the cases, the writer makes each
+`Case`, a process calls `write_case`, and the writer adopts the written case. The table of cases
+keeps the order of adoption. A writer that resumes finds the finished cases of an interrupted run.
+
+The dataset counts as finished when `dataset.json` exists, which is written last.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from pydantic import JsonValue
 
-from fetusmap.anatomy import Pose, Skeleton, entry_from_skeleton, load_skeleton
-from fetusmap.dataset.layout import (
-    CASE_COLUMNS,
+from fetusmap.anatomy import Pose, Skeleton, entry_from_skeleton
+from fetusmap.dataset.documents import (
     CASES_FILE,
     DATASET_FILE,
+    FORMAT,
     PARTIAL_FILE,
     SPLITS_FILE,
-    Case,
     DatasetDocument,
     SplitsDocument,
-    is_age,
-    is_dataset,
+    first_difference,
+    write_document,
 )
+from fetusmap.dataset.layout import CASE_COLUMNS, Case, is_age, is_dataset
 from fetusmap.dataset.splits import check_splits
 from fetusmap.errors import BadInput
-from fetusmap.files.documents import (
-    MAX_JSON_BYTES,
-    MAX_TABLE_BYTES,
-    Document,
-    parse_document,
-    read_json,
-)
-from fetusmap.files.names import safe_name
-from fetusmap.files.tables import write_rows
-from fetusmap.files.writing import write_text
+from fetusmap.files import parse_document, read_json, safe_name, write_rows
 from fetusmap.io import save_pose, save_volume
 from fetusmap.volume import Volume
-
-LONGEST_VALUE = 60
-"""Characters of a setting that an error quotes."""
 
 
 class DatasetWriter:
     """Writes a dataset folder; use it in a `with` block.
 
-    Each case is written at once and atomically. The tables follow when the block ends well, and
-    `dataset.json` last, so that a broken-off run is never taken for a finished dataset. Until then
-    `dataset.partial.json` says what the folder is going to be.
+    Each case is written at once and atomically. The tables follow when the block ends without an
+    error, and `dataset.json` last, so that an interrupted run never looks like a finished dataset.
+    Until then `dataset.partial.json` describes the dataset that the folder will become.
 
     Args:
-        folder: created if needed; must not hold a finished dataset.
-        name: of the dataset.
-        licence: of the data.
-        skeleton: of all its poses.
-        made_by: how it was made, plain data.
-        resume: keep the finished cases of a broken-off run with the same settings; otherwise an
-            unfinished dataset is written over.
+        folder: created if needed; must not hold a finished dataset, unless that one is extended.
+        name: name of the dataset.
+        licence: licence of the data.
+        skeleton: skeleton of all poses.
+        made_by: plain data that say how the dataset was made.
+        resume: keep the finished cases of an interrupted run with the same settings. Otherwise an
+            unfinished dataset is overwritten.
+        count_key: entry of `made_by` that holds the number of cases. With `resume`, a dataset that
+            differs only in a smaller number there is extended, whether it is finished or not.
 
     Raises:
-        BadInput: a finished dataset in the folder, a folder that cannot be made, or nothing there
-            that these settings could resume.
+        BadInput: the folder cannot be made, holds a finished dataset or a `dataset.json` of
+            another program, or holds cases that these settings cannot resume.
     """
 
     def __init__(
@@ -75,37 +66,32 @@ class DatasetWriter:
         *,
         name: str,
         licence: str,
-        skeleton: Skeleton | None = None,
+        skeleton: Skeleton,
         made_by: Mapping[str, JsonValue] | None = None,
         resume: bool = False,
+        count_key: str | None = None,
     ) -> None:
         self.folder = Path(folder)
-        self.skeleton = skeleton or load_skeleton()
+        self.skeleton = skeleton
         self.splits: dict[str, tuple[str, ...]] = {}
         self._cases: dict[str, Case] = {}
         self._resumed = resume
         self._document = DatasetDocument(
-            format="fetusmap-dataset",
+            format=FORMAT,
             version=1,
             name=name,
             licence=licence,
             skeleton=entry_from_skeleton(self.skeleton),
             made_by=dict(made_by or {}),
         )
-        if is_dataset(self.folder):
-            raise BadInput(
-                self.folder,
-                expected="a folder without a finished dataset",
-                found=f"{DATASET_FILE}",
-                remedy="choose another folder, or remove that dataset yourself",
-            )
+        self._check_finished(count_key if resume else None)
         with _writable(self.folder):
             for part in ("volumes", "landmarks"):
                 (self.folder / part).mkdir(parents=True, exist_ok=True)
-            self._begin(resume)
+            self._begin(resume, count_key)
 
     def __enter__(self) -> Self:
-        """Begin; the folders exist already."""
+        """Return the writer; its folders exist already."""
         return self
 
     def __exit__(
@@ -120,7 +106,7 @@ class DatasetWriter:
 
     @property
     def cases(self) -> tuple[Case, ...]:
-        """The cases so far."""
+        """Return the cases that were added or adopted so far."""
         return tuple(self._cases.values())
 
     def add(
@@ -132,23 +118,24 @@ class DatasetWriter:
         gestational_age_days: float | None = None,
         facts: Mapping[str, str] | None = None,
     ) -> Case:
-        """Write one case, named as its volume.
+        """Write one case, which takes the name of its volume.
 
         Args:
-            volume: its name becomes the case's.
-            pose: its landmarks, or None for a case without annotation.
-            subject: who it is; the case's name where nobody knows.
-            gestational_age_days: or None.
-            facts: further columns of the table of cases; the volume's warnings become one.
+            volume: the case takes the name of this volume.
+            pose: landmarks of the case, or None for a case without annotation.
+            subject: identifier of the fetus; by default the case's name.
+            gestational_age_days: None if it is not known.
+            facts: further columns of the table of cases. The volume's warnings become the column
+                `warnings`, unless the facts have one.
 
         Raises:
-            BadInput: a name that is no file name or stands already, a pose of another skeleton, or
-                a fact named as one of our own columns.
+            BadInput: the name is no file name or is taken, the pose has another skeleton, or a
+                fact is named like a column that every table has.
         """
-        told = dict(facts or {})
+        columns = dict(facts or {})
         if volume.warnings:
-            told.setdefault("warnings", "; ".join(volume.warnings))
-        case = self.case(volume.name, subject, gestational_age_days, told)
+            columns.setdefault("warnings", "; ".join(volume.warnings))
+        case = self.case(volume.name, subject, gestational_age_days, columns)
         write_case(case, volume, pose)
         self.adopt(case, annotated=pose is not None)
         return case
@@ -160,17 +147,18 @@ class DatasetWriter:
         gestational_age_days: float | None = None,
         facts: Mapping[str, str] | None = None,
     ) -> Case:
-        """Make a case of this dataset and check it; nothing is written.
+        """Make and check a case of this dataset without writing anything.
 
         Args:
-            name: of the case and its files.
-            subject: who it is; the case's name where nobody knows.
-            gestational_age_days: or None.
+            name: name of the case and its files.
+            subject: identifier of the fetus, without surrounding blanks; by default the case's
+                name.
+            gestational_age_days: None if it is not known.
             facts: further columns of the table of cases.
 
         Raises:
-            BadInput: a name that is no file name or stands already, an age that is none, or a fact
-                named as one of our own columns.
+            BadInput: the name is no file name or is taken, the age is impossible, or a fact is
+                named like a column that every table has.
         """
         self._check_name(name)
         if gestational_age_days is not None and not is_age(gestational_age_days):
@@ -180,33 +168,34 @@ class DatasetWriter:
                 found=f"{gestational_age_days}",
                 remedy="give days since the last menstrual period, or None",
             )
-        told = dict(facts or {})
-        if set(told) & set(CASE_COLUMNS):
+        clashing = sorted(set(facts or {}) & set(CASE_COLUMNS))
+        if clashing:
             raise BadInput(
                 f"case {name!r}",
                 expected=f"facts other than {', '.join(CASE_COLUMNS)}",
-                found=", ".join(sorted(set(told) & set(CASE_COLUMNS))),
+                found=", ".join(clashing),
                 remedy="give them as arguments",
             )
-        return Case(name, subject or name, self.folder, self.skeleton, gestational_age_days, told)
+        person = (subject or "").strip() or name
+        return Case(name, person, self.folder, self.skeleton, gestational_age_days, facts or {})
 
     def has(self, case: Case) -> bool:
-        """Whether this run or the one that it resumes has finished an annotated case.
+        """Return whether this run or the run that it resumes has finished an annotated case.
 
-        A case without annotation looks like one that was broken off: it is not had.
+        A case without annotation cannot be told from an interrupted one and counts as unfinished.
         """
-        ours = self._resumed or case.name.lower() in self._cases
-        return ours and case.volume_path.is_file() and case.is_annotated
+        known = self._resumed or case.name.lower() in self._cases
+        return known and case.volume_path.is_file() and case.is_annotated
 
     def adopt(self, case: Case, *, annotated: bool = True) -> None:
-        """Take a case whose files stand into the dataset; the table keeps this order.
+        """Add a case whose files exist to the dataset; the table keeps the order of adoption.
 
         Args:
-            case: as `case` made it, and `write_case` wrote it.
-            annotated: whether it must have landmarks, too.
+            case: made by `case` and written by `write_case`.
+            annotated: whether the case must have landmarks.
 
         Raises:
-            BadInput: a file of the case is missing, or its name stands already.
+            BadInput: a file of the case is missing, or the name is taken.
         """
         self._check_name(case.name)
         needed = [case.volume_path, *([case.landmarks_path] if annotated else [])]
@@ -214,29 +203,71 @@ class DatasetWriter:
         if missing:
             raise BadInput(
                 f"case {case.name!r}",
-                expected="its files in place",
+                expected="that its files exist",
                 found=f"no {missing[0]}",
                 remedy="write the case first, and let one process alone make this dataset",
             )
         self._cases[case.name.lower()] = case
 
     def _check_name(self, name: str) -> None:
-        # Some file systems do not tell "a" from "A".
+        # Some file systems do not distinguish "a" from "A".
         if name != safe_name(name) or name.lower() in self._cases:
             raise BadInput(
                 f"case {name!r}",
                 expected="a new name of letters, digits, '.', '_' and '-'",
-                found="one that stands already" if name == safe_name(name) else "other characters",
+                found="one that is taken already"
+                if name == safe_name(name)
+                else "other characters",
                 remedy="rename the case",
             )
 
-    def _begin(self, resume: bool) -> None:
-        """Say what the folder is going to be, so that only the same settings resume it."""
-        path = self.folder / PARTIAL_FILE
-        finished = list((self.folder / "landmarks").glob("*.json"))
+    def _check_finished(self, count_key: str | None) -> None:
+        """Refuse a folder with a `dataset.json`, unless that dataset can be extended."""
+        path = self.folder / DATASET_FILE
+        if not path.is_file():
+            return
+        if not is_dataset(self.folder):
+            raise BadInput(
+                self.folder,
+                expected=f"a folder without a {DATASET_FILE}",
+                found=f"a {DATASET_FILE} of another program",
+                remedy="choose another folder",
+            )
+        if count_key is None or not self._can_extend(path, count_key):
+            raise BadInput(
+                self.folder,
+                expected="a folder without a finished dataset",
+                found=f"{DATASET_FILE}",
+                remedy="choose another folder, or remove that dataset yourself",
+            )
+
+    def _can_extend(self, path: Path, count_key: str) -> bool:
+        """Return whether the document at `path` describes the same dataset with fewer cases."""
+        try:
+            there = parse_document(DatasetDocument, read_json(path), path)
+        except BadInput:
+            return False
+        fewer, wanted = there.made_by.get(count_key), self._document.made_by[count_key]
+        if not isinstance(fewer, int) or not isinstance(wanted, int) or fewer >= wanted:
+            return False
+        made_by = {**there.made_by, count_key: wanted}
+        return not first_difference(there.model_copy(update={"made_by": made_by}), self._document)
+
+    def _begin(self, resume: bool, count_key: str | None) -> None:
+        """Describe the future dataset in the folder, so that only the same settings resume it."""
+        path, finished = self.folder / PARTIAL_FILE, self.folder / DATASET_FILE
+        if finished.is_file():
+            # In this order: a kill in between leaves the finished, shorter dataset.
+            write_document(self._document, path)
+            finished.unlink()
+            return
+        landmarks = list((self.folder / "landmarks").glob("*.json"))
         begun = path.is_file()
-        difference = _difference(path, self._document) if begun else "no word of its settings"
-        if resume and difference and (begun or finished):
+        difference = self._difference_of(path) if begun else "cases without a record of settings"
+        if begun and resume and count_key is not None and self._can_extend(path, count_key):
+            write_document(self._document, path)
+            return
+        if resume and difference and (begun or landmarks):
             raise BadInput(
                 self.folder,
                 expected="an unfinished dataset with the same settings",
@@ -244,11 +275,21 @@ class DatasetWriter:
                 remedy="repeat the command that began it, or choose another folder",
             )
         if begun and difference:
-            # They are of other settings, and a later run must not keep them under these.
-            for landmarks in finished:
-                landmarks.unlink()
-        if difference and (begun or not finished):
-            _write_document(self._document, path)
+            # These cases have other settings; a later run must not keep them under the new ones.
+            for stale in landmarks:
+                stale.unlink()
+        if difference and (begun or not landmarks):
+            write_document(self._document, path)
+
+    def _difference_of(self, path: Path) -> str:
+        """Describe the first setting in which the document at `path` differs; "" if none does."""
+        try:
+            plain = read_json(path)
+        except BadInput as error:
+            return error.found
+        if not isinstance(plain, dict) or not isinstance(plain.get("made_by"), dict):
+            return "a document of another kind"
+        return first_difference(plain, self._document)
 
     def _finish(self) -> None:
         check_splits(self.splits, {c.name: c.subject for c in self.cases}, self.folder)
@@ -267,18 +308,18 @@ class DatasetWriter:
             (self.folder / SPLITS_FILE).unlink(missing_ok=True)
             if self.splits:
                 splits = SplitsDocument(format="fetusmap-splits", version=1, splits=self.splits)
-                _write_document(splits, self.folder / SPLITS_FILE)
-            _write_document(self._document, self.folder / DATASET_FILE)
+                write_document(splits, self.folder / SPLITS_FILE)
+            write_document(self._document, self.folder / DATASET_FILE)
             (self.folder / PARTIAL_FILE).unlink(missing_ok=True)
 
 
 def write_case(case: Case, volume: Volume, pose: Pose | None) -> None:
-    """Write the files of a case, each atomically, the landmarks last: they say that it is complete.
+    """Write the files of a case, each atomically; the landmarks come last and mark it complete.
 
-    Any process may do this; the dataset's writer adopts the case afterwards.
+    Any process may call this; the dataset's writer adopts the case afterwards.
 
     Raises:
-        BadInput: a pose of another skeleton, or a place that cannot be written.
+        BadInput: the pose has another skeleton, or a file cannot be written.
     """
     if pose is not None and pose.skeleton != case.skeleton:
         raise BadInput(
@@ -287,7 +328,7 @@ def write_case(case: Case, volume: Volume, pose: Pose | None) -> None:
             found=f"one of {pose.skeleton.name}",
             remedy="write one dataset per skeleton",
         )
-    # An annotation that a broken-off run left behind must not survive under a new volume.
+    # The annotation of an interrupted run must not remain beside a new volume.
     with _writable(case.landmarks_path):
         case.landmarks_path.unlink(missing_ok=True)
     save_volume(volume, case.volume_path)
@@ -297,7 +338,7 @@ def write_case(case: Case, volume: Volume, pose: Pose | None) -> None:
 
 @contextmanager
 def _writable(path: Path) -> Iterator[None]:
-    """Turn what the file system refuses into our words."""
+    """Turn an error of the file system into `BadInput`."""
     try:
         yield
     except OSError as error:
@@ -307,36 +348,3 @@ def _writable(path: Path) -> Iterator[None]:
             found=(error.strerror or type(error).__name__).lower(),
             remedy="check its permissions and the free space",
         ) from error
-
-
-def _plain(document: Document) -> Any:
-    return document.model_dump(mode="json", exclude_none=True)
-
-
-def _write_document(document: Document, path: Path) -> None:
-    plain = _plain(document)
-    parse_document(type(document), plain, path)
-    limit = MAX_TABLE_BYTES if path.name == SPLITS_FILE else MAX_JSON_BYTES
-    write_text(path, json.dumps(plain, indent=1) + "\n", max_bytes=limit)
-
-
-def _difference(path: Path, document: DatasetDocument) -> str:
-    """The first setting in which the document at `path` is another one, in words; "" if none."""
-    try:
-        there = read_json(path)
-    except BadInput as error:
-        return error.found
-    here = json.loads(json.dumps(_plain(document)))
-    if not isinstance(there, dict) or not isinstance(there.get("made_by"), dict):
-        return "a document of another kind"
-    old_by, new_by = there.pop("made_by"), here.pop("made_by")
-    for old, new in ((there, here), (old_by, new_by)):
-        for key in (*new, *old):
-            if old.get(key) != new.get(key):
-                return f"{key} {_quoted(old.get(key))} where {_quoted(new.get(key))} is asked for"
-    return ""
-
-
-def _quoted(value: object) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}..."

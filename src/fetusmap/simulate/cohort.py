@@ -1,4 +1,4 @@
-"""Writing simulated datasets: in parallel, resumable, the same bytes for the same seed."""
+"""Write simulated datasets: in parallel, resumable, and with the same bytes for the same seed."""
 
 from __future__ import annotations
 
@@ -12,8 +12,16 @@ import numpy as np
 from pydantic import JsonValue
 
 from fetusmap._version import __version__
+from fetusmap.anatomy import load_skeleton
 from fetusmap.atlas import PoseLibrary
-from fetusmap.dataset import Case, DatasetWriter, split_by_subject, write_case
+from fetusmap.dataset import (
+    Case,
+    DatasetWriter,
+    read_splits,
+    split_by_subject,
+    split_in_sequence,
+    write_case,
+)
 from fetusmap.errors import BadInput
 from fetusmap.simulate.case import SimulationSettings, draw_case
 from fetusmap.simulate.draws import Seeds
@@ -22,18 +30,20 @@ from fetusmap.simulate.stream import case_name_of
 from fetusmap.workers import check_workers, map_in_order
 
 LICENCE = "CC0-1.0"
+COUNT_KEY = "cases"
+"""Entry of `made_by` with the number of cases; a dataset that differs only there is extended."""
 
 AfterCase = Callable[[Case, Rendering], None]
 
 
 @dataclass(frozen=True)
 class _Job:
-    """What a worker needs to make one case.
+    """Input of a worker that makes one case.
 
     Attributes:
-        case: where its files go; what is known about it is drawn by the worker.
-        number: of the case.
-        finished: whether the files stand already.
+        case: the case with the paths of its files; the worker draws the facts about it.
+        number: number of the case in the series.
+        finished: whether the files of the case exist already.
     """
 
     case: Case
@@ -52,57 +62,88 @@ def simulate_dataset(
     shuffle: bool = True,
     after_case: AfterCase | None = None,
 ) -> Iterator[Case]:
-    """Write a dataset of simulated cases; yields each when it is finished, in order.
+    """Write a dataset of simulated cases, and yield each case when it is finished, in order.
 
-    A run that was broken off goes on where it stopped when it is repeated. The dataset counts as
-    finished only when the iterator has been used up.
+    Repeat an interrupted run to continue it. A dataset of the same settings with fewer cases is
+    extended: its cases keep their bytes and their splits. The dataset counts as finished only when
+    the iterator has been used up.
 
     Args:
-        folder: for the dataset.
-        settings: what kind of cases.
-        count: how many.
-        seed: of the series; case n of a dataset is case n of the stream of that seed.
-        workers: processes; 0 works in this one. Their number changes no byte.
-        splits: part of the fetuses in each named split.
-        shuffle: deal the fetuses out at random; otherwise the first ones go to the first split.
-        after_case: called where a case was written, in its process; must be importable by name.
+        folder: folder of the dataset.
+        settings: settings of all cases.
+        count: number of cases.
+        seed: seed of the series; case n of a dataset is case n of the stream of that seed.
+        workers: number of processes; 0 works in this one. It changes no byte of the dataset.
+        splits: fraction of the fetuses in each named split.
+        shuffle: assign the fetuses to the splits at random. Otherwise the first ones go to the
+            first split; such a dataset cannot be extended.
+        after_case: called in the process that wrote a case; workers must be able to import it.
 
     Raises:
-        BadInput: no cases asked for, splits that cannot be dealt, or a folder that holds another
-            dataset or cannot be written.
+        BadInput: the count or the splits make no sense, the folder cannot be written, or it holds
+            another dataset, one with at least as many cases, or one whose splits would change.
     """
     if count < 1:
         raise BadInput("simulated cases", expected="1 or more", found=f"{count}",
                        remedy="ask for more")  # fmt: skip
     Seeds.of_case(seed, 0)
     check_workers(workers)
-    subjects = {name: _subject_of(name) for name in map(case_name_of, range(count))}
-    dealt = split_by_subject(subjects, dict(splits), seed if shuffle else None) if splits else {}
+    divided = _divide(count, seed, splits, shuffle=shuffle) if splits else {}
     folder = Path(folder)
     begin = partial(
         DatasetWriter,
         folder,
         name=folder.resolve().name,
         licence=LICENCE,
+        skeleton=load_skeleton(),
         made_by=dataset_origin(settings, count, seed, splits, shuffle=shuffle),
         resume=True,
+        count_key=COUNT_KEY,
     )
-    return _write(begin, dealt, partial(_make, settings, seed, after_case), count, workers)
+    return _write(
+        begin, folder, divided, partial(_make, settings, seed, after_case), workers, count
+    )
+
+
+def _divide(
+    count: int, seed: int, splits: Mapping[str, float], *, shuffle: bool
+) -> dict[str, tuple[str, ...]]:
+    """Return the cases of each split."""
+    subjects = {name: _subject_of(name) for name in map(case_name_of, range(count))}
+    if shuffle:
+        return split_in_sequence(subjects, dict(splits), seed)
+    return split_by_subject(subjects, dict(splits), seed=None)
 
 
 def _write(
     begin: Callable[[], DatasetWriter],
+    folder: Path,
     splits: dict[str, tuple[str, ...]],
     make: Callable[[_Job], Case],
-    count: int,
     workers: int,
+    count: int,
 ) -> Iterator[Case]:
+    _check_splits_stay(folder, splits)
     with begin() as writer:
         jobs = (_job(writer, number) for number in range(count))
         for case in map_in_order(make, jobs, workers):
             writer.adopt(case)
             yield case
         writer.splits = splits
+
+
+def _check_splits_stay(folder: Path, splits: Mapping[str, tuple[str, ...]]) -> None:
+    """Refuse to extend a dataset if a case of it would change to another split."""
+    split_of = {case: name for name, cases in splits.items() for case in cases}
+    for name, cases in read_splits(folder).items():
+        changed = [case for case in cases if split_of.get(case, name) != name]
+        if changed:
+            raise BadInput(
+                folder,
+                expected="a dataset whose cases keep their splits when it is extended",
+                found=f"{changed[0]} in {name!r}, which would be in {split_of[changed[0]]!r}",
+                remedy="choose another folder",
+            )
 
 
 def dataset_origin(
@@ -113,11 +154,11 @@ def dataset_origin(
     *,
     shuffle: bool = True,
 ) -> dict[str, JsonValue]:
-    """What a simulated dataset's `made_by` says: enough to make it again."""
+    """Return the `made_by` of a simulated dataset: all that is needed to make it again."""
     return {
         "simulator": "fetusmap",
         "version": __version__,
-        "cases": count,
+        COUNT_KEY: count,
         "seed": seed,
         "preset": settings.preset,
         "weeks": list(settings.weeks),
@@ -130,7 +171,7 @@ def dataset_origin(
 
 
 def _described(library: PoseLibrary) -> dict[str, JsonValue]:
-    """Which poses were imitated, beyond doubt."""
+    """Identify the poses that were imitated by their origin and by a hash of their positions."""
     content = np.ascontiguousarray(library.positions_mm, dtype="<f4").tobytes()
     return {
         **library.made_by,
@@ -149,7 +190,7 @@ def _subject_of(name: str) -> str:
 
 
 def case_facts(drawn: Drawn, settings: SimulationSettings, seeds: Seeds) -> dict[str, str]:
-    """What the table of cases says about a simulated one."""
+    """Return the further columns that the table of cases has for a simulated case."""
     scanner, pose = drawn.probe.scanner, true_pose_of(drawn, settings.preset)
     outside = [
         name
@@ -160,14 +201,14 @@ def case_facts(drawn: Drawn, settings: SimulationSettings, seeds: Seeds) -> dict
         "crl_mm": f"{drawn.fetus.crl_mm:.2f}",
         "frequency_mhz": f"{scanner.frequency_mhz:.2f}",
         "dynamic_range_db": f"{scanner.dynamic_range_db:.1f}",
-        "looks": f"{scanner.looks}",
+        "compounding_frames": f"{scanner.compounding_frames}",
         "outside": " ".join(outside),
         **{f"seed_{part}": str(value) for part, value in asdict(seeds).items()},
     }
 
 
 def _make(settings: SimulationSettings, seed: int, after_case: AfterCase | None, job: _Job) -> Case:
-    """Draw a case, and render and write it unless that is done; what is known about it."""
+    """Draw a case, render and write it unless its files exist, and return it with its facts."""
     seeds = Seeds.of_case(seed, job.number)
     drawn = draw_case(settings, seeds)
     if not job.finished:

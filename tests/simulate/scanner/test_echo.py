@@ -55,10 +55,12 @@ def lattice(make_lattice):
 
 @pytest.fixture(scope="module")
 def speckle(lattice, scanner):
-    """Fully developed speckle of fetal tissue, with one, two and three looks."""
+    """Fully developed speckle of fetal tissue, with one, two and three compounding frames."""
     return {
-        looks: inner(envelope_of(even(lattice), lattice, replace(scanner, looks=looks)))
-        for looks in (1, 2, 3)
+        frames: inner(
+            envelope_of(even(lattice), lattice, replace(scanner, compounding_frames=frames))
+        )
+        for frames in (1, 2, 3)
     }
 
 
@@ -86,12 +88,12 @@ def test_speckle_has_the_same_power_at_every_range(speckle):
     np.testing.assert_allclose(thirds, 1, atol=0.03)
 
 
-@pytest.mark.parametrize("looks", [2, 3])
-def test_compounding_divides_the_contrast_of_speckle_by_the_root_of_its_looks(speckle, looks):
+@pytest.mark.parametrize("frames", [2, 3])
+def test_compounding_divides_the_contrast_of_speckle_by_the_root_of_its_frames(speckle, frames):
     """The mean of n independent variables keeps their mean and has 1 / n of their variance."""
-    one, several = (speckle[n].mean() / speckle[n].std() for n in (1, looks))
-    assert several / one == pytest.approx(np.sqrt(looks), rel=0.015)
-    assert speckle[looks].mean() == pytest.approx(speckle[1].mean(), rel=0.005)
+    one, several = (speckle[n].mean() / speckle[n].std() for n in (1, frames))
+    assert several / one == pytest.approx(np.sqrt(frames), rel=0.015)
+    assert speckle[frames].mean() == pytest.approx(speckle[1].mean(), rel=0.005)
 
 
 def autocovariance(field, axis, lag):

@@ -10,7 +10,7 @@ from fetusmap.simulate import HARD, Difficulty, SimulationSettings, profiles
 from fetusmap.simulate.scanner.scanner import Scanner, draw_scanner
 from fetusmap.simulate.tables import table
 
-DRAWN = {entry.name for entry in fields(Scanner)} - {"looks", "attenuation"}
+DRAWN = {entry.name for entry in fields(Scanner)} - {"compounding_frames", "attenuation"}
 SHIFTED = [name for name in profiles() if name.startswith("shifted")]
 
 
@@ -73,7 +73,7 @@ def test_the_reference_scanner_resolves_as_designed_at_60_mm():
     assert scanner.axial_fwhm_mm == pytest.approx(0.62, abs=0.005)
     assert scanner.lateral_fwhm_mm(reach)[0] == pytest.approx(1.9, abs=0.05)
     assert scanner.elevation_fwhm_mm(reach)[0] == pytest.approx(2.5, abs=0.05)
-    assert scanner.looks == 1
+    assert scanner.compounding_frames == 1
     assert scanner.dynamic_range_db == 58
 
 
@@ -112,12 +112,12 @@ def test_usual_resolutions_are_those_of_real_scanners():
 
 
 def test_some_scanners_compound():
-    looks = np.array([one.looks for one in draw_many(count=3000)])
+    frames = np.array([one.compounding_frames for one in draw_many(count=3000)])
     chances = table("scanner/scanners")["chance"]
     for count, name in ((2, "two"), (3, "three"), (4, "four")):
-        chance = chances[f"{name}_looks"]
-        assert (looks == count).mean() == pytest.approx(chance, abs=0.008 + 0.1 * chance)
-    assert set(looks) == {1, 2, 3, 4}
+        chance = chances[f"{name}_frames"]
+        assert (frames == count).mean() == pytest.approx(chance, abs=0.008 + 0.1 * chance)
+    assert set(frames) == {1, 2, 3, 4}
 
 
 def test_the_usual_difficulty_changes_nothing():

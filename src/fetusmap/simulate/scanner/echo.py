@@ -183,7 +183,7 @@ def synthesize(
     work = np.empty(shape, np.float32)
     envelope = np.empty(shape, np.float32)
     echoes = [np.empty(shape, np.float32) for _ in range(2)]
-    for look in range(scanner.looks):
+    for look in range(scanner.compounding_frames):
         for rows in row_blocks(shape[0]):
             first, last = rows.start, rows.stop
             label = painting.label[first:last]
@@ -210,8 +210,8 @@ def synthesize(
                 spread_across(echo, first, spread, target[first:last])
                 target[first:last] += noise
         _add_envelope(echoes, spread, work, envelope, fresh=look == 0)
-    if scanner.looks > 1:
-        envelope /= scanner.looks
+    if scanner.compounding_frames > 1:
+        envelope /= scanner.compounding_frames
     return envelope
 
 

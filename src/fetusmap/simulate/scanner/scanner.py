@@ -103,7 +103,7 @@ class Scanner:
     smoothing: float
     edge_enhancement: float
     line_density: float
-    looks: int = 1
+    compounding_frames: int = 1
     attenuation: float = 1.0
 
     @property
@@ -156,8 +156,8 @@ def draw_scanner(
     numbers = table("scanner/scanners")
     ranges = {**numbers["usual"], **_profile(profile)}
     drawn = {name: float(rng.uniform(*limits)) for name, limits in ranges.items()}
-    chances = [numbers["chance"][f"{name}_looks"] for name in ("two", "three", "four")]
-    looks = 1 + int(rng.choice(4, p=[1 - sum(chances), *chances]))
+    chances = [numbers["chance"][f"{name}_frames"] for name in ("two", "three", "four")]
+    frames = 1 + int(rng.choice(4, p=[1 - sum(chances), *chances]))
     for name in ("axial_blur", "lateral_blur", "elevation_blur"):
         drawn[name] *= difficulty.blur
     drawn["clutter_db"] += difficulty.clutter_db
@@ -166,7 +166,7 @@ def draw_scanner(
     drawn["dynamic_range_db"] = max(20.0, drawn["dynamic_range_db"] + difficulty.dynamic_range_db)
     return Scanner(
         **drawn,
-        looks=1 if profile == "reference" else looks,
+        compounding_frames=1 if profile == "reference" else frames,
         attenuation=difficulty.attenuation,
     )
 
