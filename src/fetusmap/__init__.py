@@ -1,7 +1,7 @@
 """FetusMap: the 3D pose of a fetus from one ultrasound volume.
 
-The public face is small and is loaded piece by piece, so that `import fetusmap` costs next to
-nothing and heavy libraries come in when they are needed.
+The public interface is small. Each of its names is loaded when it is first used, so
+`import fetusmap` takes little time and loads no heavy library.
 """
 
 from __future__ import annotations

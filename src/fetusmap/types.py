@@ -1,4 +1,4 @@
-"""Aliases for the arrays that travel through the house. Shapes stand in the comments."""
+"""Type aliases for arrays; the comments give their shapes."""
 
 from __future__ import annotations
 

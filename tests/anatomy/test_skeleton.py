@@ -386,7 +386,7 @@ def test_a_file_that_is_no_skeleton_is_refused_in_one_line(tmp_path, text, found
 UNREADABLE_FILES = {
     "not JSON": (b"left, right", "Expecting value"),
     "cut short": (b'{"format": "fetusmap-skeleton"', "delimiter"),
-    "empty": (b"", "Expecting value"),
+    "empty": (b"", "an empty file"),
     "not text": (b"\xff\xfe\x00\x01", "codec can't decode"),
     "nested too deeply": (b"[" * 200_000, "recursion"),
     "NaN": (b'{"version": NaN}', "NaN, which JSON does not have"),

@@ -15,7 +15,7 @@ from fetusmap.geometry import (
     apply_affine,
     random_rotations,
 )
-from fetusmap.geometry.alignment import BLOCK, WELL_CONDITIONED
+from fetusmap.geometry.alignment import MIN_CLOSED_FORM_CONDITIONING, SOURCES_PER_BLOCK
 
 ROTATIONS = st.from_type(Rotation)
 SEEDS = st.integers(0, 2**32 - 1)
@@ -194,7 +194,7 @@ def test_both_sides_of_the_switch_between_the_two_methods_are_equally_exact(
     low, high = 0.0, 0.5
     for _ in range(80):
         b = (low + high) / 2
-        too_good = conditioning(1, b, handedness * b / 3) > factor * WELL_CONDITIONED
+        too_good = conditioning(1, b, handedness * b / 3) > factor * MIN_CLOSED_FORM_CONDITIONING
         low, high = (low, b) if too_good else (b, high)
     source = 30 * CORNERS
     target = rotation.apply(source * [1, b, handedness * b / 3])
@@ -204,7 +204,10 @@ def test_both_sides_of_the_switch_between_the_two_methods_are_equally_exact(
 
 
 @pytest.mark.parametrize("align", [align_rigid, align_similarity])
-@pytest.mark.parametrize("count", [BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK + 1])
+@pytest.mark.parametrize(
+    "count",
+    [SOURCES_PER_BLOCK - 1, SOURCES_PER_BLOCK, SOURCES_PER_BLOCK + 1, 2 * SOURCES_PER_BLOCK + 1],
+)
 def test_every_source_of_a_batch_finds_its_own_map_across_block_boundaries(align, count):
     rng = np.random.default_rng(count)
     target = rng.normal(scale=30, size=(5, 3))
@@ -358,7 +361,7 @@ LINE = np.outer([0.0, 1, 2, 3, 5], [3.0, 2, 1]) + np.array([10, 20, 30])
 
 
 @pytest.mark.parametrize("align", [align_rigid, align_similarity])
-@pytest.mark.parametrize("position", [0, 3, BLOCK + 1])
+@pytest.mark.parametrize("position", [0, 3, SOURCES_PER_BLOCK + 1])
 @pytest.mark.parametrize(
     "bad",
     [

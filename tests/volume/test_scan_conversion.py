@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from fetusmap.geometry import Grid
 from fetusmap.simulate import PRESETS, Seeds, SimulationSettings, draw_case
-from fetusmap.simulate.scanner.fields import Placement
 from fetusmap.simulate.rendering import beam_lattice, true_pose
+from fetusmap.simulate.scanner.fields import Placement
 from fetusmap.volume.beams import BeamLattice
 from fetusmap.volume.scan_conversion import scan_convert, scan_convert_labels
 

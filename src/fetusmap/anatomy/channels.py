@@ -1,4 +1,4 @@
-"""Which landmarks each heatmap channel shows."""
+"""`Channels`: the landmarks that each channel of a heatmap shows."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ class Channels:
     """The landmarks of each channel.
 
     Attributes:
-        names: of the channels.
-        rows: for each channel the rows of its landmarks in the skeleton; (left, right) where a
-            channel shows both of a mirror pair.
+        names: names of the channels.
+        rows: for each channel, the rows of its landmarks in the skeleton; (left, right) if the
+            channel shows both landmarks of a mirror pair.
     """
 
     names: tuple[str, ...]
@@ -26,15 +26,15 @@ class Channels:
 
 
 def channel_per_landmark(skeleton: Skeleton) -> Channels:
-    """One channel for each landmark, in the skeleton's order."""
+    """Return one channel for each landmark, in the order of the skeleton."""
     return Channels(skeleton.landmarks, tuple((row,) for row in range(len(skeleton))))
 
 
 def channel_per_pair(skeleton: Skeleton) -> Channels:
-    """One channel for each midline landmark and one for each mirror pair, its sides not told apart.
+    """Return one channel for each midline landmark and one for each mirror pair.
 
-    Left and right knee look alike, and only the whole body says which is which: a network that
-    need not tell has the easier job.
+    The left and the right knee look alike, and only the whole body shows which is which. A network
+    that does not need to distinguish them has an easier task.
     """
     midline = [name for name in skeleton.landmarks if skeleton.side(name) == "midline"]
     pairs = tuple((skeleton.index(a), skeleton.index(b)) for a, b in skeleton.mirror_pairs)

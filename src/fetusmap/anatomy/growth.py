@@ -1,7 +1,7 @@
 """Growth charts of the first trimester: age from length, length from age, centiles.
 
-Each chart is data with its source and the range it was made for; outside of that range it refuses.
-Ages are days since the last menstrual period. Nothing here is a medical device.
+Each chart has its source and the range of values for which it was made; values outside this range
+are refused. Ages are days since the last menstrual period. Nothing here is a medical device.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ ChartT = TypeVar("ChartT")
 
 @dataclass(frozen=True)
 class GestationalAge:
-    """An age with one standard deviation, days."""
+    """A gestational age with its standard deviation, days."""
 
     days: float
     sd_days: float
@@ -39,7 +39,7 @@ class GestationalAge:
 
 @dataclass(frozen=True)
 class Dating:
-    """How a chart turns a crown-rump length into an age."""
+    """A chart that converts a crown-rump length to a gestational age."""
 
     source: str
     crl_mm: tuple[float, float]
@@ -49,7 +49,7 @@ class Dating:
 
 @dataclass(frozen=True)
 class GrowthChart:
-    """Mean and standard deviation of a normally distributed size against age."""
+    """A chart of a normally distributed size: mean and standard deviation at each age."""
 
     quantity: str
     source: str
@@ -99,16 +99,16 @@ CHARTS: dict[str, GrowthChart] = {
 def gestational_age(
     crl_mm: float, chart: DatingChart = "robinson-fleming", *, crl_sd_mm: float = 0.0
 ) -> GestationalAge:
-    """Age from a crown-rump length.
+    """Compute the gestational age from a crown-rump length.
 
     Args:
         crl_mm: crown-rump length.
-        chart: which chart.
-        crl_sd_mm: standard deviation of that length, carried to first order into the age's.
+        chart: name of the chart.
+        crl_sd_mm: standard deviation of the length; it is propagated to the age to first order.
 
     Raises:
-        OutOfRange: a length outside the chart's range.
-        BadInput: no such chart.
+        OutOfRange: the length is outside the range of the chart.
+        BadInput: there is no such chart.
     """
     dating = _lookup(DATING, chart)
     _check_range("crown-rump length", crl_mm, dating.crl_mm, "mm", chart)
@@ -119,14 +119,14 @@ def gestational_age(
 
 
 def crown_rump_length_at(days: float, chart: DatingChart = "robinson-fleming") -> float:
-    """Mean crown-rump length, mm, at an age.
+    """Return the mean crown-rump length, mm, at a gestational age.
 
-    Robinson and Fleming gave one curve, so theirs is the inverse of its dating; INTERGROWTH-21st
-    fitted size on age separately.
+    Robinson and Fleming published one curve, so their length is the inverse of their dating.
+    INTERGROWTH-21st fitted length on age separately.
 
     Raises:
-        OutOfRange: an age outside the chart's range.
-        BadInput: no such chart.
+        OutOfRange: the age is outside the range of the chart.
+        BadInput: there is no such chart.
     """
     dating = _lookup(DATING, chart)
     if chart == "intergrowth-21st":
@@ -139,17 +139,17 @@ def crown_rump_length_at(days: float, chart: DatingChart = "robinson-fleming") -
 
 
 def centile(quantity: str, length_mm: float, days: float) -> float:
-    """Centile, 0 to 100, of a measured length at an age.
+    """Return the centile, 0 to 100, of a measured length at a gestational age.
 
     Args:
         quantity: a key of CHARTS, such as "crown_rump_length". Joint-to-joint distances have no
-            chart: they are not the bone lengths that charts are made of.
+            chart, because charts are made of clinical bone lengths.
         length_mm: the measurement.
         days: gestational age in days.
 
     Raises:
-        OutOfRange: an age outside the chart's range, or a length that is not positive.
-        BadInput: no chart for this quantity.
+        OutOfRange: the age is outside the range of the chart, or the length is not positive.
+        BadInput: there is no chart for this quantity.
     """
     chart = _lookup(CHARTS, quantity)
     _check_range("gestational age", days, chart.days, "days", quantity)

@@ -1,8 +1,8 @@
 """Measurements on a pose: lengths, joint angles, trunk flexion, crown-rump length, plausibility.
 
-All of them take a pose in any frame of millimetres, give NaN where a landmark is absent, and do not
-change when the pose is moved or turned. Distances run from joint to joint, which is not a clinical
-bone length (that is the ossified shaft).
+All functions accept a pose in any frame of millimetres. Their results are NaN if a landmark is
+absent, and do not change when the pose is moved or rotated. Distances run from joint to joint; a
+clinical bone length is that of the ossified shaft and is shorter.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from fetusmap.types import ArrayLike, FloatArray, Points3, RotationMatrix
 
 @dataclass(frozen=True)
 class CrownRumpLength:
-    """An estimate of the crown-rump length in neutral position, with one standard deviation."""
+    """An estimate of the crown-rump length in neutral position, with its standard deviation."""
 
     length_mm: float
     sd_mm: float
 
 
 def joint_angles_deg(pose: Pose) -> dict[str, float]:
-    """Each joint angle of the skeleton, degrees in [0, 180]; NaN where a landmark is absent."""
+    """Return each joint angle of the skeleton, degrees in [0, 180]; NaN if a landmark is absent."""
     angles = joint_angles_of(pose.skeleton, pose.positions_mm)
     return {name: float(angle) for name, angle in angles.items()}
 
 
 def joint_angles_of(skeleton: Skeleton, positions_mm: ArrayLike) -> dict[str, FloatArray]:
-    """Each joint angle of many poses at once: (..., N, 3) positions to (...) degrees per name."""
+    """Return each joint angle of many poses: (..., N, 3) positions to (...) degrees per name."""
     points = np.asarray(positions_mm, np.float64)
 
     def direction(pair: tuple[str, str]) -> FloatArray:
@@ -46,7 +46,7 @@ def joint_angles_of(skeleton: Skeleton, positions_mm: ArrayLike) -> dict[str, Fl
 
 
 def trunk_length_mm(pose: Pose) -> float:
-    """Distance sacrum to neck, mm; NaN without them."""
+    """Return the distance from sacrum to neck, mm; NaN if one of them is absent."""
     if pose.skeleton.trunk is None:
         return float("nan")
     sacrum, _, neck = pose.skeleton.trunk
@@ -54,17 +54,17 @@ def trunk_length_mm(pose: Pose) -> float:
 
 
 def body_axes(pose: Pose) -> RotationMatrix:
-    """(3, 3) unit columns right, ventral, cranial of the body in the world; determinant +1.
+    """Return the axes of the body: (3, 3) unit columns right, ventral, cranial; determinant +1.
 
-    Cranial runs from sacrum to neck. Right is the mean of the left-to-right directions of the
-    lateral pairs that are present, made perpendicular to it. Ventral = cranial x right.
-    NaN when the trunk or all lateral pairs are missing, or when they are parallel.
+    Cranial points from sacrum to neck. Right is the mean of the left-to-right directions of the
+    lateral pairs that are present, made perpendicular to cranial. Ventral = cranial x right. The
+    axes are NaN if the trunk or all lateral pairs are absent, or if they are parallel.
     """
     return body_axes_of(pose.skeleton, pose.positions_mm)
 
 
 def body_axes_of(skeleton: Skeleton, positions_mm: ArrayLike) -> RotationMatrix:
-    """`body_axes` of many poses at once: (..., N, 3) positions to (..., 3, 3)."""
+    """Return the axes of many bodies, see `body_axes`: (..., N, 3) positions to (..., 3, 3)."""
     points = np.asarray(positions_mm, np.float64)
     unknown = np.full((*points.shape[:-2], 3, 3), np.nan)
     if skeleton.trunk is None or not skeleton.lateral_pairs:
@@ -89,15 +89,15 @@ def body_axes_of(skeleton: Skeleton, positions_mm: ArrayLike) -> RotationMatrix:
 def in_body_frame(
     skeleton: Skeleton, positions_mm: ArrayLike, trunk_mm: float | None = None
 ) -> Points3:
-    """Poses in the body's own frame: origin sacrum, x right, y ventral, z cranial.
+    """Map poses into the body frame: origin sacrum, x right, y ventral, z cranial.
 
     Args:
-        skeleton: names the rows.
-        positions_mm: (..., N, 3) in any frame.
+        skeleton: skeleton of the poses.
+        positions_mm: (..., N, 3) landmarks in any frame.
         trunk_mm: scale each pose to this distance from sacrum to neck; None keeps its size.
 
     Returns:
-        (..., N, 3); all NaN for a pose without body axes.
+        (..., N, 3) landmarks; all NaN for a pose without body axes.
     """
     points = np.asarray(positions_mm, np.float64)
     axes = body_axes_of(skeleton, points)
@@ -111,10 +111,11 @@ def in_body_frame(
 
 
 def trunk_flexion_deg(pose: Pose) -> float:
-    """Bend of the trunk at the spine landmark, degrees: 0 straight, positive towards the belly.
+    """Return the bend of the trunk at the spine, degrees: 0 straight, positive towards the belly.
 
-    The angle from (sacrum to spine) to (spine to neck) after both are projected on the sagittal
-    plane of `body_axes`; bending to the side does not count. NaN without trunk or body axes.
+    This is the angle from (sacrum to spine) to (spine to neck) after both are projected onto the
+    sagittal plane of `body_axes`, so bending to the side does not count. It is NaN without trunk or
+    body axes.
     """
     axes = body_axes(pose)
     if pose.skeleton.trunk is None or not np.isfinite(axes).all():
@@ -128,21 +129,21 @@ def trunk_flexion_deg(pose: Pose) -> float:
 def crown_rump_length(pose: Pose, position_sd_mm: float = 0.0) -> CrownRumpLength:
     """Estimate the crown-rump length from the path along the midline, head to sacrum.
 
-    Definition: the length of that path (which flexion does not shorten, so it stands for the
-    neutral position that the clinical measurement asks for) over the part of the crown-rump length
-    that it makes up, as the skeleton's `CrownRumpModel` says. The landmarks stop at the head's
-    centre and at the sacrum, so crown and rump are extrapolated.
+    The estimate is the length of the path divided by the fraction of the crown-rump length that the
+    path covers, which the skeleton's `CrownRumpModel` defines. Flexion does not shorten the path,
+    so the estimate holds for the neutral position of the clinical measurement. The landmarks end at
+    the centre of the head and at the sacrum, so crown and rump are extrapolated.
 
     Independent landmark errors with standard deviation s per axis lengthen a step of length d by
-    2 s^2 / d on average (second order: errors across a step only ever lengthen it); that much is
-    taken off.
+    2 s^2 / d on average (second order: errors perpendicular to a step always lengthen it). This
+    amount is subtracted.
 
-    Uncertainty: root sum of squares of the variation between fetuses (each step of the path by
-    `segment_cv`, independently), of the fraction itself (`fraction_cv`), and of the landmark
-    errors, carried to first order through the path.
+    The standard deviation is the root sum of squares of three parts: the variation between fetuses
+    (each step of the path by `segment_cv`, independently), the uncertainty of the fraction
+    (`fraction_cv`), and the landmark errors, propagated through the path to first order.
 
     Args:
-        pose: in any frame of millimetres.
+        pose: pose in any frame of millimetres.
         position_sd_mm: standard deviation of the landmarks, per axis; 0 or more.
     """
     if not position_sd_mm >= 0:
@@ -156,7 +157,7 @@ def crown_rump_length(pose: Pose, position_sd_mm: float = 0.0) -> CrownRumpLengt
     lengths = np.linalg.norm(steps, axis=1)
     safe = np.where(lengths == 0, 1.0, lengths)
     units = steps / safe[:, None]
-    # Moving a landmark changes the path along the difference of the unit steps that meet there.
+    # The derivative by a landmark is the difference of the unit steps that meet there.
     gradient = np.diff(np.vstack([np.zeros(3), units, np.zeros(3)]), axis=0)
     lengthened = np.minimum(2 * position_sd_mm**2 / safe, lengths).sum()
     length = float(lengths.sum() - lengthened) / model.fraction
@@ -169,7 +170,7 @@ def crown_rump_length(pose: Pose, position_sd_mm: float = 0.0) -> CrownRumpLengt
 
 @dataclass(frozen=True)
 class Measurement:
-    """One measured value, as tables and figures show it; NaN where a landmark is absent."""
+    """One measured value for tables and figures; NaN if a landmark is absent."""
 
     kind: str
     name: str
@@ -178,7 +179,7 @@ class Measurement:
 
 
 def measurements(pose: Pose) -> tuple[Measurement, ...]:
-    """All that is measured on a pose: lengths, angles, trunk flexion, crown-rump estimate."""
+    """Return all measurements of a pose: lengths, angles, trunk flexion, crown-rump estimate."""
     crl = crown_rump_length(pose)
     return (
         *(Measurement("length", name, v, "mm") for name, v in pose.lengths_mm().items()),
@@ -192,13 +193,13 @@ def measurements(pose: Pose) -> tuple[Measurement, ...]:
 def implausibilities(
     pose: Pose, max_asymmetry: float = 0.35, max_proportion: float = 1.8
 ) -> tuple[str, ...]:
-    """Reasons to doubt a pose, in words; empty when there is none.
+    """Return reasons to doubt a pose, in words; empty if there is none.
 
     Args:
-        pose: in any frame of millimetres.
-        max_asymmetry: a left and a right segment may differ by this part of their mean.
-        max_proportion: a segment, over the trunk, may be this many times longer or shorter than
-            in the skeleton's reference pose.
+        pose: pose in any frame of millimetres.
+        max_asymmetry: a left and a right segment may differ by this fraction of their mean.
+        max_proportion: the length of a segment divided by that of the trunk may be this many times
+            larger or smaller than in the reference pose of the skeleton.
     """
     skeleton = pose.skeleton
     lengths = pose.lengths_mm()
@@ -230,7 +231,7 @@ def implausibilities(
 
 
 def _angle(first: FloatArray, second: FloatArray) -> FloatArray:
-    """Angles between vectors; exact near 0 and 180 degrees too. NaN for a vector of length 0."""
+    """Angles between vectors, exact near 0 and 180 degrees, too. NaN for a vector of length 0."""
     sine = np.linalg.norm(np.cross(first, second), axis=-1)
     cosine = (first * second).sum(axis=-1)
     return np.where((sine == 0) & (cosine == 0), np.nan, np.arctan2(sine, cosine))

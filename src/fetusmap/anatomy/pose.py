@@ -1,4 +1,4 @@
-"""A `Pose`: where the landmarks of a skeleton are, and how sure that is."""
+"""`Pose`: positions of the landmarks of a skeleton, with a confidence for each."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from fetusmap.errors import BadInput
 from fetusmap.geometry import affine_from, apply_affine, check_affine, is_reflection
 from fetusmap.types import Affine, ArrayLike, BoolArray, FloatArray, Points3
 
-FARTHEST_MM = 1e6
-"""A kilometre: what lies beyond is no position in a scanner's room."""
+MAX_COORDINATE_MM = 1e6
+"""One kilometre. A larger coordinate is not a position in millimetres."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,16 +38,16 @@ class Pose:
     """Positions of a skeleton's landmarks in the world, with a confidence for each.
 
     Attributes:
-        skeleton: names the rows.
+        skeleton: the skeleton; its landmarks name the rows.
         positions_mm: (N, 3) LPS mm, read-only; NaN where a landmark is absent.
-        confidence: (N,) in [0, 1], read-only; 0 where a landmark is absent. One number stands
-            for all present landmarks; 1 by default.
-        quality: how far the pose may be trusted as a whole.
-        provenance: what made the pose.
+        confidence: (N,) in [0, 1], read-only; 0 for an absent landmark. A single number applies to
+            all landmarks that are present; the default is 1.
+        quality: estimated quality of the pose as a whole.
+        provenance: how the pose was made.
 
     Raises:
-        BadInput: shapes that do not fit the skeleton, infinite or half-absent positions, or a
-            confidence outside [0, 1].
+        BadInput: the shapes do not match the skeleton, a position is infinite or has only some
+            coordinates, or a confidence is outside [0, 1].
     """
 
     skeleton: Skeleton
@@ -77,10 +77,10 @@ class Pose:
                 found="an infinite or half-absent position",
                 remedy="set all three coordinates of an absent landmark to NaN",
             )
-        if (np.abs(positions) > FARTHEST_MM).any():
+        if (np.abs(positions) > MAX_COORDINATE_MM).any():
             raise BadInput(
                 "pose",
-                expected=f"coordinates of at most {FARTHEST_MM:.0e} mm",
+                expected=f"coordinates of at most {MAX_COORDINATE_MM:.0e} mm",
                 found=f"{np.nanmax(np.abs(positions)):.3g}",
                 remedy="check the unit",
             )
@@ -101,7 +101,12 @@ class Pose:
     def from_positions(
         cls, positions_mm: Mapping[str, ArrayLike], skeleton: Skeleton | None = None
     ) -> Pose:
-        """Build a pose from landmark names; those that are not named are absent."""
+        """Build a pose from positions by landmark name; landmarks without a position are absent.
+
+        Args:
+            positions_mm: (3,) position of each landmark that is present, by name.
+            skeleton: the skeleton; None for fetus-16.
+        """
         skeleton = skeleton or load_skeleton()
         rows = np.full((len(skeleton), 3), np.nan)
         for name, position in positions_mm.items():
@@ -109,7 +114,7 @@ class Pose:
         return cls(skeleton, rows)
 
     def __getitem__(self, landmark: str) -> PosedLandmark:
-        """One landmark by name; raises BadInput for a name that the skeleton does not have."""
+        """Return one landmark by name; raises BadInput if the skeleton has no such landmark."""
         row = self.skeleton.index(landmark)
         return PosedLandmark(
             landmark,
@@ -119,7 +124,7 @@ class Pose:
         )
 
     def __iter__(self) -> Iterator[PosedLandmark]:
-        """All landmarks, in the skeleton's order."""
+        """Iterate over all landmarks, in the order of the skeleton."""
         return (self[name] for name in self.skeleton.landmarks)
 
     @property
@@ -128,23 +133,23 @@ class Pose:
         return np.asarray(np.isfinite(self.positions_mm).all(axis=1))
 
     def transform(self, target_from_source: Affine) -> Pose:
-        """Carry the pose through a (4, 4) map of the world.
+        """Apply a (4, 4) map of the world to the pose.
 
-        A map that reflects shows the mirrored body, whose left limb is a right limb: the labels
-        of each mirror pair are exchanged along with it.
+        A map with a reflection yields the mirrored body, in which a left limb is a right limb. The
+        labels of each mirror pair are therefore exchanged as well.
         """
         matrix = check_affine(target_from_source, "pose map")
         moved = replace(self, positions_mm=apply_affine(matrix, self.positions_mm))
         return moved.exchange_sides() if is_reflection(matrix) else moved
 
     def mirror(self, normal: ArrayLike = (1.0, 0.0, 0.0), through_mm: ArrayLike = 0.0) -> Pose:
-        """The pose of the mirrored fetus: reflected in a plane, sides exchanged.
+        """Return the pose of the mirrored fetus: reflected in a plane, with sides exchanged.
 
         Args:
             normal: (3,) normal of the mirror plane, any length but zero.
             through_mm: (3,) a point of the plane; the world's origin by default.
 
-        Twice is the identity.
+        Mirroring twice in the same plane returns the original pose.
         """
         unit = np.asarray(normal, dtype=np.float64)
         unit = unit / np.linalg.norm(unit)
@@ -153,7 +158,7 @@ class Pose:
         return self.transform(affine_from(reflect, 2 * unit * (unit @ point)))
 
     def exchange_sides(self, landmarks: tuple[str, ...] | None = None) -> Pose:
-        """Exchange the labels of left and right landmarks; nothing moves.
+        """Exchange the labels of left and right landmarks; no position changes.
 
         Args:
             landmarks: exchange only the mirror pairs that contain one of these; None for all.
@@ -169,13 +174,13 @@ class Pose:
         )
 
     def lengths_mm(self) -> dict[str, float]:
-        """Length of each segment, mm; NaN where an end is absent."""
+        """Return the length of each segment, mm; NaN if one of its ends is absent."""
         ends = self.positions_mm[self.skeleton.segment_index]
         lengths = np.linalg.norm(ends[:, 1] - ends[:, 0], axis=-1)
         return dict(zip([s.name for s in self.skeleton.segments], lengths.tolist(), strict=True))
 
     def equals(self, other: Pose) -> bool:
-        """Same skeleton, positions and confidences, absent landmarks included."""
+        """Whether skeleton, positions and confidences are equal, including absent landmarks."""
         return (
             self.skeleton == other.skeleton
             and np.array_equal(self.positions_mm, other.positions_mm, equal_nan=True)
@@ -184,9 +189,14 @@ class Pose:
 
 
 def reference_pose(crl_mm: float = 60.0, skeleton: Skeleton | None = None) -> Pose:
-    """The skeleton's example pose at a crown-rump length, in the body's own frame.
+    """Return the example pose of a skeleton, scaled to a crown-rump length, in the body frame.
 
-    Origin sacrum, x fetal right, y ventral, z cranial. For drawings, examples and tests.
+    The origin is the sacrum, x points to the fetal right, y is ventral, z cranial. The pose is
+    meant for drawings, examples and tests.
+
+    Args:
+        crl_mm: crown-rump length.
+        skeleton: the skeleton; None for fetus-16.
 
     Raises:
         BadInput: the skeleton has no example pose.

@@ -1,4 +1,4 @@
-"""Skeleton files: the built-in `fetus-16`, and the landmarks of anybody's own study."""
+"""Reading and writing of skeleton files: the built-in `fetus-16`, and skeletons of your own."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from fetusmap.errors import BadInput
 from fetusmap.files.documents import Document, Position, Version1, parse_document, read_json
 from fetusmap.types import FrozenMapping
 
-MOST = 1000
-"""Entries of any list of a skeleton: far more than anybody annotates."""
+MAX_ENTRIES = 1000
+"""Largest number of entries in any list of a skeleton; nobody annotates as many landmarks."""
 
 BUILT_IN = {"fetus-16": Path(__file__).with_name("fetus-16.json")}
 
@@ -57,7 +57,7 @@ class LimbEntry(Document):
     """One limb of a skeleton file: landmarks of the left side, from the root outwards."""
 
     name: LimbName
-    landmarks: Annotated[tuple[Name, ...], Field(min_length=1, max_length=MOST)]
+    landmarks: Annotated[tuple[Name, ...], Field(min_length=1, max_length=MAX_ENTRIES)]
 
 
 Part = Annotated[float, Strict(), Field(gt=0, le=1)]
@@ -66,7 +66,7 @@ Part = Annotated[float, Strict(), Field(gt=0, le=1)]
 class CrownRumpEntry(Document):
     """The crown-rump model of a skeleton file."""
 
-    path: Annotated[tuple[Name, ...], Field(min_length=2, max_length=MOST)]
+    path: Annotated[tuple[Name, ...], Field(min_length=2, max_length=MAX_ENTRIES)]
     fraction: Part
     fraction_cv: Part
     segment_cv: Part
@@ -82,15 +82,15 @@ class SkeletonDocument(Document):
     version: Version1
     name: Name
     description: str = ""
-    landmarks: Annotated[tuple[LandmarkEntry, ...], Field(min_length=1, max_length=MOST)]
-    mirror_pairs: Annotated[tuple[NamePair, ...], Field(max_length=MOST)] = ()
-    segments: Annotated[tuple[SegmentEntry, ...], Field(max_length=MOST)] = ()
-    angles: Annotated[tuple[AngleEntry, ...], Field(max_length=MOST)] = ()
+    landmarks: Annotated[tuple[LandmarkEntry, ...], Field(min_length=1, max_length=MAX_ENTRIES)]
+    mirror_pairs: Annotated[tuple[NamePair, ...], Field(max_length=MAX_ENTRIES)] = ()
+    segments: Annotated[tuple[SegmentEntry, ...], Field(max_length=MAX_ENTRIES)] = ()
+    angles: Annotated[tuple[AngleEntry, ...], Field(max_length=MAX_ENTRIES)] = ()
     trunk: tuple[Name, Name, Name] | None = None
     crown_rump: CrownRumpEntry | None = None
-    lateral_pairs: Annotated[tuple[NamePair, ...], Field(max_length=MOST)] = ()
-    registration_subset: Annotated[tuple[Name, ...], Field(max_length=MOST)] = ()
-    limbs: Annotated[tuple[LimbEntry, ...], Field(max_length=MOST)] = ()
+    lateral_pairs: Annotated[tuple[NamePair, ...], Field(max_length=MAX_ENTRIES)] = ()
+    registration_subset: Annotated[tuple[Name, ...], Field(max_length=MAX_ENTRIES)] = ()
+    limbs: Annotated[tuple[LimbEntry, ...], Field(max_length=MAX_ENTRIES)] = ()
     colors: dict[Side, Color] = Field(
         default={"left": "#3b8bd9", "right": "#f28e2b", "midline": "#f2f2f2"}
     )
@@ -135,13 +135,13 @@ class SkeletonDocument(Document):
 
 
 def load_skeleton(source: str | Path = "fetus-16") -> Skeleton:
-    """The skeleton of a built-in name, or of a JSON file of your own.
+    """Load a built-in skeleton by its name, or a skeleton file.
 
     Args:
         source: "fetus-16", or the path of a skeleton file (see the docs page on skeletons).
 
     Raises:
-        BadInput: no built-in of that name and no valid skeleton file.
+        BadInput: the source is neither a built-in name nor a valid skeleton file.
     """
     if str(source) in BUILT_IN:
         return built_in_skeleton(str(source))
@@ -158,10 +158,12 @@ def load_skeleton(source: str | Path = "fetus-16") -> Skeleton:
 
 @cache
 def built_in_skeleton(name: str, subject: object = "skeleton") -> Skeleton:
-    """The built-in skeleton of that name; never a file, so a name out of a file may be given.
+    """Return the built-in skeleton of that name.
+
+    No file of that name is opened, so the name may come from an untrusted file.
 
     Raises:
-        BadInput: no built-in of that name.
+        BadInput: there is no built-in skeleton of that name.
     """
     if name not in BUILT_IN:
         raise BadInput(
@@ -201,7 +203,7 @@ def skeleton_from_plain(data: object, subject: object = "skeleton") -> Skeleton:
 
 
 def plain_from_skeleton(skeleton: Skeleton) -> dict[str, Any]:
-    """The plain data of a skeleton file, ready for JSON."""
+    """Return the plain data of a skeleton file, ready for JSON."""
     reference = skeleton.reference_positions or (None,) * len(skeleton)
     return SkeletonDocument(
         format="fetusmap-skeleton",
@@ -232,9 +234,9 @@ def plain_from_skeleton(skeleton: Skeleton) -> dict[str, Any]:
 
 
 def entry_from_skeleton(skeleton: Skeleton) -> str | dict[str, Any]:
-    """How other files of ours name a skeleton: a built-in one by its name, others as plain data."""
+    """Return the entry for a skeleton in other files: its name if built in, else its plain data."""
     plain = plain_from_skeleton(skeleton)
-    # A name is enough only where it stands for this very skeleton.
+    # The name is sufficient only if the built-in skeleton is exactly this one.
     known = skeleton.name in BUILT_IN and plain == plain_from_skeleton(
         built_in_skeleton(skeleton.name)
     )
@@ -242,10 +244,10 @@ def entry_from_skeleton(skeleton: Skeleton) -> str | dict[str, Any]:
 
 
 def skeleton_from_entry(entry: str | SkeletonDocument, subject: object = "skeleton") -> Skeleton:
-    """The skeleton that another file names; never opens a file that the entry asks for.
+    """Return the skeleton of an entry in another file; no file that the entry names is opened.
 
     Raises:
-        BadInput: no built-in of that name.
+        BadInput: the entry is a name, and there is no built-in skeleton of that name.
     """
     if isinstance(entry, str):
         return built_in_skeleton(entry, subject)

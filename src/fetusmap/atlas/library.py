@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
-from fetusmap.anatomy.pose import FARTHEST_MM, Pose
+from fetusmap.anatomy.pose import MAX_COORDINATE_MM, Pose
 from fetusmap.anatomy.skeleton import Skeleton
 from fetusmap.errors import BadInput
 from fetusmap.types import ArrayLike, BoolArray, FloatArray, FrozenMapping
@@ -57,10 +57,10 @@ class PoseLibrary:
                 found=f"an infinite or half-absent {self.skeleton.landmarks[row]} in atlas {atlas}",
                 remedy="set all three coordinates of an absent landmark to NaN",
             )
-        if (np.abs(given) > FARTHEST_MM).any():
+        if (np.abs(given) > MAX_COORDINATE_MM).any():
             raise BadInput(
                 "pose library",
-                expected=f"coordinates of at most {FARTHEST_MM:.0e} mm",
+                expected=f"coordinates of at most {MAX_COORDINATE_MM:.0e} mm",
                 found=f"{np.nanmax(np.abs(given)):.3g}",
                 remedy="check the unit",
             )

@@ -1,4 +1,4 @@
-"""Where things are: affine maps, grids, rotations, alignment. NumPy only."""
+"""Affine maps, grids, rotations and alignment; NumPy only."""
 
 from fetusmap.geometry.affine import (
     LPS_FROM_RAS,

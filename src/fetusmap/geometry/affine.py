@@ -10,16 +10,16 @@ from fetusmap.errors import BadInput
 from fetusmap.types import Affine, ArrayLike, FloatArray, Points3
 
 LPS_FROM_RAS: Affine = np.diag([-1.0, -1.0, 1.0, 1.0])
-"""NIfTI speaks RAS, DICOM and ITK speak LPS; the map between them is its own inverse."""
+"""NIfTI uses RAS, DICOM and ITK use LPS. The map between them is its own inverse."""
 
 RAS_FROM_LPS: Affine = LPS_FROM_RAS
 
 AXIS_LETTERS = (("R", "L"), ("A", "P"), ("I", "S"))
-"""Letters of the LPS axes: against the axis, along the axis."""
+"""Letters of the directions of the x, y and z axis: negative direction, positive direction."""
 
 
 def affine_from(linear: ArrayLike, offset: ArrayLike) -> Affine:
-    """Join a (3, 3) linear part and a (3,) offset into a (4, 4) map."""
+    """Return the (4, 4) map with a (3, 3) linear part and a (3,) offset."""
     affine = np.eye(4)
     affine[:3, :3] = linear
     affine[:3, 3] = offset
@@ -27,10 +27,11 @@ def affine_from(linear: ArrayLike, offset: ArrayLike) -> Affine:
 
 
 def check_affine(affine: ArrayLike, subject: object = "affine") -> Affine:
-    """Return `affine` as a (4, 4) float64 map that can be inverted.
+    """Return `affine` as a (4, 4) float64 map, and make sure that it can be inverted.
 
     Raises:
-        BadInput: wrong shape, NaN or infinity, wrong last row, or a singular linear part.
+        BadInput: the shape or the last row is wrong, a number is not finite, or the linear part is
+            singular.
     """
     remedy = "give the 4x4 matrix that takes voxel indices to world millimetres"
     matrix = np.array(affine, dtype=np.float64)
@@ -50,7 +51,7 @@ def check_affine(affine: ArrayLike, subject: object = "affine") -> Affine:
 
 
 def apply_affine(target_from_source: Affine, points: ArrayLike) -> Points3:
-    """Carry (..., 3) points through a (4, 4) map. NaN rows stay NaN."""
+    """Apply a (4, 4) map to (..., 3) points. Rows of NaN stay NaN."""
     points = np.asarray(points, dtype=np.float64)
     return points @ target_from_source[:3, :3].T + target_from_source[:3, 3]
 
@@ -62,31 +63,31 @@ def invert_affine(target_from_source: Affine) -> Affine:
 
 
 def spacing_of(affine: Affine) -> FloatArray:
-    """(3,) world distance between neighbouring voxels along each index axis."""
+    """Return the (3,) world distances between neighbouring voxels along each index axis."""
     return np.asarray(np.linalg.norm(affine[:3, :3], axis=0))
 
 
 def direction_of(affine: Affine) -> FloatArray:
-    """(3, 3) unit columns: where each index axis points in the world."""
+    """Return the (3, 3) unit columns that point along the index axes in the world."""
     return np.asarray(affine[:3, :3] / spacing_of(affine))
 
 
 def shear_of(affine: Affine) -> float:
-    """Largest absolute cosine between two index axes: 0 for a box, 1 when two axes coincide."""
+    """Return the largest absolute cosine between two index axes: 0 if all angles are right."""
     direction = direction_of(affine)
     return float(np.abs(direction.T @ direction - np.eye(3)).max())
 
 
 def is_reflection(target_from_source: Affine) -> bool:
-    """Tell whether the map turns a right hand into a left hand."""
+    """Whether the map turns a right hand into a left hand."""
     return bool(np.linalg.det(target_from_source[:3, :3]) < 0)
 
 
 def orientation_of(world_from_index: Affine) -> str:
-    """Three letters: the anatomical direction in which each index grows, such as "LPS".
+    """Return three letters, the anatomical direction in which each index grows, such as "LPS".
 
-    Of the six ways to pair index axes with world axes the one with the largest summed absolute
-    cosine is taken, so that an oblique volume still gets three different letters.
+    There are six ways to assign the index axes to the world axes. The one with the largest sum of
+    absolute cosines is used, so an oblique volume also gets three different letters.
     """
     direction = direction_of(world_from_index)
     best = max(

@@ -1,10 +1,10 @@
 """Rigid and similarity alignment of point sets, batched over many sources at once.
 
-The library of poses is searched by aligning every atlas to one prediction, so a batch of 100,000
-sources must cost a fraction of a second. All sums over landmarks are one matrix product, and the
-rotation follows in closed form from the largest root of a quartic (FOAM, Markley 1993), which is
-arithmetic on whole arrays instead of 100,000 small decompositions. The few sources for which that
-formula would lose digits go through a singular value decomposition.
+A search in a pose library aligns every atlas to one prediction, so a batch of 100,000 sources must
+take a fraction of a second. All sums over landmarks are computed as one matrix product. The
+rotation follows in closed form from the largest root of a quartic (FOAM, Markley 1993), which needs
+operations on whole arrays instead of 100,000 small decompositions. The few sources for which this
+formula would lose digits are aligned by a singular value decomposition.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from fetusmap.types import (
     RotationMatrix,
 )
 
-BLOCK = 2048
-"""Sources per block, so that its arrays stay inside a core's second-level cache (1 MiB measured:
-1,024 to 8,192 are alike, 16,384 takes twice the time)."""
+SOURCES_PER_BLOCK = 2048
+"""Number of sources that are aligned at once; their arrays fit into the second-level cache of a
+core. With 1 MiB of cache, 1,024 to 8,192 take the same time, and 16,384 takes twice the time."""
 
-WELL_CONDITIONED = 1e-2
-"""Below this conditioning the closed form starts to lose digits and the SVD takes over."""
+MIN_CLOSED_FORM_CONDITIONING = 1e-2
+"""Below this conditioning the closed form starts to lose digits, and the SVD is used instead."""
 
-AMBIGUOUS = 1e-7
-"""Below this conditioning the best rotation is not unique within rounding."""
+MAX_AMBIGUOUS_CONDITIONING = 1e-7
+"""Up to this conditioning the best rotation is not unique within rounding errors."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,8 +45,8 @@ class Alignment:
         rotation: (..., 3, 3), determinant +1.
         translation: (..., 3) mm.
         scale: (...) positive; exactly 1 for a rigid alignment.
-        residuals_mm: (..., N) distance of each mapped landmark from its target, NaN where the
-            source or the target has none. Landmarks of weight 0 have a residual too.
+        residuals_mm: (..., N) distance of each mapped landmark from its target; NaN if the source
+            or the target lacks the landmark. Landmarks of weight 0 have a residual, too.
     """
 
     rotation: RotationMatrix
@@ -55,7 +55,7 @@ class Alignment:
     residuals_mm: FloatArray
 
     def apply(self, points: ArrayLike) -> Points3:
-        """Carry (..., M, 3) points of each source into the target's frame."""
+        """Map (..., M, 3) points of each source into the frame of the target."""
         points = np.asarray(points, dtype=np.float64)
         turned = points @ np.swapaxes(self.rotation, -2, -1)
         return np.asarray(self.scale[..., None, None] * turned + self.translation[..., None, :])
@@ -75,17 +75,18 @@ def align_rigid(
     never fits a right-handed fetus.
 
     Args:
-        sources: (..., N, 3) points, mm. Rows with NaN take no part in their own source.
-        target: (N, 3) points to reach, mm. Rows with NaN take no part.
-        weights: (N,) non-negative; 0 leaves a landmark out of the fit. None weighs all alike.
+        sources: (..., N, 3) points, mm. A row with NaN is ignored in its own source.
+        target: (N, 3) points to reach, mm. A row with NaN is ignored.
+        weights: (N,) non-negative; 0 leaves a landmark out of the fit. None gives all the same
+            weight.
 
     Returns:
         One map per source, with residuals of all landmarks.
 
     Raises:
-        DegenerateAlignment: fewer than three usable landmarks, or landmarks that leave the
-            rotation undetermined (collinear, or a mirror image with an axis of symmetry).
-        BadInput: shapes that do not fit together, or a weight that is negative or not finite.
+        DegenerateAlignment: there are fewer than three usable landmarks, or they do not determine
+            the rotation (they are collinear, or a mirror image with an axis of symmetry).
+        BadInput: the shapes do not match, or a weight is negative or not finite.
     """
     return _align(sources, target, weights, with_scale=False)
 
@@ -119,8 +120,10 @@ def _align(
         scale=np.ones(count),
         residuals_mm=np.empty((count, landmarks)),
     )
-    for start in range(0, count, BLOCK):
-        _align_block(flat, target, used, with_scale, result, slice(start, start + BLOCK))
+    for start in range(0, count, SOURCES_PER_BLOCK):
+        _align_block(
+            flat, target, used, with_scale, result, slice(start, start + SOURCES_PER_BLOCK)
+        )
     return Alignment(
         rotation=result.rotation.reshape(*leading, 3, 3),
         translation=result.translation.reshape(*leading, 3),
@@ -137,9 +140,9 @@ def _align_block(
     result: Alignment,
     block: slice,
 ) -> None:
-    """Align one block of (A, N, 3) sources and write its maps and residuals into `result`.
+    """Align one block of (A, N, 3) sources, and write its maps and residuals into `result`.
 
-    Inside a block the sources are the last axis of every array, so that each operation runs over
+    Inside a block, the sources are the last axis of every array, so that each operation accesses
     contiguous memory: (3, N, A) points, (3, 3, A) rotations.
     """
     points = np.ascontiguousarray(sources[block].transpose(2, 1, 0))
@@ -180,7 +183,7 @@ class _Moments(NamedTuple):
 def _weighted_moments(
     points: Points3, known: BoolArray | None, centered: Points3, weights: FloatArray
 ) -> _Moments:
-    """All sums over landmarks of all sources as one matrix product."""
+    """Compute the sums over the landmarks of all sources as one matrix product."""
     landmarks, count = points.shape[1:]
     basis = weights[:, None] * np.c_[np.ones(landmarks), centered]
     sums = basis.T @ points  # (3, 4, A): for each source axis the mass, then the target axes
@@ -217,7 +220,7 @@ def _best_rotations(cross: FloatArray, first: int) -> RotationMatrix:
     rotation = (kappa + 1) * b + root * cofactor - np.einsum("qra,rpa->qpa", gram, b)
     rotation /= np.where(conditioning > 0, conditioning, 1.0)
 
-    doubtful = np.flatnonzero(~(conditioning > WELL_CONDITIONED))
+    doubtful = np.flatnonzero(~(conditioning > MIN_CLOSED_FORM_CONDITIONING))
     if doubtful.size:
         exact = _rotations_by_svd(cross[..., doubtful].transpose(2, 0, 1), first + doubtful)
         rotation[..., doubtful] = exact.transpose(1, 2, 0)
@@ -227,8 +230,8 @@ def _best_rotations(cross: FloatArray, first: int) -> RotationMatrix:
 def _largest_root(determinant: FloatArray, square: FloatArray) -> FloatArray:
     """Largest root of (x^2 - 1)^2 - 8 x determinant - 4 square, elementwise.
 
-    Newton's method from above: beyond its largest root the quartic is convex, so every step comes
-    closer and none overshoots. The root lies in [1/sqrt(3), sqrt(3)] for any unit matrix.
+    Newton's method starts above the root. There the quartic is convex, so every step comes closer
+    and none overshoots. The root lies in [1/sqrt(3), sqrt(3)] for any matrix of unit norm.
     """
     root = np.full_like(determinant, np.sqrt(3.0))
     for _ in range(60):
@@ -243,10 +246,10 @@ def _largest_root(determinant: FloatArray, square: FloatArray) -> FloatArray:
 
 
 def _rotations_by_svd(cross: FloatArray, positions: IntArray) -> RotationMatrix:
-    """The same rotations, (A, 3, 3), by Kabsch's decomposition: slower, exact where unique."""
+    """The same (A, 3, 3) rotations by Kabsch's decomposition, which is slower but always exact."""
     u, sigma, vt = np.linalg.svd(cross)
     handedness = np.sign(np.linalg.det(u @ vt))
-    ambiguous = sigma[:, 1] + handedness * sigma[:, 2] <= AMBIGUOUS * sigma[:, 0]
+    ambiguous = sigma[:, 1] + handedness * sigma[:, 2] <= MAX_AMBIGUOUS_CONDITIONING * sigma[:, 0]
     if ambiguous.any():
         raise DegenerateAlignment(
             f"alignment of source {positions[np.argmax(ambiguous)]}",

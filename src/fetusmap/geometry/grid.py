@@ -1,4 +1,4 @@
-"""A `Grid` says where the voxels of an array are: a shape and one affine map."""
+"""`Grid`: the positions of the voxels of an array, as a shape and an affine map."""
 
 from __future__ import annotations
 
@@ -23,24 +23,25 @@ from fetusmap.geometry.affine import (
 )
 from fetusmap.types import Affine, ArrayLike, BoolArray, FloatArray, Points3, Shape3
 
-LARGEST_AXIS = 2**31 - 1
+MAX_AXIS_VOXELS = 2**31 - 1
+"""Largest number of voxels along one axis."""
 
 
 @dataclass(frozen=True, eq=False)
 class Grid:
-    """Where the voxels of an (I, J, K) array are in the world.
+    """Positions of the voxels of an (I, J, K) array in the world.
 
-    `affine @ (i, j, k, 1)` is the world point (LPS, mm) of the centre of voxel [i, j, k]. A voxel
-    fills half a step to each side of its centre, so a grid fills the box from index -0.5 to
-    shape - 0.5. Every method that changes a grid returns a new one, and none of them moves the
-    world: a landmark in millimetres stays where it is.
+    `affine @ (i, j, k, 1)` is the world position (LPS, mm) of the centre of voxel [i, j, k]. A
+    voxel extends half a step to each side of its centre, so a grid fills the box from index -0.5 to
+    shape - 0.5. Every method that changes a grid returns a new grid. No method moves the world: a
+    landmark in millimetres keeps its position.
 
     Attributes:
         shape: (I, J, K), each at least 1.
         affine: (4, 4) world_from_index, read-only.
 
     Raises:
-        BadInput: a shape that is not three positive integers, or an affine that cannot be inverted.
+        BadInput: the shape is not three positive integers, or the affine cannot be inverted.
     """
 
     shape: Shape3
@@ -68,16 +69,17 @@ class Grid:
         origin_mm: ArrayLike = (0.0, 0.0, 0.0),
         direction: ArrayLike | None = None,
     ) -> Grid:
-        """Build a grid from spacing (3,) or one number, the first voxel's centre, and unit columns.
+        """Build a grid from its spacing, the position of its first voxel, and its axes.
 
         Args:
             shape: (I, J, K).
-            spacing_mm: distance between neighbouring voxels along each index axis.
-            origin_mm: (3,) world point of voxel [0, 0, 0].
-            direction: (3, 3), unit column a points where index a grows; None for the world axes.
+            spacing_mm: (3,) or one number, distance of neighbouring voxels along each index axis.
+            origin_mm: (3,) world position of the centre of voxel [0, 0, 0].
+            direction: (3, 3) unit columns; column a is the direction in which index a grows. None
+                for the world axes.
 
         Raises:
-            BadInput: a spacing that is not positive, or columns that are no unit vectors.
+            BadInput: a spacing is not positive, or the columns are not unit vectors.
         """
         spacing = _checked_spacing(spacing_mm)
         columns = np.eye(3) if direction is None else np.asarray(direction, dtype=np.float64)
@@ -100,7 +102,7 @@ class Grid:
         center_mm: ArrayLike,
         direction: ArrayLike | None = None,
     ) -> Grid:
-        """As `from_spacing`, with the world point of the middle of the box instead of a corner."""
+        """Build a grid as `from_spacing` does, from the position of its centre."""
         grid = cls.from_spacing(shape, spacing_mm, direction=direction)
         origin = np.asarray(center_mm, dtype=np.float64) - grid.center_mm
         return cls(grid.shape, affine_from(grid.affine[:3, :3], origin))
@@ -117,17 +119,17 @@ class Grid:
 
     @property
     def direction(self) -> FloatArray:
-        """(3, 3) unit columns: where each index grows, in LPS."""
+        """(3, 3) unit columns: the direction in which each index grows, in LPS."""
         return direction_of(self.affine)
 
     @property
     def origin_mm(self) -> FloatArray:
-        """(3,) world point of the centre of voxel [0, 0, 0]."""
+        """(3,) world position of the centre of voxel [0, 0, 0]."""
         return self.affine[:3, 3].copy()
 
     @property
     def center_mm(self) -> FloatArray:
-        """(3,) world point of the middle of the box."""
+        """(3,) world position of the centre of the box."""
         return self.to_world((np.array(self.shape) - 1) / 2)
 
     @property
@@ -137,7 +139,7 @@ class Grid:
 
     @property
     def voxel_count(self) -> int:
-        """I * J * K."""
+        """Number of voxels, I * J * K."""
         return math.prod(self.shape)
 
     @property
@@ -147,26 +149,26 @@ class Grid:
 
     @property
     def is_left_handed(self) -> bool:
-        """True when the index axes form a left hand: such an array shows the mirrored body."""
+        """Whether the index axes are left-handed; such an array shows the mirrored body."""
         return is_reflection(self.affine)
 
     @property
     def shear(self) -> float:
-        """Largest absolute cosine between two index axes; 0 for a box with right angles."""
+        """Largest absolute cosine between two index axes; 0 if all angles are right."""
         return shear_of(self.affine)
 
     def to_world(self, indices: ArrayLike) -> Points3:
-        """(..., 3) fractional indices to (..., 3) world points, mm."""
+        """Convert (..., 3) fractional indices to (..., 3) world positions, mm."""
         return apply_affine(self.affine, indices)
 
     def to_index(self, points_mm: ArrayLike) -> FloatArray:
-        """(..., 3) world points, mm, to (..., 3) fractional indices."""
+        """Convert (..., 3) world positions, mm, to (..., 3) fractional indices."""
         return apply_affine(self.index_from_world, points_mm)
 
     def contains(self, points_mm: ArrayLike, margin_mm: float = 0.0) -> BoolArray:
-        """(...) whether each (..., 3) world point lies in the box, at least `margin_mm` deep.
+        """Whether each of (..., 3) world points lies in the box, `margin_mm` deep or more.
 
-        A negative margin accepts points that lie outside by that much. NaN is never inside.
+        A negative margin accepts points outside the box up to that distance. NaN is never inside.
         """
         index = self.to_index(points_mm)
         # One millimetre along the normal of a face is this many steps of its index.
@@ -175,7 +177,7 @@ class Grid:
         return np.asarray(inside.all(axis=-1))
 
     def corners_mm(self) -> Points3:
-        """(8, 3) world points of the corners of the box."""
+        """(8, 3) world positions of the corners of the box."""
         ends = [(-0.5, n - 0.5) for n in self.shape]
         return self.to_world(np.stack(np.meshgrid(*ends, indexing="ij"), axis=-1).reshape(8, 3))
 
@@ -185,7 +187,7 @@ class Grid:
         return corners.min(axis=0), corners.max(axis=0)
 
     def centers_mm(self) -> Points3:
-        """(I, J, K, 3) world points of all voxel centres."""
+        """(I, J, K, 3) world positions of all voxel centres."""
         axes = [np.arange(n, dtype=np.float64) for n in self.shape]
         return self.to_world(np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1))
 
@@ -193,7 +195,7 @@ class Grid:
         """The grid of `array[start[0]:stop[0], start[1]:stop[1], start[2]:stop[2]]`.
 
         Raises:
-            BadInput: an empty range, or one that leaves the grid (see `pad`).
+            BadInput: a range is empty, or it extends beyond the grid (see `pad`).
         """
         lengths = (len(start), len(stop))
         if lengths != (3, 3) or any(
@@ -214,13 +216,13 @@ class Grid:
                 "pad",
                 expected="three numbers of 0 or more, twice",
                 found=f"{tuple(before)} and {tuple(after)}",
-                remedy="use crop to take voxels away",
+                remedy="use crop to remove voxels",
             )
         shape = tuple(a + n + b for a, n, b in zip(before, self.shape, after, strict=True))
         return self._subgrid(shape, [-a for a in before])
 
     def stride(self, step: Sequence[int]) -> Grid:
-        """The grid of `array[::step[0], ::step[1], ::step[2]]`; node [0, 0, 0] stays."""
+        """The grid of `array[::step[0], ::step[1], ::step[2]]`; voxel [0, 0, 0] keeps its place."""
         if len(step) != 3 or min(step) < 1:
             raise BadInput(
                 "stride",
@@ -232,10 +234,10 @@ class Grid:
         return self._subgrid(shape, (0, 0, 0), step)
 
     def pool(self, step: int) -> Grid:
-        """The grid of blocks of `step` voxels along each axis, whose middles are its nodes.
+        """The grid of blocks of `step` voxels along each axis; its positions are the block centres.
 
         Raises:
-            BadInput: an axis that is no multiple of the step.
+            BadInput: the length of an axis is not a multiple of the step.
         """
         if step < 1 or any(n % step for n in self.shape):
             raise BadInput(
@@ -251,8 +253,8 @@ class Grid:
     def flip(self, axis: int) -> Grid:
         """The grid of `numpy.flip(array, axis)`.
 
-        The voxels keep their world points, so this is no mirror image of the body and no labels
-        are exchanged. A mirror image is made by `Pose.mirror` and a flip of the array alone.
+        The voxels keep their world positions, so the body is not mirrored and no labels are
+        exchanged. For a mirror image, use `Pose.mirror` and flip only the array.
         """
         if axis not in range(-3, 3):
             raise BadInput(
@@ -266,10 +268,10 @@ class Grid:
         return self._subgrid(self.shape, start, step)
 
     def right_handed(self) -> Grid:
-        """The same voxels with right-handed index axes: the last axis flipped where needed.
+        """The same voxels with right-handed index axes; the last axis is flipped if necessary.
 
-        Whoever looks at an array without its grid, as a network does, must look at this one: in
-        a left-handed array every body looks like its mirror image.
+        A network receives an array without its grid. It must receive the right-handed array,
+        because in a left-handed array every body looks like its mirror image.
         """
         return self.flip(2) if self.is_left_handed else self
 
@@ -287,20 +289,20 @@ class Grid:
         return Grid(shape, affine_from(columns, self.affine[:3, 3]))
 
     def respace(self, spacing_mm: ArrayLike) -> Grid:
-        """Same box, other spacing: exact spacing, shape rounded, middle kept.
+        """The grid of the same box with another spacing; the centre of the box is kept.
 
-        The rounded shape cannot fill the old box exactly; what is missing or too much (less than
-        half a new voxel at each end) is shared by both ends, so nothing shifts.
+        The spacing is exact and the shape is rounded, so the new box differs slightly from the old
+        one. The difference, less than half a new voxel at each end, is the same at both ends.
 
         Args:
             spacing_mm: (3,) or one number, mm.
         """
         spacing = _checked_spacing(spacing_mm)
         counts = np.maximum(1, np.round(self.extent_mm / spacing))
-        if counts.max() > LARGEST_AXIS:
+        if counts.max() > MAX_AXIS_VOXELS:
             raise BadInput(
                 "spacing",
-                expected=f"at most {LARGEST_AXIS} voxels on an axis",
+                expected=f"at most {MAX_AXIS_VOXELS} voxels on an axis",
                 found=f"{counts.max():.3g} at {spacing.tolist()} mm",
                 remedy="use a coarser spacing",
             )
@@ -309,7 +311,7 @@ class Grid:
         return Grid((int(counts[0]), int(counts[1]), int(counts[2])), affine_from(linear, origin))
 
     def scale(self, factor: float) -> Grid:
-        """Same box with `factor` times as many voxels per axis: 0.4 is the paper's R4 input."""
+        """The grid of the same box with `factor` times as many voxels per axis (the paper: 0.4)."""
         if not factor > 0:
             raise BadInput(
                 "scale", expected="a positive factor", found=f"{factor}", remedy="try 0.4"
@@ -317,7 +319,7 @@ class Grid:
         return self.respace(self.spacing_mm / factor)
 
     def is_close(self, other: Grid, tolerance_mm: float = 1e-6) -> bool:
-        """True when both have one shape and no corner lies further apart than the tolerance."""
+        """Whether both shapes are equal and no two corners differ by more than the tolerance."""
         if self.shape != other.shape:
             return False
         apart = np.linalg.norm(self.corners_mm() - other.corners_mm(), axis=1)
@@ -336,7 +338,7 @@ class Grid:
     def _subgrid(
         self, shape: Sequence[int], start: Sequence[int], step: Sequence[int] = (1, 1, 1)
     ) -> Grid:
-        """The grid whose voxel [0, 0, 0] is `start` and whose axes go `step` voxels at a time."""
+        """The grid that begins at voxel `start` and takes every `step`-th voxel along each axis."""
         linear = self.affine[:3, :3] * np.asarray(step, dtype=np.float64)
         origin = self.to_world(np.asarray(start, dtype=np.float64))
         return Grid((shape[0], shape[1], shape[2]), affine_from(linear, origin))

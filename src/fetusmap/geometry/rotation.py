@@ -1,4 +1,4 @@
-"""Rotations of three-dimensional space: vectors, quaternions, Euler angles, uniform draws.
+"""Rotations of three-dimensional space: vectors, quaternions, Euler angles, random rotations.
 
 All functions are batched over leading axes. Rotation matrices act on column vectors, angles are
 radians unless the name says degrees, quaternions are (w, x, y, z) with unit norm.
@@ -15,9 +15,9 @@ AXIS_INDEX = {"x": 0, "y": 1, "z": 2}
 
 
 def rotation_from_vector(vector: ArrayLike) -> RotationMatrix:
-    """Exponential map: (..., 3) axis times angle to (..., 3, 3).
+    """Convert rotation vectors (axis times angle) to (..., 3, 3) matrices: the exponential map.
 
-    Rodrigues' formula; `sinc` keeps it exact through angle 0.
+    Rodrigues' formula; `sinc` keeps it exact near angle 0.
     """
     vector = np.asarray(vector, dtype=np.float64)
     angle = np.linalg.norm(vector, axis=-1)[..., None, None]
@@ -28,12 +28,12 @@ def rotation_from_vector(vector: ArrayLike) -> RotationMatrix:
 
 
 def vector_from_rotation(rotation: ArrayLike) -> FloatArray:
-    """Logarithm map: (..., 3, 3) to (..., 3) axis times angle, with angle in [0, pi].
+    """Convert (..., 3, 3) matrices to (..., 3) rotation vectors with angles in [0, pi].
 
-    Goes through the quaternion, which is well conditioned at 0 and at pi alike.
+    This logarithm map uses the quaternion, which is well conditioned at angle 0 and at angle pi.
     """
     quaternion = quaternion_from_rotation(rotation)
-    # A quaternion and its negative are the same rotation: take the shorter way round.
+    # A quaternion and its negative are the same rotation: use the one with the smaller angle.
     quaternion = np.where(quaternion[..., :1] < 0, -quaternion, quaternion)
     sine = np.linalg.norm(quaternion[..., 1:], axis=-1, keepdims=True)
     angle = 2 * np.arctan2(sine, quaternion[..., :1])
@@ -43,7 +43,7 @@ def vector_from_rotation(rotation: ArrayLike) -> FloatArray:
 
 
 def rotation_about(axis: ArrayLike, angle_rad: ArrayLike) -> RotationMatrix:
-    """Rotate about (..., 3) `axis` (any length but zero) by (...) `angle_rad`."""
+    """Return the rotations about (..., 3) axes (of any length but zero) by (...) angles."""
     axis = np.asarray(axis, dtype=np.float64)
     unit = axis / np.linalg.norm(axis, axis=-1, keepdims=True)
     return rotation_from_vector(unit * np.asarray(angle_rad)[..., None])
@@ -56,13 +56,13 @@ def rotation_from_euler(angles_deg: ArrayLike, axes: str, *, moving: bool = True
         angles_deg: (..., n) one angle per letter of `axes`, degrees.
         axes: letters of "xyz" in the order in which the rotations are done, such as "zyx".
         moving: True turns about the axes that move along (intrinsic, product left to right);
-            False about the fixed axes (extrinsic, product right to left).
+            False turns about the fixed axes (extrinsic, product right to left).
 
     Returns:
         (..., 3, 3) rotation matrices.
 
     Raises:
-        BadInput: a letter that is no axis, or a number of angles that differs from it.
+        BadInput: a letter is not an axis, or the numbers of angles and letters differ.
     """
     angles = np.radians(np.asarray(angles_deg, dtype=np.float64))
     if not axes or set(axes) - set(AXIS_INDEX) or angles.shape[-1:] != (len(axes),):
@@ -80,7 +80,7 @@ def rotation_from_euler(angles_deg: ArrayLike, axes: str, *, moving: bool = True
 
 
 def random_rotations(rng: np.random.Generator, count: int) -> RotationMatrix:
-    """Draw (count, 3, 3) rotations, uniform over all orientations.
+    """Draw (count, 3, 3) rotations that are uniformly distributed.
 
     A normalised 4D Gaussian is uniform on the sphere of quaternions (Shoemake 1992).
     """
@@ -90,7 +90,7 @@ def random_rotations(rng: np.random.Generator, count: int) -> RotationMatrix:
 
 
 def rotation_from_quaternion(quaternion: ArrayLike) -> RotationMatrix:
-    """(..., 4) unit quaternions (w, x, y, z) to (..., 3, 3)."""
+    """Convert (..., 4) unit quaternions (w, x, y, z) to (..., 3, 3) matrices."""
     w, x, y, z = np.moveaxis(np.asarray(quaternion, dtype=np.float64), -1, 0)
     rows = [
         [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
@@ -101,7 +101,7 @@ def rotation_from_quaternion(quaternion: ArrayLike) -> RotationMatrix:
 
 
 def quaternion_from_rotation(rotation: ArrayLike) -> FloatArray:
-    """(..., 3, 3) to (..., 4) unit quaternions (w, x, y, z); the sign is free.
+    """Convert (..., 3, 3) matrices to (..., 4) unit quaternions (w, x, y, z) of either sign.
 
     The symmetric matrix 4 q q^T is read off the rotation (Shepperd 1978); its column with the
     largest diagonal entry is the best conditioned multiple of q.
@@ -120,14 +120,14 @@ def quaternion_from_rotation(rotation: ArrayLike) -> FloatArray:
 
 
 def angle_between_rotations(first: ArrayLike, second: ArrayLike) -> FloatArray:
-    """(...) geodesic angle between (..., 3, 3) rotations, radians in [0, pi]."""
+    """Return the (...) geodesic angles between (..., 3, 3) rotations, radians in [0, pi]."""
     first = np.asarray(first, dtype=np.float64)
     relative = np.swapaxes(first, -2, -1) @ np.asarray(second, dtype=np.float64)
     return np.asarray(np.linalg.norm(vector_from_rotation(relative), axis=-1))
 
 
 def cross_matrix(vector: ArrayLike) -> FloatArray:
-    """(..., 3, 3) matrix whose product with u is the cross product of (..., 3) `vector` and u."""
+    """Return the (..., 3, 3) matrices whose product with u is the cross product `vector` x u."""
     x, y, z = np.moveaxis(np.asarray(vector, dtype=np.float64), -1, 0)
     zero = np.zeros_like(x)
     rows = [[zero, -z, y], [z, zero, -x], [-y, x, zero]]

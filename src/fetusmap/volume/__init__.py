@@ -1,4 +1,4 @@
-"""Voxels on a grid, their resampling, and how swept beams become voxels."""
+"""Volumes, their resampling, and the scan conversion of swept beams."""
 
 from fetusmap.volume.resample import Interpolation, resample
 from fetusmap.volume.volume import Volume

@@ -1,12 +1,12 @@
-"""Resampling of a volume onto any grid, anti-aliased, without moving anything.
+"""Anti-aliased resampling of a volume onto any grid.
 
-A target whose axes run along the source's axes is resampled one axis after the other, each as one
-matrix product (the way down to the network's input). Any other target is interpolated linearly
-from such an axis-aligned, already smoothed version of just the region that it covers.
+If the axes of the target are parallel to those of the source, one axis after the other is
+resampled, each by one matrix product. Any other target is interpolated linearly from such an
+axis-aligned, smoothed version of the region that the target covers.
 
-The filter is the triangle of linear interpolation, widened to the target's step where the target
-is coarser. Its weights are corrected so that they reproduce constants and ramps exactly: a blob
-keeps its centre of mass whatever the ratio of the two spacings.
+The filter is the triangle of linear interpolation. Where the target is coarser than the source, the
+triangle is widened to the step of the target. Its weights are corrected so that they reproduce
+constants and ramps exactly: a blob keeps its centre of mass for any ratio of the two spacings.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from fetusmap.volume.volume import Volume
 
 Interpolation = Literal["linear", "nearest"]
 
-AXIS_TOLERANCE = 1e-6
-"""Largest deviation, in source voxels over the whole target, that still counts as axis-aligned."""
+MAX_AXIS_DEVIATION_VOXELS = 1e-6
+"""Largest deviation over the whole target, in source voxels, at which axes count as parallel."""
 
 
 def resample(
@@ -40,18 +40,18 @@ def resample(
 
     Args:
         volume: the source.
-        grid: where the new voxels shall be; any spacing, orientation and extent.
-        interpolation: "linear" for intensities, giving float32; "nearest" for labels, which keeps
-            the source's type and values and never smooths.
+        grid: the target grid, with any spacing, orientation and extent.
+        interpolation: "linear" for intensities, which returns float32; "nearest" for labels, which
+            keeps the type and the values of the source and never smooths.
         antialias: widen the linear filter where the target is coarser than the source.
-        outside: value of target voxels whose centre lies outside the source's box.
+        outside: value of target voxels whose centre lies outside the box of the source.
 
     Returns:
-        A volume on `grid`; the new voxels' memory order follows the source's where both grids'
-        axes agree.
+        A volume on `grid`. If the axes of both grids are parallel, its memory order is that of the
+        source.
 
     Raises:
-        BadInput: an unknown interpolation.
+        BadInput: the interpolation is unknown, or the voxels cannot hold the value `outside`.
     """
     kind = volume.array.dtype
     if interpolation == "nearest" and not _holds(kind, outside):
@@ -84,14 +84,14 @@ def resample(
 
 
 def _aligned_axes(index_from_index: Affine, shape: Shape3) -> tuple[int, int, int] | None:
-    """For each target axis the source axis it runs along, or None for an oblique target."""
+    """For each target axis the source axis that is parallel to it; None for an oblique target."""
     linear = index_from_index[:3, :3]
     order = np.abs(linear).argmax(axis=0)
     if len(set(order.tolist())) < 3:
         return None
-    stray = linear.copy()
-    stray[order, [0, 1, 2]] = 0
-    if (np.abs(stray) @ np.array(shape)).max() > AXIS_TOLERANCE:
+    deviation = linear.copy()
+    deviation[order, [0, 1, 2]] = 0
+    if (np.abs(deviation) @ np.array(shape)).max() > MAX_AXIS_DEVIATION_VOXELS:
         return None
     return int(order[0]), int(order[1]), int(order[2])
 
@@ -104,7 +104,7 @@ def _resample_aligned(
     interpolation: Interpolation,
     antialias: bool,
 ) -> VoxelArray:
-    """Resample onto a target whose axis t runs along source axis order[t]."""
+    """Resample onto a target whose axis t is parallel to source axis order[t]."""
     positions = [
         index_from_index[s, 3] + index_from_index[s, t] * np.arange(shape[t])
         for t, s in enumerate(order)
@@ -130,13 +130,13 @@ def _resample_oblique(
     interpolation: Interpolation,
     antialias: bool,
 ) -> VoxelArray:
-    """Resample onto a target at an angle to the source.
+    """Resample onto a target whose axes are not parallel to those of the source.
 
     One source voxel along axis a moves |column a of target_from_source| target voxels; its inverse
     is the width of the filter that the target needs there. Half of it is the step of an
     intermediate, axis-aligned array (its filter narrowed so that both filters together have the
-    right variance), from which SciPy interpolates linearly. Targets up to 1.4 times coarser than
-    the source have nothing but that linear interpolation.
+    right variance), from which SciPy interpolates linearly. For targets up to 1.4 times coarser
+    than the source, that linear interpolation is the only filter.
     """
     if interpolation == "nearest":
         return _pick_nearest(array, index_from_index, shape)
@@ -175,7 +175,7 @@ def _interpolate_linearly(array: VoxelArray, index_from_index: Affine, shape: Sh
 
 
 def _pick_nearest(array: VoxelArray, index_from_index: Affine, shape: Shape3) -> VoxelArray:
-    """The nearest voxel's own value, whatever its type, one target slab at a time."""
+    """Value of the nearest voxel, of any type; one target slab is computed at a time."""
     picked = np.empty(shape, dtype=array.dtype)
     for i, slab in enumerate(picked):
         index = [_index_along(index_from_index, a, shape, i) for a in range(3)]
@@ -201,7 +201,7 @@ def _holds(kind: np.dtype[np.generic], value: float) -> bool:
 def _index_bounds(
     index_from_index: Affine, shape: Shape3, source_shape: tuple[int, ...]
 ) -> tuple[FloatArray, FloatArray]:
-    """Lowest and highest source index that the target's voxel centres reach, inside the source."""
+    """Lowest and highest source index of the target's voxel centres, limited to the source."""
     linear, offset = index_from_index[:3, :3], index_from_index[:3, 3]
     reach = linear * (np.array(shape) - 1)
     low = offset + np.minimum(reach, 0).sum(axis=1)
@@ -213,9 +213,10 @@ def _index_bounds(
 def linear_weights(positions: FloatArray, count: int, width: float) -> FloatArray:
     """Weights of `count` samples for values at fractional `positions`, as an (M, count) matrix.
 
-    A triangle of half-width `width` samples around each position, times the straight line that
-    makes each row sum to 1 with its centre of mass at the position: constants and ramps come out
-    exact, at the borders too. Positions beyond the first or last sample take that sample.
+    Each row is a triangle of half-width `width` samples around its position, times a straight line
+    that makes the row sum to 1 and puts its centre of mass at the position. Constants and ramps are
+    therefore exact, also at the borders. A position beyond the first or last sample gets the value
+    of that sample.
     """
     centers = np.clip(positions, 0, count - 1)
     offsets = np.arange(count) - centers[:, None]
@@ -236,7 +237,7 @@ def _filter_axes(array: VoxelArray, weights: list[FloatArray]) -> VoxelArray:
     used = [_used_columns(w) for w in weights]
     slow, middle, fast = (weights[a][:, used[a]].astype(np.float32) for a in order)
     dense = array[tuple(used)].transpose(order)
-    # Slab by slab the two fast axes shrink while they are in cache; the slow one goes last.
+    # The two fast axes are filtered slab by slab, while a slab is in the cache.
     slabs = np.empty((dense.shape[0], len(middle), len(fast)), dtype=np.float32)
     for slab, voxels in zip(slabs, dense, strict=True):
         np.matmul(middle, voxels.astype(np.float32) @ fast.T, out=slab)
@@ -245,13 +246,13 @@ def _filter_axes(array: VoxelArray, weights: list[FloatArray]) -> VoxelArray:
 
 
 def _used_columns(weights: FloatArray) -> slice:
-    """The range of samples that any output needs: a small target reads a small part."""
+    """Range of samples that any output needs; a small target reads a small part of the source."""
     columns = np.flatnonzero(weights.any(axis=0))
     return slice(int(columns[0]), int(columns[-1]) + 1)
 
 
 def _nearest(positions: FloatArray, count: int) -> IntArray:
-    """Index of the nearest sample; exactly between two, the lower one, on every machine."""
+    """Index of the nearest sample; exactly between two samples, the lower one on every machine."""
     return np.clip(np.ceil(positions - 0.5), 0, count - 1).astype(np.int64)
 
 
@@ -262,7 +263,7 @@ def _fill_outside(
     corners = np.array([[0, n - 1] for n in array.shape])
     ends = np.stack(np.meshgrid(*corners, indexing="ij"), axis=-1).reshape(8, 3)
     reached = ends @ index_from_index[:3, :3].T + index_from_index[:3, 3]
-    rim = 0.5 + AXIS_TOLERANCE
+    rim = 0.5 + MAX_AXIS_DEVIATION_VOXELS
     if (reached >= -rim).all() and (reached <= np.array(source.shape) - 1 + rim).all():
         return array
     filled = array.copy()

@@ -1,4 +1,4 @@
-"""A `Volume`: voxels, where they are, and what is known about them."""
+"""`Volume`: an array of voxels with its grid and the facts of its file."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ class Volume:
 
     Attributes:
         array: (I, J, K) real scalars, indexed [i, j, k] as the grid says, in any memory order.
-        grid: where the voxels are, LPS mm.
+        grid: positions of the voxels, LPS mm.
         name: the case name; never taken from patient data.
-        facts: what the file said about itself, for people to read.
-        warnings: what was doubtful, or was overridden, when this volume came to be.
+        facts: facts that the file states about itself, for people to read.
+        warnings: doubts about the file, and values of the file that were overridden.
 
     Raises:
-        BadInput: an array whose shape or kind does not fit.
+        BadInput: the shape of the array is not that of the grid, or its type is not real.
     """
 
     array: VoxelArray
@@ -50,11 +50,11 @@ class Volume:
 
     @property
     def intensity_range(self) -> tuple[float, float]:
-        """Lowest and highest voxel."""
+        """Lowest and highest value of a voxel."""
         return float(self.array.min()), float(self.array.max())
 
     def crop(self, start: Sequence[int], stop: Sequence[int]) -> Volume:
-        """The part from voxel `start` up to, not including, voxel `stop`; a view of the array."""
+        """Return the part from voxel `start` up to, but not including, voxel `stop`, as a view."""
         grid = self.grid.crop(start, stop)
         part = tuple(slice(a, b) for a, b in zip(start, stop, strict=True))
         return replace(self, array=self.array[part], grid=grid)
