@@ -18,7 +18,7 @@ from fetusmap.errors import BadInput
 from fetusmap.estimate import MODELS
 from fetusmap.experiment import Experiment
 from fetusmap.experiment.cohort import load_test_cases
-from fetusmap.experiment.tasks import hash_of
+from fetusmap.experiment.hashes import hash_of
 from fetusmap.files import sha256_of, visible_files
 from fetusmap.io import load_pose, save_pose
 

@@ -112,12 +112,12 @@ def _table(work: Experiment) -> Table:
 
 def _row(work: Experiment, task: Task) -> tuple[Text, ...]:
     state = work.tasks.state(task)
-    done, total, word = task.progress()
+    done, total, remark = task.progress()
     style = {"done": "green", "begun": "yellow", "outdated": "yellow"}.get(state, "dim")
     counted = f"{done}/{total}" if state != "done" and total > 1 else ""
     return (
         Text(task.name),
         Text(state, style=style),
         Text(counted),
-        Text("" if state == "done" else word, style="dim"),
+        Text("" if state == "done" else remark, style="dim"),
     )

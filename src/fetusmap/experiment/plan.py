@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -13,8 +12,15 @@ from fetusmap.estimate import MODELS
 from fetusmap.experiment.cohort import load_test_cases, make_cohort
 from fetusmap.experiment.costs import costs_table
 from fetusmap.experiment.figures import draw_figures
+from fetusmap.experiment.hashes import hash_of
 from fetusmap.experiment.predicting import PREDICTIONS, predict_row
 from fetusmap.experiment.profile import COHORT, NETWORKS, Network, Profile
+from fetusmap.experiment.progress import (
+    Progress,
+    cohort_progress,
+    prediction_progress,
+    training_progress,
+)
 from fetusmap.experiment.report_page import FIGURES
 from fetusmap.experiment.result_files import RESULTS, write_results
 from fetusmap.experiment.results import compute_results, pair_rows
@@ -26,11 +32,10 @@ from fetusmap.experiment.rows import (
     Row,
     peer_rows,
 )
-from fetusmap.experiment.tasks import Task, TaskList, hash_of
+from fetusmap.experiment.tasks import Task, TaskList
 from fetusmap.experiment.training import NETWORKS_FOLDER, train_network, weights_path
 from fetusmap.files import parse_document, read_json, sha256_of, visible_files, write_text
 from fetusmap.model import model_sha256
-from fetusmap.train import METRICS_FILE
 from fetusmap.workers import map_in_order
 
 COHORT_PARTS = ("dataset.json", "cases.csv", "splits.json", "landmarks", "volumes")
@@ -113,7 +118,7 @@ class Experiment:
             given=dict,
             work=lambda: list(make_cohort(folder, self.profile, self._workers)),
             outputs=lambda: [folder / COHORT / name for name in COHORT_PARTS],
-            progress=self._cohort_progress,
+            progress=partial(cohort_progress, folder, self.profile),
             is_small=False,
         )
         for network in NETWORKS:
@@ -123,7 +128,7 @@ class Experiment:
                 given=dict,
                 work=partial(self._train_one, network),
                 outputs=partial(_listed, weights_path(folder, network)),
-                progress=partial(self._training_progress, network),
+                progress=partial(training_progress, folder, self.profile, network),
                 workspace=folder / NETWORKS_FOLDER / network.name,
             )
         for row in sorted((*PAPER_ROWS, *OUR_ROWS), key=lambda row: row.stage):
@@ -133,7 +138,7 @@ class Experiment:
                 given=partial(_shipped_files_of, row),
                 work=partial(self._predict, row),
                 outputs=partial(_listed, folder / PREDICTIONS / row.name),
-                progress=partial(self._prediction_progress, row),
+                progress=partial(prediction_progress, folder, self.profile, row),
                 workspace=folder / PREDICTIONS / row.name,
             )
         yield Task(
@@ -142,7 +147,7 @@ class Experiment:
             given=lambda: {p.name: hash_of([p]) for p in (folder / PEERS,) if p.is_dir()},
             work=self._evaluate,
             outputs=lambda: _written(folder / RESULTS),
-            progress=lambda: (0, 1, ""),
+            progress=lambda: Progress(0, 1),
         )
         yield Task(
             "draw",
@@ -150,7 +155,7 @@ class Experiment:
             given=dict,
             work=self._draw,
             outputs=lambda: [folder / RESULTS / name for name in (*FIGURES, *COSTS_FILES)],
-            progress=lambda: (0, 1, ""),
+            progress=lambda: Progress(0, 1),
         )
 
     def finished_rows(self) -> tuple[Row, ...]:
@@ -200,23 +205,6 @@ class Experiment:
         rows = (f"{row.stage}/{row.name}" for row in (*PAPER_ROWS, *OUR_ROWS))
         return tuple(name for name in rows if self._is_done(name))
 
-    def _cohort_progress(self) -> tuple[int, int, str]:
-        done = len(visible_files(self.folder / COHORT / "landmarks", "*.json"))
-        return done, self.profile.cases, ""
-
-    def _training_progress(self, network: Network) -> tuple[int, int, str]:
-        path = self.folder / NETWORKS_FOLDER / network.name / METRICS_FILE
-        metrics = _last_line(path)
-        if not metrics:
-            return 0, self.profile.steps, ""
-        minutes = (self.profile.steps - metrics["step"]) * metrics["pace"] / 60
-        word = f"loss {metrics['loss']:.1f}, {minutes:.0f} min left"
-        return int(metrics["step"]), self.profile.steps, word
-
-    def _prediction_progress(self, row: Row) -> tuple[int, int, str]:
-        done = len(visible_files(self.folder / PREDICTIONS / row.name, "*.json"))
-        return done, self.profile.cases - self.profile.training_cases, ""
-
 
 def _claim_folder(folder: Path, profile: Profile) -> None:
     folder.mkdir(parents=True, exist_ok=True)
@@ -265,18 +253,3 @@ def _written(results: Path) -> list[Path]:
 
 def _listed(path: Path) -> list[Path]:
     return [path]
-
-
-def _last_line(path: Path) -> dict[str, float]:
-    """Return the last metrics of a training; empty before the first ones are written."""
-    if not path.is_file():
-        return {}
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - 4096))
-        lines = file.read().decode(errors="replace").splitlines()
-    for line in reversed(lines):
-        try:
-            return dict(json.loads(line))
-        except ValueError:
-            continue
-    return {}

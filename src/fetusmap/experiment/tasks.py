@@ -8,7 +8,6 @@ with the same inputs.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import platform
 import shutil
@@ -20,16 +19,10 @@ from typing import Literal
 
 from fetusmap._version import __version__
 from fetusmap.errors import BadInput, FetusmapError
+from fetusmap.experiment.hashes import code_sha256, hash_of
+from fetusmap.experiment.progress import Progress
 from fetusmap.experiment.resources import measured
-from fetusmap.files import (
-    Document,
-    Version1,
-    parse_document,
-    read_json,
-    sha256_of,
-    visible_files,
-    write_text,
-)
+from fetusmap.files import Document, Version1, parse_document, read_json, write_text
 
 MANIFESTS = "manifests"
 STAGES = ("cohort", "train", "predict", "refine", "evaluate", "draw")
@@ -70,7 +63,7 @@ class Task:
         given: returns the hashes, by name, of inputs that no task makes.
         work: does the part of the task that is not done.
         outputs: returns the files or folders that the task makes.
-        progress: returns (done, all) and a remark.
+        progress: returns how far the task is.
         is_small: whether to check the bytes of the outputs, and not only whether they exist.
         workspace: folder for unfinished outputs, used by this task alone; None if it writes
             finished files only.
@@ -81,7 +74,7 @@ class Task:
     given: Callable[[], Mapping[str, str]]
     work: Callable[[], object]
     outputs: Callable[[], Iterable[Path]]
-    progress: Callable[[], tuple[int, int, str]]
+    progress: Callable[[], Progress]
     is_small: bool = True
     workspace: Path | None = None
 
@@ -140,7 +133,7 @@ class TaskList:
         """Return whether a task is done."""
         manifest = self.manifest(task.name)
         if manifest is None:
-            return "begun" if task.progress()[0] else "not begun"
+            return "begun" if task.progress().done else "not begun"
         if manifest.inputs != self._inputs(task) or not self._is_whole(task, manifest):
             return "outdated"
         return "done"
@@ -268,19 +261,3 @@ class TaskList:
 
 def _begin_file(manifest: Path) -> Path:
     return manifest.with_suffix(".begun")
-
-
-def hash_of(paths: Iterable[Path]) -> str:
-    """Return one hash of files, and of everything in folders, by their names and bytes."""
-    digest = hashlib.sha256()
-    for path in paths:
-        for file in visible_files(path, "**/*") if path.is_dir() else [path]:
-            if file.is_file():
-                name = file.relative_to(path).as_posix() if path.is_dir() else file.name
-                digest.update(f"{name} {sha256_of(file)}\n".encode())
-    return digest.hexdigest()
-
-
-def code_sha256() -> str:
-    """Return the hash of this package's Python files."""
-    return hash_of(sorted((Path(__file__).resolve().parents[1]).rglob("*.py")))
