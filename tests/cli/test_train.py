@@ -579,3 +579,36 @@ def test_the_papers_network_is_planned_trained_and_used(
 
     again = fetusmap(*words)
     assert (again.code, again.out.splitlines()) == (0, [planned, last])
+
+
+def test_a_run_does_not_continue_on_changed_data(
+    fetusmap: Callable, small: Path, tmp_path: Path
+) -> None:
+    """Or the weights of the earlier annotations would be returned without a word."""
+    dataset = tmp_path / "dataset"
+    skeleton = fm.load_skeleton()
+    with fm.DatasetWriter(dataset, name="own", licence="CC0-1.0", skeleton=skeleton) as writer:
+        for number in range(2):
+            grid = fm.Grid.centered((40, 40, 50), 1.0, (0, 6, 15))
+            array = np.random.default_rng(number).integers(1, 200, grid.shape, dtype=np.uint8)
+            writer.add(fm.Volume(array, grid, name=f"c{number}"), fm.reference_pose(40.0))
+    settings = ("steps=1", "widths=8,16", "validation_cases=0", "spacing_mm=4")
+    options = [part for text in settings for part in ("--set", text)]
+    words = ["train", dataset, "-o", tmp_path / "run", "--cache", small, "--workers", 0]
+    words += ["--profile", "land", *options]
+    assert fetusmap(*words).code == 0
+    model = tmp_path / "run" / "model"
+    before = {path.name: path.read_bytes() for path in model.iterdir()}
+
+    landmarks = dataset / "landmarks" / "c0.json"
+    annotated = landmarks.read_bytes()
+    fm.save_pose(fm.reference_pose(42.0), landmarks)
+    outcome = fetusmap(*words)
+    assert outcome.code == 2
+    assert "data that differ from those of the run: 1 changed (such as c0)" in outcome.err
+    assert "choose a new folder" in outcome.err
+    assert outcome.err.strip().count("\n") == 0
+    assert {path.name: path.read_bytes() for path in model.iterdir()} == before
+
+    landmarks.write_bytes(annotated)
+    assert fetusmap(*words).code == 0

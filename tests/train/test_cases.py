@@ -175,10 +175,12 @@ def test_other_simulation_settings_have_a_folder_of_their_own(monkeypatch, tmp_p
 
 
 @pytest.fixture
-def write_dataset(tmp_path):
+def write_dataset(skeleton, tmp_path):
     """A function that writes five cases, case-0 not annotated, with or without splits."""
 
-    def write(name="dataset", splits=None, changed=0.0, annotated=range(1, 5), skeleton=None):
+    usual = skeleton
+
+    def write(name="dataset", splits=None, changed=0.0, annotated=range(1, 5), skeleton=usual):
         folder = tmp_path / name
         grid = fm.Grid.from_spacing((16, 17, 18), (4.0, 4.5, 5.0), (-30, -30, -30))
         with fm.DatasetWriter(folder, name="five", licence="CC0-1.0", skeleton=skeleton) as writer:
