@@ -58,7 +58,7 @@ def survives(path: Path) -> None:
 
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("suffix", [".nii", ".nii.gz", ".nrrd", ".mha", ".nhdr", ".mhd"])
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=25)
 @given(changes=mutations())
 def test_a_file_changed_at_random_is_read_or_refused(suffix, changes, good, craft, phantom):
     voxels = phantom(dtype="f4").tobytes("F")

@@ -140,9 +140,22 @@ def test_a_megabyte_more_than_announced_is_let_pass_and_not_a_byte_beyond(
 def test_every_lost_byte_of_a_compressed_stream_is_noticed(compression, header, decode, refused):
     whole = PACK[compression](bytes(range(24)))
     for length in range(1, len(whole)):
+        with pytest.raises((EOFError, OSError)):
+            unpack(whole[:length], compression)
+    assert unpack(whole, compression) == bytes(range(24))
+    for length in (1, len(whole) // 2, len(whole) - 1):
         header.data_path.write_bytes(whole[:length])
         with refused("undamaged"):
             decode(replace(header, compression=compression))
+
+
+def unpack(packed, compression):
+    """Unpack 24 bytes as the decoding process does, but in this process."""
+    out = io.BytesIO()
+    read = decoder.OPEN[compression](io.BytesIO(packed))
+    decoder.copy(read, 24, out)
+    decoder.check_end(read)
+    return out.getvalue()
 
 
 def test_a_wrong_check_sum_is_noticed(header, decode, refused):
@@ -195,8 +208,8 @@ def test_the_decoder_uses_nothing_but_the_standard_library(header):
 
 @pytest.mark.parametrize("compression", ["gzip", "zlib", "bzip2"])
 def test_the_decoder_holds_only_a_few_pieces_of_a_large_volume(compression, tmp_path):
-    count = 200 * MIB
-    piece = bytes(20 * MIB)
+    count = 100 * MIB  # far more than the memory that is allowed below
+    piece = bytes(10 * MIB)
     whole = bz2.compress(piece) * 10 if compression == "bzip2" else None
     if whole is None:
         packer = zlib.compressobj(1, zlib.DEFLATED, 31 if compression == "gzip" else 15)
