@@ -1,4 +1,4 @@
-"""Pose files: one module per format behind `load_pose` and `save_pose`."""
+"""Pose files: one module per format; `load_pose` and `save_pose` choose the format."""
 
 from fetusmap.io.poses.landmark_table import write_measurements_csv
 from fetusmap.io.poses.pose_file import load_pose, save_pose

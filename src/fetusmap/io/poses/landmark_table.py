@@ -1,4 +1,4 @@
-"""Tables of landmarks and of measurements, one case per file."""
+"""CSV tables of landmarks and of measurements, one case per file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MEASUREMENT_COLUMNS = ("case", "kind", "name", "value", "unit")
 
 
 def landmark_rows(pose: Pose, case: str) -> list[dict[str, object]]:
-    """One row per landmark."""
+    """Return one row per landmark."""
     return [
         {"case": case, "landmark": mark.name, "confidence": mark.confidence,
          **dict(zip(("x_mm", "y_mm", "z_mm"), mark.position_mm.tolist(), strict=True))}
@@ -25,7 +25,7 @@ def landmark_rows(pose: Pose, case: str) -> list[dict[str, object]]:
 
 
 def measurement_rows(pose: Pose, case: str) -> list[dict[str, object]]:
-    """One row per segment length, joint angle, trunk flexion and crown-rump estimate."""
+    """Return one row per segment length, joint angle, trunk flexion and crown-rump estimate."""
     return [
         {"case": case, "kind": m.kind, "name": m.name, "value": m.value, "unit": m.unit}
         for m in measurements(pose)
@@ -35,7 +35,7 @@ def measurement_rows(pose: Pose, case: str) -> list[dict[str, object]]:
 def write_landmarks_csv(
     pose: Pose, path: Path, case: str | None = None, *, overwrite: bool = True
 ) -> None:
-    """Write the landmarks of one case."""
+    """Write the landmarks of one case as a CSV file."""
     rows = landmark_rows(pose, case or case_name(path))
     write_rows(path, LANDMARK_COLUMNS, rows, overwrite=overwrite)
 
@@ -43,7 +43,7 @@ def write_landmarks_csv(
 def write_measurements_csv(
     pose: Pose, path: Path, case: str | None = None, *, overwrite: bool = True
 ) -> None:
-    """Write the lengths and angles of one case."""
+    """Write the lengths and angles of one case as a CSV file."""
     rows = measurement_rows(pose, case or case_name(path))
     write_rows(path, MEASUREMENT_COLUMNS, rows, overwrite=overwrite)
 
@@ -51,12 +51,13 @@ def write_measurements_csv(
 def read_landmarks_csv(path: Path, skeleton: Skeleton | None = None) -> Pose:
     """Read the landmarks of one case, as `write_landmarks_csv` writes them.
 
-    The columns case and confidence may be missing (confidence 1); a landmark with empty
-    coordinates, or without a row, is absent.
+    The columns case and confidence may be missing (the confidence is then 1). A landmark with empty
+    coordinates, or without a row, is absent. Without a skeleton, the skeleton is fetus-16.
 
     Raises:
-        UnreadableFile: more than one case, a landmark twice, or a cell that is no number.
-        BadInput: a landmark that the skeleton does not have.
+        UnreadableFile: the table has more than one case, a landmark twice, or a cell that is not a
+            number.
+        BadInput: the skeleton has no landmark of that name.
     """
     with errors_about(path):
         return _pose_of_rows(path, read_rows(path, LANDMARK_COLUMNS[1:5]), skeleton)

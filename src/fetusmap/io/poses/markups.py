@@ -1,7 +1,7 @@
 """3D Slicer markups, `.mrk.json`, schema 1.0.3: one list of points and one line per segment.
 
-The list carries the landmarks and is what is read back, so points that were dragged in Slicer come
-home as annotations; the lines are for looking at. Confidence travels in the points' descriptions.
+The list holds the landmarks, and only the list is read back: points that were dragged in Slicer are
+read as annotations. The lines are for display. The description of a point holds its confidence.
 """
 
 from __future__ import annotations
@@ -26,13 +26,17 @@ SCHEMA = (
     "https://raw.githubusercontent.com/slicer/slicer/master/Modules/Loadable/Markups/"
     "Resources/Schema/markups-schema-v1.0.3.json#"
 )
-MOST = 10_000
-UNMOVED_MM = 1e-3
+MAX_ENTRIES = 10_000
+"""Markups of a file, and points of a markup; far more than an annotation has."""
+
+MAX_ROUNDING_MM = 1e-3
+"""Distance up to which a point counts as not moved by a person."""
+
 MM_PER_UNIT = {"mm": 1.0, "um": 0.001}
 
 
 class _SlicerPart(BaseModel):
-    """Slicer writes many more keys than we use, and newer versions more still: they may stay."""
+    """Base of the models. Slicer writes many more keys than are used here; they are ignored."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False)
 
@@ -53,31 +57,32 @@ class Markup(_SlicerPart):
     coordinateSystem: Literal["LPS", "RAS"] = "LPS"  # noqa: N815
     coordinateUnits: str | tuple[str, str, str] = "mm"  # noqa: N815
     controlPoints: Annotated[  # noqa: N815
-        tuple[ControlPoint, ...], Field(max_length=MOST, fail_fast=True)
+        tuple[ControlPoint, ...], Field(max_length=MAX_ENTRIES, fail_fast=True)
     ] = ()
 
 
 class MarkupsDocument(_SlicerPart):
     """A Slicer markups file."""
 
-    markups: Annotated[tuple[Markup, ...], Field(max_length=MOST, fail_fast=True)]
+    markups: Annotated[tuple[Markup, ...], Field(max_length=MAX_ENTRIES, fail_fast=True)]
 
 
 def read_markups(path: Path, skeleton: Skeleton | None = None) -> Pose:
     """Read the landmarks of a markups file.
 
     Points are found by their labels in the file's point lists; a landmark without a point, or with
-    an undefined one, is absent. Lines and other markups are passed over.
+    an undefined one, is absent. Lines and other markups are ignored. Without a skeleton the
+    landmarks are those of fetus-16.
 
     Raises:
-        BadInput: no point list, a label that is no landmark, one that stands twice, or a unit that
-            is neither mm nor um.
+        BadInput: there is no point list, a label is not a landmark or appears twice, or the unit is
+            neither mm nor um.
     """
     return pose_from_markups(read_json(path), skeleton, path)
 
 
 def write_markups(pose: Pose, path: Path, *, overwrite: bool = True) -> None:
-    """Write a markups file that opens in 3D Slicer; atomic, and reads back equal."""
+    """Write a markups file for 3D Slicer atomically; the pose reads back equal."""
     text = json.dumps(markups_from_pose(pose), indent=1, allow_nan=False)
     write_text(path, text + "\n", overwrite=overwrite)
 
@@ -112,7 +117,7 @@ def pose_from_markups(
 
 
 def markups_from_pose(pose: Pose) -> dict[str, Any]:
-    """The plain data of a markups file, ready for JSON."""
+    """Return the plain data of a markups file, ready for JSON."""
     skeleton = pose.skeleton
     points = {
         "type": "Fiducial",
@@ -129,7 +134,7 @@ def markups_from_pose(pose: Pose) -> dict[str, Any]:
 
 
 def _line(pose: Pose, segment: Segment) -> dict[str, Any]:
-    """One segment as a Slicer line in the colour of its side."""
+    """Return one segment as a Slicer line in the colour of its side."""
     ends = [pose[segment.start], pose[segment.end]]
     return {
         "type": "Line",
@@ -207,13 +212,13 @@ def _world_position(
 
 
 def _confidence(description: str, position_mm: FloatArray) -> float:
-    """The confidence that we wrote for this position; a point that a person moved is certain."""
+    """Return the confidence that was written for this position; 1 if a person moved the point."""
     match = re.fullmatch(r"confidence ([0-9.e+-]+) at (.*)", description.strip())
     try:
         value, *place = (float(w) for w in " ".join(match.groups()).split()) if match else (1.0,)
     except ValueError:
         return 1.0
-    moved = len(place) != 3 or not np.allclose(place, position_mm, rtol=0, atol=UNMOVED_MM)
+    moved = len(place) != 3 or not np.allclose(place, position_mm, rtol=0, atol=MAX_ROUNDING_MM)
     return 1.0 if moved or not 0 <= value <= 1 else value
 
 

@@ -1,4 +1,4 @@
-"""Poses in and out, whatever the format."""
+"""Reading and writing of poses in every format."""
 
 from __future__ import annotations
 

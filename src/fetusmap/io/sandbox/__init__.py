@@ -1,1 +1,1 @@
-"""Decoding of untrusted files in a bounded child process."""
+"""Decoding of untrusted files in a child process with limits on memory and time."""
