@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -62,6 +63,15 @@ def poses(draw: st.DrawFn) -> Pose:
 st.register_type_strategy(Rotation, rotations())
 st.register_type_strategy(Grid, grids())
 st.register_type_strategy(Pose, poses())
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread_of_torch() -> None:
+    """torch computes on one thread, as pytest-xdist starts one process per core.
+
+    With more threads than cores the threads wait for each other: a training of 13 s took 150 s.
+    """
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
