@@ -24,9 +24,9 @@ def headline_table(results: dict[str, Any], published: dict[str, float]) -> str:
         "|---|---|--:|--:|--:|--:|",
     ]
     for name, row in results["rows"].items():
-        told = f"{published[name]:.2f}" if name in published else ""
+        in_paper = f"{published[name]:.2f}" if name in published else ""
         cells = [_interval(row[key]) for key in ("mean_mm", "auc_percent", "swap_percent")]
-        lines.append(f"| {name} | {GROUPS[row['group']]} | {' | '.join(cells)} | {told} |")
+        lines.append(f"| {name} | {GROUPS[row['group']]} | {' | '.join(cells)} | {in_paper} |")
     return "\n".join(lines) + "\n"
 
 

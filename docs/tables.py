@@ -8,7 +8,7 @@ STAGES = {
     "drawing": "drawing everything random",
     "fields": "distances to body and walls",
     "paint": "painting media",
-    "illuminate": "attenuation, clutter, haze",
+    "insonify": "attenuation, clutter, haze",
     "synthesize": "speckle and point spread",
     "display": "logarithm, filters, grey curve",
     "scan_convert": "scan conversion",
@@ -77,7 +77,7 @@ def _simulation_lines(made: dict[str, Any]) -> list[str]:
     presets = {name: made[name] for name in ("full", "mid", "half")}
     rows: list[tuple[str, list[str]]] = [
         ("a volume, median", [_ms(p["median_s"]) for p in presets.values()]),
-        ("… of one look", [_ms(p["one_look_median_s"]) for p in presets.values()]),
+        ("… with one compounding frame", [_ms(p["one_look_median_s"]) for p in presets.values()]),
         ("… that took longest", [_ms(p["largest_s"]) for p in presets.values()]),
         ("a volume, mean", [_ms(p["mean_s"]) for p in presets.values()]),
     ]

@@ -21,13 +21,13 @@ def run() -> dict[str, object]:
     with TemporaryDirectory() as folder:
         work = Experiment(Path(folder), PROFILES["mini"], workers=available_processors())
         work.run()
-        told = json.loads((Path(folder) / "results" / "results.json").read_text())
+        results = json.loads((Path(folder) / "results" / "results.json").read_text())
         manifests = {task.name: work.tasks.manifest(task.name) for task in work.tasks}
     return {
         "seconds": round(time.perf_counter() - start, 1),
         "seconds_of_tasks": {name: m.seconds for name, m in manifests.items() if m is not None},
         "rows": {
             name: {key: row[key] for key in ("mean_mm", "auc_percent", "swap_percent")}
-            for name, row in told["rows"].items()
+            for name, row in results["rows"].items()
         },
     }

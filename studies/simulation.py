@@ -1,4 +1,4 @@
-"""Simulated volumes: seconds by preset and stage, memory, workers, and what the stages could be."""
+"""Simulated volumes: seconds by preset and stage, memory, workers, and other methods."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ POSES = 20_000
 STAGES = {
     "fields": ("compute_fields",),
     "paint": ("paint",),
-    "illuminate": ("illuminate",),
+    "insonify": ("insonify",),
     "synthesize": ("synthesize",),
     "display": ("to_decibels", "to_grey"),
     "scan_convert": ("scan_convert",),
@@ -60,7 +60,7 @@ STAGES = {
 
 
 def run() -> dict[str, object]:
-    """Measure what the page on performance says about the simulator."""
+    """Measure everything that the page on performance shows of the simulator."""
     results: dict[str, object] = {"cases": CASES, "profile": "usual", **measure_memory()}
     results |= {preset: measure_preset(preset) for preset in PRESETS}
     drawn = draw_case(SimulationSettings(), Seeds.of_case(SEED, STARTED))
@@ -84,15 +84,16 @@ def measure_preset(preset: str) -> dict[str, object]:
     timed = [_medians(times) for times in zip(*passes, strict=True)]
     whole = [stages["whole"] for stages in timed]
     samples = [_samples(drawn, preset) for drawn in cases]
-    one_look = [w for w, drawn in zip(whole, cases, strict=True) if drawn.probe.scanner.compounding_frames == 1]
+    frames = [drawn.probe.scanner.compounding_frames for drawn in cases]
+    single_frame = [s for s, count in zip(whole, frames, strict=True) if count == 1]
     mean = {stage: fmean(stages[stage] for stages in timed) for stage in timed[0]}
     mean["other"] = 2 * mean["whole"] - sum(mean.values())
     return {
         "median_s": median(whole),
         "mean_s": mean.pop("whole"),
         "largest_s": max(whole),
-        "one_look_cases": len(one_look),
-        "one_look_median_s": median(one_look),
+        "one_look_cases": len(single_frame),
+        "one_look_median_s": median(single_frame),
         "mean_stage_s": mean,
         "mean_samples": fmean(samples),
         "samples_per_s": sum(samples) / sum(whole),
@@ -226,7 +227,7 @@ def compare_scan_conversion(made: Rendering) -> dict[str, object]:
 
 
 def convert_in_general(grey: Field, lattice: BeamLattice, grid: Grid) -> Field:
-    """Scan conversion that knows nothing of the geometry but its formula; linear."""
+    """Linear scan conversion that uses no property of the geometry but its formula."""
     axes = (lattice.ranges_mm, lattice.thetas_rad, lattice.phis_rad)
     first, steps = np.array([axis[0] for axis in axes]), np.array(lattice.steps)
     voxels = np.empty(grid.shape, np.float32)
@@ -239,9 +240,9 @@ def convert_in_general(grey: Field, lattice: BeamLattice, grid: Grid) -> Field:
 
 
 def compare_point_spread(drawn: Drawn, made: Rendering) -> dict[str, object]:
-    """Our band matrices against general filters, with one width for all ranges as those need it.
+    """Compare our band matrices with general filters, which need one width for all ranges.
 
-    Beside them a whole volume, and the least that it could take: drawing its random numbers.
+    A whole volume is timed as well, and the drawing of its random numbers, which it cannot avoid.
     """
     assert made.beams is not None
     lattice = made.beams.lattice

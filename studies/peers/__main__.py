@@ -16,7 +16,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m studies.peers", description=__doc__)
     parser.add_argument("peer", choices=PEERS)
     parser.add_argument("folder", type=Path, metavar="RUN_DIR", help="of fetusmap experiment")
-    parser.add_argument("--minutes", type=float, help="of training; those of Land-R4 unless told")
+    parser.add_argument("--minutes", type=float, help="of training; those of Land-R4 unless given")
     parser.add_argument("--seed", type=int, default=2019)
     parser.add_argument(
         "--predict-only", action="store_true", help="with what an earlier training has learned"

@@ -136,11 +136,11 @@ def run_peer(peer: Peer, folder: Path, minutes: float, seed: int) -> None:
     setup = read_setup(folder, seed)
     with single_thread(), measured() as cost:
         trained, steps = train(peer, load_examples(peer, folder, setup), setup, minutes)
-    told = {"minutes": minutes, "steps": steps, "state": trained.state_dict()}
+    stored = {"minutes": minutes, "steps": steps, "state": trained.state_dict()}
     path = checkpoint_path(folder, peer)
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as temporary:
-        torch.save(told, temporary)
+        torch.save(stored, temporary)
     write_cost(cost, folder / COSTS / f"{peer.name}.json")
     del trained  # a case shall not pay for the training's memory
     predict_peer(peer, folder, seed)
@@ -149,12 +149,12 @@ def run_peer(peer: Peer, folder: Path, minutes: float, seed: int) -> None:
 def predict_peer(peer: Peer, folder: Path, seed: int) -> None:
     """Write the row of a peer that was trained before."""
     setup = read_setup(folder, seed)
-    told = torch.load(checkpoint_path(folder, peer), weights_only=True)
+    stored = torch.load(checkpoint_path(folder, peer), weights_only=True)
     trained = peer.build(setup)
-    trained.load_state_dict(told["state"])
+    trained.load_state_dict(stored["state"])
     about = (
         f"{peer.about} Trained on the experiment's training cases, at the voxels of the R4 rows, "
-        f"for {told['minutes']:g} min ({told['steps']} steps) on one thread."
+        f"for {stored['minutes']:g} min ({stored['steps']} steps) on one thread."
     )
     with tempfile.TemporaryDirectory(dir=folder, prefix=".peer-") as temporary:
         row = Path(temporary) / peer.name
@@ -168,7 +168,7 @@ def predict_peer(peer: Peer, folder: Path, seed: int) -> None:
 
 
 def read_setup(folder: Path, seed: int) -> Setup:
-    """Read what an experiment's profile says about its R4 rows."""
+    """Read the settings of the R4 rows from the profile of an experiment."""
     path = folder / PROFILE_FILE
     profile = parse_document(Profile, read_json(path), path)
     return Setup(
@@ -214,15 +214,15 @@ def example_of(pose: Pose, prepared: Input) -> Example:
 def train(
     peer: Peer, examples: Sequence[Example], setup: Setup, minutes: float
 ) -> tuple[nn.Module, int]:
-    """Train by the clock, one example a step; also tells the number of steps.
+    """Train for some minutes, one example per step, and return the network and the number of steps.
 
-    How many steps that makes depends on the machine, so no two runs give the same weights.
+    The number of steps depends on the machine, so no two runs give the same weights.
     """
     torch.manual_seed(setup.seed)
     module = peer.build(setup).train()
     optimizer = peer.optimizer(module)
     rates = [group["lr"] for group in optimizer.param_groups]
-    start = told = time.perf_counter()
+    start = reported = time.perf_counter()
     for step, example in enumerate(peer.draw(examples, setup)):
         now = time.perf_counter()
         passed = (now - start) / (60 * minutes)
@@ -236,8 +236,8 @@ def train(
         optimizer.zero_grad()
         torch.autograd.backward(loss)
         optimizer.step()
-        if now - told > SECONDS_BETWEEN_LINES:
-            told = now
+        if now - reported > SECONDS_BETWEEN_LINES:
+            reported = now
             print(f"{peer.name}: step {step}, loss {loss.item():.5g}, {passed:.0%}", flush=True)
     raise AssertionError("examples are drawn without end")
 
@@ -248,7 +248,7 @@ def rate_factor(passed: float, decay_part: float) -> float:
 
 
 def predict_case(peer: Peer, trained: nn.Module, case: Case, setup: Setup) -> tuple[Pose, Cost]:
-    """Find the pose of a case, and tell what that cost; reading its file is not counted."""
+    """Find the pose of a case and measure the cost; reading its file is not counted."""
     volume = case.load_volume()
     trained.eval()
     with single_thread(), measured() as cost, torch.inference_mode():
@@ -258,15 +258,15 @@ def predict_case(peer: Peer, trained: nn.Module, case: Case, setup: Setup) -> tu
     return Pose(setup.skeleton, positions, confidence, provenance=provenance), cost
 
 
-def look(network: nn.Module, image: torch.Tensor, setup: Setup) -> torch.Tensor:
+def predict_maps(network: nn.Module, image: torch.Tensor, setup: Setup) -> torch.Tensor:
     """Apply a network to one (1, I, J, K) image, at the experiment's precision: (N, I, J, K)."""
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=setup.half):
         maps: torch.Tensor = network(image[None])
     return maps[0].float()
 
 
-def spare_small(network: nn.Module) -> nn.Module:
-    """Let convolutions whose kernel is larger than their input compute in float32.
+def compute_small_in_float32(network: nn.Module) -> nn.Module:
+    """Make convolutions whose kernel is larger than their input compute in float32.
 
     In bfloat16 torch 2.13 on processors computes their weight gradients wrongly, up to infinity.
     """
@@ -294,19 +294,19 @@ def single_thread() -> Iterator[None]:
 
 
 def checkpoint_path(folder: Path, peer: Peer) -> Path:
-    """Where what a peer has learned is kept."""
+    """Path of the weights of a trained peer."""
     return folder / NETWORKS / f"{peer.name}.pt"
 
 
 def write_cost(cost: Cost, path: Path) -> None:
     """Write a cost as the experiment reads it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    told = {"seconds": round(cost.seconds, 4), "peak_bytes": cost.peak_bytes}
-    write_text(path, json.dumps(told) + "\n")
+    plain = {"seconds": round(cost.seconds, 4), "peak_bytes": cost.peak_bytes}
+    write_text(path, json.dumps(plain) + "\n")
 
 
 def move_into_place(finished: Path, place: Path) -> None:
-    """Let a folder take the place of an older one; a killed run leaves none or a whole one."""
+    """Replace an older folder by a finished one; a killed run leaves none or a complete one."""
     place.parent.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(place, ignore_errors=True)
     finished.replace(place)

@@ -11,7 +11,15 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from studies.peers.augmentation import name_sides, random_changes
-from studies.peers.common import Example, Found, Input, Peer, Setup, look, spare_small
+from studies.peers.common import (
+    Example,
+    Found,
+    Input,
+    Peer,
+    Setup,
+    compute_small_in_float32,
+    predict_maps,
+)
 from studies.peers.landmarker_parts import (
     GaussianHeatmapGenerator,
     GaussianHeatmapL2Loss,
@@ -49,7 +57,7 @@ class AdaptiveHeatmaps(nn.Module):
             la_dropout=DROPOUT,
             sp_channels=CHANNELS,
         )
-        self.network = spare_small(network)
+        self.network = compute_small_in_float32(network)
         self.generator = GaussianHeatmapGenerator(
             landmarks,
             sigmas=SIGMA_VOXELS,
@@ -99,7 +107,7 @@ def draw(examples: Sequence[Example], setup: Setup) -> Iterator[Example]:
 def loss(module: nn.Module, example: Example, setup: Setup) -> torch.Tensor:
     """Squared difference from the targets, and a price for their widths (Thaler et al. 2021)."""
     assert isinstance(module, AdaptiveHeatmaps)
-    maps = look(module.network, example.image, setup)
+    maps = predict_maps(module.network, example.image, setup)
     module.generator.heatmap_size = tuple(example.image.shape[1:])
     targets = module.generator(example.indices.nan_to_num(FAR_AWAY)[None])
     criterion = GaussianHeatmapL2Loss(alpha=ALPHA, spatial_dims=3)
@@ -110,7 +118,9 @@ def loss(module: nn.Module, example: Example, setup: Setup) -> torch.Tensor:
 def locate(module: nn.Module, prepared: Input, setup: Setup) -> Found:
     """Read each map by the tool's local soft-argmax, whose temperature is for maps of height 1."""
     assert isinstance(module, AdaptiveHeatmaps)
-    maps = look(module.network, prepared.image, setup) / module.heights()[:, None, None, None]
+    maps = (
+        predict_maps(module.network, prepared.image, setup) / module.heights()[:, None, None, None]
+    )
     indices = heatmap_to_coord(maps[None], method="local_soft_argmax", spatial_dims=3)[0]
     confidence = maps.amax(dim=(1, 2, 3)).clamp(0, 1)
     return prepared.grid.to_world(indices.double().numpy()), confidence.double().numpy()

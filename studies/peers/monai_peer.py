@@ -15,7 +15,15 @@ from fetusmap.geometry import Grid
 from fetusmap.heatmap import Heatmaps, encode, find_peaks
 from fetusmap.network import HEIGHT
 from studies.peers.augmentation import IMAGE, name_sides, random_changes
-from studies.peers.common import Example, Found, Input, Peer, Setup, look, spare_small
+from studies.peers.common import (
+    Example,
+    Found,
+    Input,
+    Peer,
+    Setup,
+    compute_small_in_float32,
+    predict_maps,
+)
 
 POINTS = "points"
 RATE = 1e-3
@@ -31,7 +39,7 @@ def build(setup: Setup) -> nn.Module:
         strides=(2, 2, 2, 2),
         num_res_units=2,
     )
-    return spare_small(network)
+    return compute_small_in_float32(network)
 
 
 def optimizer(network: nn.Module) -> torch.optim.Optimizer:
@@ -54,7 +62,7 @@ def draw(examples: Sequence[Example], setup: Setup) -> Iterator[Example]:
 
 def loss(network: nn.Module, example: Example, setup: Setup) -> torch.Tensor:
     """Mean squared difference from Gaussians, as high as in the experiment's own training."""
-    maps = look(network, example.image, setup)
+    maps = predict_maps(network, example.image, setup)
     return nn.functional.mse_loss(maps, target_of(example, setup))
 
 
@@ -73,7 +81,7 @@ def target_of(example: Example, setup: Setup) -> torch.Tensor:
 
 def locate(network: nn.Module, prepared: Input, setup: Setup) -> Found:
     """The highest peak of each map; MONAI has no decoder, so fetusmap's is used."""
-    maps = look(network, prepared.image, setup).clamp(min=0) / HEIGHT
+    maps = predict_maps(network, prepared.image, setup).clamp(min=0) / HEIGHT
     peaks = find_peaks(Heatmaps(maps, prepared.grid))
     return peaks.positions_mm[:, 0], np.clip(peaks.heights[:, 0], 0, 1)
 
