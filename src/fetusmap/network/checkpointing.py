@@ -1,9 +1,10 @@
-"""Gradient checkpointing: which tensors of a forward pass are kept, and how the rest comes back.
+"""Gradient checkpointing: which tensors a forward pass keeps, and how others are recomputed.
 
-A policy is a set: the kinds of tensor that are kept. Whatever else the backward pass asks for is
-made again, from the nearest kept tensors, by the steps that made it first. The graph of autograd
-is the same under every policy, and the steps are the same kernels on the same bits, so outputs,
-gradients and buffers are too. Torch's hooks on saved tensors carry it all.
+A policy is the set of the kinds of tensor that are kept. Any other tensor that the backward pass
+needs is recomputed from the nearest kept tensors, by the steps that computed it first. The graph
+of autograd is the same under every policy, and the steps are the same kernels on the same bits.
+Outputs, gradients and buffers are therefore the same, too. Torch's hooks on saved tensors make this
+possible.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from fetusmap.errors import BadInput
 
 Kind = Literal["inner", "skip", "up", "merge", "norm", "pool", "concat"]
-"""What a step of the network makes.
+"""Kind of the tensor that a step of the network computes.
 
 Convolutions: `skip` and `up` feed a concatenation, `merge` reads one, `inner` does neither. Then
 `norm` (normalised and rectified), `pool` and `concat`.
@@ -45,7 +46,7 @@ POLICIES: dict[str, frozenset[Kind]] = {
     # What comes into each block, as checkpointing is usually done by hand.
     "blocks": frozenset({"pool", "concat"}),
 }
-"""Kept kinds of tensor by name, from the cheapest policy to the dearest."""
+"""Kept kinds of tensor by name of the policy, from the fastest policy to the slowest."""
 
 Run = Callable[..., Any]
 
@@ -54,21 +55,21 @@ class Step(nn.Module):
     """One operation of the network."""
 
     def again(self, parts: Iterator[torch.Tensor], **options: Any) -> Any:
-        """Do the same a second time in one pass, and leave no trace of it.
+        """Compute the same a second time in one pass, without side effects.
 
         Args:
-            parts: the inputs; each is made as it is asked for.
-            options: those of the first time.
+            parts: the inputs; each is computed when it is taken.
+            options: options of the first computation.
         """
         return self(*parts, **options)
 
 
 class Tape(saved_tensors_hooks):
-    """Remembers, while a forward pass lasts, how each of its tensors came about.
+    """Records during a forward pass how each of its tensors was computed.
 
     Args:
         policy: a name from `POLICIES`.
-        device: where the pass happens, such as "cpu".
+        device: device of the pass, such as "cpu".
 
     Raises:
         BadInput: no policy has this name.
@@ -81,15 +82,15 @@ class Tape(saved_tensors_hooks):
         super().__init__(self._pack, _unpack)
 
     def __exit__(self, *error: object) -> None:
-        """Leave the slots to those that saved something."""
+        """Drop the slots that no saved tensor refers to."""
         super().__exit__(*error)
         self._slots.clear()
 
     def block(self) -> Run:
-        """Runs the steps of one block: `run(kind, step, *inputs, **options)`.
+        """Return a function that runs steps of one block: `run(kind, step, *inputs, **options)`.
 
-        A convolution that comes back because its own block needs it stays until the block is
-        done with it. One that comes back for a later block is made again in its turn.
+        A convolution that is recomputed for its own block is kept until the block no longer needs
+        it. One that is recomputed for a later block is recomputed again for its own.
         """
         return partial(self._run, object())
 
@@ -128,7 +129,7 @@ def _unpack(saved: _Slot | torch.Tensor) -> torch.Tensor:
 
 @dataclass(eq=False)
 class _Recipe:
-    """How a tensor came about: by which step, from which slots, as which of its outputs."""
+    """How a tensor was computed: by which step, from which slots, as which of its outputs."""
 
     step: Step
     options: dict[str, Any]
@@ -144,7 +145,7 @@ class _Recipe:
 
 
 class _Slot:
-    """One tensor of the pass: at hand, or to be made again when the backward pass asks."""
+    """One tensor of the pass: kept, or recomputed when the backward pass needs it."""
 
     def __init__(self, tensor: torch.Tensor) -> None:
         self.geometry = _geometry(tensor)
@@ -155,11 +156,11 @@ class _Slot:
         self._made: torch.Tensor | None = None
 
     def forget(self, recipe: _Recipe, block: object, *, dear: bool) -> None:
-        """Drop the tensor, and keep how to make it."""
+        """Drop the tensor, and store how to recompute it."""
         self._make, self._block, self._dear = recipe.make, block, dear
 
     def use(self) -> torch.Tensor:
-        """The tensor, for one of those that saved it."""
+        """Return the tensor to a node of autograd that saved it."""
         value = self.value(self._block)
         self.uses -= 1
         if self.uses == 0:
@@ -167,7 +168,7 @@ class _Slot:
         return value
 
     def value(self, block: object) -> torch.Tensor:
-        """The tensor, for a use in `block`."""
+        """Return the tensor for a use in `block`."""
         if self._made is not None:
             return self._made
         value = self._make(block)
@@ -177,7 +178,7 @@ class _Slot:
 
 
 def kept_kinds(policy: str) -> frozenset[Kind]:
-    """What a policy keeps.
+    """Return the kinds of tensor that a policy keeps.
 
     Raises:
         BadInput: no policy has this name.
@@ -193,7 +194,7 @@ def kept_kinds(policy: str) -> frozenset[Kind]:
 
 
 def autocast_now(device: str) -> Callable[[], AbstractContextManager[object]]:
-    """What brings back the present state of autocast, as backward passes run without it."""
+    """Return what restores the present state of autocast; backward passes run without it."""
     if not torch.amp.is_autocast_available(device):
         return nullcontext
     return partial(

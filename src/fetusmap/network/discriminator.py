@@ -1,4 +1,4 @@
-"""Tells annotated heatmaps from predicted ones; needed for training the paper's "GAN" only."""
+"""Discriminator between annotated and predicted heatmaps, for training the paper's "GAN" only."""
 
 from __future__ import annotations
 
@@ -8,20 +8,22 @@ import torch
 from torch import nn
 
 WIDTHS = (16, 32, 64, 64)
-"""Each level halves the axes: a score sees 78 voxels across, which is most of a fetus."""
+"""Channels. Each level halves the axes: the receptive field of a score is 78 voxels wide, which is
+most of a fetus."""
 
 SLOPE = 0.2
 
-SMALLEST = 18
-"""Voxels along an axis from which on bfloat16 is allowed: of fewer two planes are left at the
-last levels, for which torch 2.13 on processors computes wrong weight gradients."""
+MIN_VOXELS_FOR_BFLOAT16 = 18
+"""With fewer voxels along an axis, two planes are left at the last levels. For these torch 2.13 on
+processors computes wrong weight gradients in bfloat16."""
 
 
 class Discriminator(nn.Module):
-    """A score for each region of a volume and its heatmaps, near 1 where they look annotated.
+    """Scores each region of a volume with its heatmaps: near 1 if these seem to be annotated.
 
-    The pairs are the paper's. Strided convolutions with leaky ReLU and scores by region are of
-    Isola et al. (CVPR 2017); normalisation is by volume, as in the detector.
+    The pairs of volume and heatmaps follow the paper. Strided convolutions with leaky ReLU and
+    scores by region follow Isola et al. (CVPR 2017). Normalisation is by volume, as in the
+    detector.
     """
 
     def __init__(self, heatmaps: int, widths: tuple[int, ...] = WIDTHS) -> None:
@@ -35,14 +37,14 @@ class Discriminator(nn.Module):
         self.layers = nn.Sequential(*layers, nn.Conv3d(widths[-1], 1, 3, padding=1))
 
     def forward(self, volume: torch.Tensor, heatmaps: torch.Tensor) -> torch.Tensor:
-        """Scores (B, 1, i, j, k).
+        """Return scores (B, 1, i, j, k).
 
         Args:
             volume: (B, 1, I, J, K).
             heatmaps: (B, C, I, J, K), 1 at a landmark.
         """
         pair = torch.cat([volume, heatmaps], 1)
-        if min(volume.shape[2:]) >= SMALLEST:
+        if min(volume.shape[2:]) >= MIN_VOXELS_FOR_BFLOAT16:
             scores: torch.Tensor = self.layers(pair)
             return scores
         with torch.autocast(volume.device.type, enabled=False):

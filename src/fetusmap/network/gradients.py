@@ -1,9 +1,9 @@
-"""Steps of a network whose backward passes let go of each tensor as soon as they can.
+"""Steps of a network whose backward passes release each tensor as early as possible.
 
-The numbers are those of torch's own operations, whose kernels are called. Only the order differs
-in which a backward pass asks for what was stored and drops it, and at full resolution that order
-decides the peak. Everything is laid out channels last, in which large convolutions on a
-processor need no workspace.
+The steps call the kernels of torch's own operations and give the same numbers. They differ only in
+the order in which a backward pass takes stored tensors and releases them. At full resolution this
+order decides the peak of memory. All tensors are laid out channels last, for which large
+convolutions on a processor need no workspace.
 """
 
 from __future__ import annotations
@@ -41,7 +41,9 @@ def concatenate(parts: tuple[torch.Tensor, ...]) -> torch.Tensor:
 
 
 def pool(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Maxima of 2 x 2 x 2 voxels and where they lay; the first window of an odd axis holds one.
+    """Return maxima of 2 x 2 x 2 voxels and their positions.
+
+    The first window along an odd axis holds one voxel.
 
     Args:
         x: (B, C, I, J, K).
@@ -61,8 +63,8 @@ class _Convolution(Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        # The weights' gradient first: it alone needs the input, which goes before the input's
-        # gradient comes.
+        # The weights' gradient first: it alone needs the input, which is released before the
+        # input's gradient is computed.
         x, weight = ctx.saved_tensors
         grad_x = grad_weight = None
         if ctx.needs_input_grad[1]:
@@ -121,8 +123,8 @@ class _Concatenation(Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        # Copies, not views: a view for the skip connection would keep the whole alive through
-        # all lower levels.
+        # Copies, not views: a view for the skip connection would keep the whole tensor in memory
+        # through all lower levels.
         parts = torch.split(grad, ctx.channels, 1)
         return tuple(_channels_last(part) for part in parts)
 
@@ -156,10 +158,10 @@ def _convolution_backward(
 
 
 def _lengthen(x: torch.Tensor) -> torch.Tensor:
-    """With a third plane of zeros where the first axis has two.
+    """Add a third plane of zeros if the first axis has two.
 
     In bfloat16 torch 2.13 on processors computes such weight gradients wrongly, up to infinity.
-    Zeros beyond the border are what the convolution saw anyway: the gradient is the same.
+    The convolution assumes zeros beyond the border anyway, so the gradient is the same.
     """
     if x.dtype is not torch.bfloat16 or x.shape[2] != 2:
         return x
@@ -172,7 +174,7 @@ def _channels_last(x: torch.Tensor) -> torch.Tensor:
 
 
 def _cast(x: torch.Tensor) -> torch.Tensor:
-    """What autocast would do; it does not see into a function of one's own."""
+    """Cast as autocast would, which does not act inside custom functions."""
     device = x.device.type
     if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
         return x.to(torch.get_autocast_dtype(device))

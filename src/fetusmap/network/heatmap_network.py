@@ -1,4 +1,4 @@
-"""What every network of ours is: a volume in, a heatmap per channel out."""
+"""Base class of all networks: a volume in, one heatmap per channel out."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import nn
 
 
 class HeatmapNetwork(nn.Module, ABC):
-    """A network over volumes, whatever its architecture."""
+    """A network that predicts heatmaps from a volume."""
 
     @property
     @abstractmethod
@@ -28,19 +28,19 @@ class HeatmapNetwork(nn.Module, ABC):
 
     @abstractmethod
     def maps(self, output: torch.Tensor) -> torch.Tensor:
-        """What a loss compares with heatmaps (C, I, J, K): the output for one volume in its units.
+        """Return the output for one volume in the units of heatmaps, which a loss can compare.
 
         Args:
-            output: (C, I, J, K) for one volume.
+            output: (C, I, J, K) output for one volume.
         """
 
     def heatmaps(self, output: torch.Tensor) -> torch.Tensor:
-        """Non-negative heatmaps (C, I, J, K) of the output for one volume, (C, I, J, K)."""
+        """Return the non-negative heatmaps (C, I, J, K) of the output (C, I, J, K) for a volume."""
         return self.maps(output).clamp(min=0)
 
     @abstractmethod
     def height(self, sigma_voxels: float) -> float:
-        """Of a heatmap at a landmark that it shows without doubt, and alone.
+        """Return the height of a heatmap at a single landmark of which the network is certain.
 
         Args:
             sigma_voxels: standard deviation of the Gaussians that the network was trained on.

@@ -2,9 +2,9 @@
 
 Yang et al. (MICCAI 2019): four poolings, consecutive convolutions in each block, each convolution
 and deconvolution followed by batch normalisation and ReLU, skip connections by concatenation, 16
-heatmaps. Of axes that do not halve evenly the first pooling window holds one voxel, and the
-deconvolution drops that same voxel on the way back: nothing is padded, cropped or copied, where
-padding 88 x 82 x 104 voxels to multiples of 16 would cost 38 % more memory and time.
+heatmaps. If an axis does not halve evenly, its first pooling window holds one voxel, and the
+deconvolution drops that voxel on the way back. Nothing is padded, cropped or copied; padding
+88 x 82 x 104 voxels to multiples of 16 would cost 38 % more memory and time.
 """
 
 from __future__ import annotations
@@ -32,27 +32,27 @@ from fetusmap.network.heatmap_network import HeatmapNetwork
 DESCENT: tuple[Kind, ...] = ("inner", "norm", "skip", "norm")
 BOTTOM: tuple[Kind, ...] = ("inner", "norm", "inner", "norm")
 ASCENT: tuple[Kind, ...] = ("merge", "norm", "inner", "norm")
-"""What the steps of a block make."""
+"""Kinds of the steps of a block."""
 
 HEIGHT = 20.0
-"""Output at a landmark. In units of 1 Adam's steps are coarse: 41.2 instead of 40.7 of the zero
-map's 44.5 remained of the squared error after 400 steps."""
+"""Output at a landmark. With an output of 1 the steps of Adam are too coarse: after 400 steps 41.2
+instead of 40.7 of the initial squared error of 44.5 remained."""
 
-FAINT = 0.01
-"""Of the usual weights the head begins with. The sparse maps are nearly nothing anywhere, and
-from the usual ones it takes 250 steps only to predict that (squared error 7,000 at first)."""
+INITIAL_HEAD_SCALE = 0.01
+"""Factor on the initial weights of the head. The target maps are nearly 0 everywhere; with the
+usual initial weights it takes 250 steps to learn this (initial squared error 7,000)."""
 
 
 @dataclass(frozen=True)
 class LandWidths:
     """Channels at each level, from full resolution down; one pooling between two levels.
 
-    The paper does not tell its widths, but two of its facts agree on 64 at full resolution. Six
-    steps of refinement at scale 0.5 take 12 s: with these widths they are 53 Tflop, which its
-    card cannot do in less than 4.4 s, with half of them a quarter of that. And 12 GB hold scale
-    0.4 but not 0.5: ours needs 4.7 GB and 8.2 GB, and the TensorFlow of the time, whose batch
-    normalisation in 3D was not one operation but several, stored more. On a processor a quarter
-    of these widths takes a sixteenth of the time.
+    The paper does not state its widths, but two of its facts suggest 64 at full resolution. First,
+    six steps of refinement at scale 0.5 take 12 s. With these widths they are 53 Tflop, which the
+    paper's card cannot compute in less than 4.4 s; with half the widths they are a quarter of
+    that. Second, 12 GB hold scale 0.4 but not 0.5. Ours needs 4.7 GB and 8.2 GB, and the
+    TensorFlow of the time stored more, as its batch normalisation in 3D was several operations. On
+    a processor a quarter of these widths takes a sixteenth of the time.
     """
 
     levels: tuple[int, ...] = (64, 128, 256, 512, 1024)
@@ -60,7 +60,7 @@ class LandWidths:
 
 
 class Convolution(Step):
-    """A convolution of 3 x 3 x 3, without a bias, which the normalisation would take away."""
+    """A convolution of 3 x 3 x 3 without a bias, which the normalisation would remove."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -72,7 +72,7 @@ class Convolution(Step):
 
 
 class Deconvolution(Step):
-    """Doubles each axis, or doubles it and drops the first voxel: the way back from `Pooling`."""
+    """Doubles each axis, or doubles it and drops the first voxel: the inverse of `Pooling`."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -80,7 +80,7 @@ class Deconvolution(Step):
 
     def forward(self, x: torch.Tensor, *, odd: tuple[int, ...]) -> torch.Tensor:
         """From (B, C, I, J, K) to (B, D, 2I - odd[0], ...)."""
-        # Symmetric padding drops a voxel at either end; the output padding brings the last back.
+        # Symmetric padding drops a voxel at either end; the output padding restores the last one.
         return F.conv_transpose3d(
             x, self.weight, stride=2, padding=odd, output_padding=odd
         ).contiguous(memory_format=CHANNELS_LAST)
@@ -89,9 +89,9 @@ class Deconvolution(Step):
 class Normalisation(Step, nn.BatchNorm3d):
     """Batch normalisation and ReLU.
 
-    One volume is a batch here. The running statistics of training are of many volumes, and no
-    volume has just these: where they are not kept, each volume is normalised by its own, in
-    training as in use. What is found in it then depends on no other volume.
+    A batch is one volume here. Running statistics are averages over many training volumes, and no
+    single volume has them. With `own_statistics` each volume is normalised by its own statistics,
+    in training and in prediction, so that the result depends on no other volume.
     """
 
     def __init__(self, channels: int, own_statistics: bool = False) -> None:
@@ -100,12 +100,12 @@ class Normalisation(Step, nn.BatchNorm3d):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Normalise and rectify (B, C, I, J, K)."""
         if not self.track_running_stats and x[:, 0].numel() == 1:
-            # A single voxel is its own mean, and torch refuses to divide by its spread.
+            # A single voxel is its own mean, and torch refuses to divide by its deviation.
             return rectify((x - x.detach()) + self.bias.to(x.dtype).reshape(1, -1, 1, 1, 1))
         return rectify(super().forward(x))
 
     def again(self, parts: Iterator[torch.Tensor], **options: Any) -> torch.Tensor:
-        """Without counting the batch a second time in the running statistics."""
+        """Normalise again without counting the batch twice in the running statistics."""
         tracks, self.track_running_stats = self.track_running_stats, False
         try:
             return self(*parts, **options)  # type: ignore[no-any-return]
@@ -114,7 +114,7 @@ class Normalisation(Step, nn.BatchNorm3d):
 
 
 class Pooling(Step):
-    """Maxima of 2 x 2 x 2 voxels, and where they lay."""
+    """Maxima of 2 x 2 x 2 voxels, and their positions."""
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """From (B, C, I, J, K) to two of (B, C, ceil(I/2), ceil(J/2), ceil(K/2))."""
@@ -122,18 +122,18 @@ class Pooling(Step):
 
 
 class Concatenation(Step):
-    """Joins what it is given along the channels."""
+    """Concatenates its inputs along the channels."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.channels = channels
 
     def forward(self, *parts: torch.Tensor) -> torch.Tensor:
-        """Join tensors of (B, C, I, J, K) into (B, channels, I, J, K)."""
+        """Concatenate tensors of (B, C, I, J, K) into (B, channels, I, J, K)."""
         return concatenate(parts)
 
     def again(self, parts: Iterator[torch.Tensor], **_: Any) -> torch.Tensor:
-        """One part after the other, so that never all are there beside their copies."""
+        """Copy one part after the other, so that not all parts exist beside their copies."""
         first = next(parts)
         shape = (first.shape[0], self.channels, *first.shape[2:])
         joined = torch.empty(
@@ -161,7 +161,7 @@ class Block(nn.Sequential):
 
 
 class Rise(nn.Module):
-    """What leads one level up."""
+    """The steps from one level to the next finer one."""
 
     def __init__(self, coarse: int, fine: int, own_statistics: bool) -> None:
         super().__init__()
@@ -171,10 +171,10 @@ class Rise(nn.Module):
 
 
 class Land(HeatmapNetwork):
-    """See the module.
+    """The paper's network.
 
     Attributes:
-        policy: names what the forward pass keeps for the backward pass.
+        policy: gradient checkpointing policy, which the next forward pass follows.
         own_statistics: whether each volume is normalised by its own statistics.
     """
 
@@ -193,11 +193,11 @@ class Land(HeatmapNetwork):
         self.decoder = nn.ModuleList(Block(2 * width, width, own) for width in levels[:-1])
         self.head = nn.Linear(levels[0], widths.outputs)
         with torch.no_grad():
-            self.head.weight.mul_(FAINT)
-            self.head.bias.mul_(FAINT)
+            self.head.weight.mul_(INITIAL_HEAD_SCALE)
+            self.head.bias.mul_(INITIAL_HEAD_SCALE)
 
     def forward(self, volume: torch.Tensor) -> torch.Tensor:
-        """Heatmaps at full resolution, `HEIGHT` at a landmark.
+        """Return heatmaps at full resolution, `HEIGHT` at a landmark.
 
         Args:
             volume: (B, 1, I, J, K), axes of any size.
@@ -216,7 +216,7 @@ class Land(HeatmapNetwork):
                     skips.append(x)
                     x, _ = run("pool", self.pooling, x)
                     run = tape.block()
-                # Straight on, without a function that would hold its input until it returns.
+                # Not in a function, which would hold its input until it returns.
                 for kind, step in zip(kinds, block.children(), strict=True):
                     x = run(kind, step, x)
             for rise, block in zip(reversed(self.rises), reversed(self.decoder), strict=True):
@@ -225,14 +225,14 @@ class Land(HeatmapNetwork):
                 x = run("up", rise.deconvolution, x, odd=odd)
                 x = run("norm", rise.normalisation, x)
                 run = tape.block()
-                # The skip first: to make it again takes more room than to make the other.
+                # The skip first: computing it again takes more memory than the other.
                 x = run("concat", rise.concatenation, skips.pop(), x)
                 for kind, step in zip(ASCENT, block.children(), strict=True):
                     x = run(kind, step, x)
             return self.finish(x)
 
     def finish(self, features: torch.Tensor) -> torch.Tensor:
-        """Heatmaps from what the last convolution made, (B, width, I, J, K)."""
+        """Return heatmaps from the features (B, width, I, J, K) of the last convolution."""
         return combine_channels(features, self.head.weight, self.head.bias)
 
     @property
@@ -251,7 +251,7 @@ class Land(HeatmapNetwork):
         return 1
 
     def maps(self, output: torch.Tensor) -> torch.Tensor:
-        """The output as heights from 0 to about 1."""
+        """Return the output as heights from 0 to about 1."""
         return output / HEIGHT
 
     def height(self, sigma_voxels: float) -> float:  # noqa: ARG002
@@ -260,12 +260,12 @@ class Land(HeatmapNetwork):
 
 
 def build_land(widths: LandWidths, policy: str = "none", *, own_statistics: bool = False) -> Land:
-    """A network with fresh weights, laid out in memory as processors and tensor cores like it.
+    """Build the paper's network with fresh weights, laid out in memory for fast convolutions.
 
     Args:
         widths: channels of each level.
-        policy: what training keeps for the backward pass, a name from `POLICIES`; results are
-            the same, memory and time are not. It may be changed at any time.
+        policy: gradient checkpointing policy, a name from `POLICIES`. It changes memory and time
+            but no result, and may be changed at any time.
         own_statistics: normalise each volume by its own statistics, not by running ones.
 
     Raises:

@@ -1,7 +1,7 @@
-"""What is alive in memory at each moment of a training step, found without doing the step.
+"""Memory in use at each moment of a training step, computed without running the step on data.
 
-Tensors on torch's meta device have shapes and lifetimes, but no data. A ledger is told of each
-operation on them, and of each storage notes how many bytes it takes per voxel of its level.
+Tensors on torch's meta device have shapes and lifetimes, but no data. A ledger observes each
+operation on them, and records for each storage how many bytes it takes per voxel of its level.
 """
 
 from __future__ import annotations
@@ -29,25 +29,25 @@ UNFOLDED_BELOW = 20480
 
 
 class TrainingStep:
-    """One step of Adam under the L2 loss, and all that lives before it."""
+    """One step of Adam under the L2 loss, and the tensors that exist before it."""
 
     def __init__(self, widths: LandWidths, policy: str, shape: Shape3) -> None:
         self.network = build_land(widths, policy)
-        # One parameter at a time: torch's other way makes a copy of all of them.
+        # One parameter at a time: torch's default copies all of them.
         self.optimizer = torch.optim.Adam(self.network.parameters(), foreach=False)
         self.volume = torch.rand(1, 1, *shape)
         self.target = torch.rand(1, widths.outputs, *shape)
 
     @classmethod
     def without_data(cls, widths: LandWidths, policy: str, shape: Shape3) -> TrainingStep:
-        """The same on the meta device: fast at any size."""
+        """Make the step on the meta device, which is fast at any size."""
         with torch.device("meta"):
             return cls(widths, policy, shape)
 
     def run(self) -> None:
-        """Forward, backward, and Adam."""
-        # Not the mean of mse_loss itself: behind that one number torch keeps a buffer as large
-        # as the heatmaps, for as long as the loss lives.
+        """Run forward pass, backward pass, and Adam."""
+        # With a reduction in mse_loss, torch would keep a buffer as large as the heatmaps for as
+        # long as the loss exists.
         heatmaps = self.network(self.volume)
         loss = F.mse_loss(heatmaps, self.target, reduction="none").mean()
         del heatmaps
@@ -55,23 +55,23 @@ class TrainingStep:
         self.optimizer.step()
 
     def forget_gradients(self) -> None:
-        """Between two steps."""
+        """Release the gradients, as between two steps."""
         self.optimizer.zero_grad(set_to_none=True)
 
     def given(self) -> Iterator[torch.Tensor]:
-        """Parameters, buffers, the volume, its target, and the state of Adam."""
+        """Yield parameters, buffers, the volume, its target, and the state of Adam."""
         yield from (*self.network.parameters(), *self.network.buffers(), self.volume, self.target)
         for state in self.optimizer.state.values():
             yield from state.values()
 
     def given_bytes(self) -> int:
-        """What all that takes."""
+        """Return the bytes of these tensors."""
         return sum(tensor.untyped_storage().nbytes() for tensor in self.given())
 
 
 @dataclass(frozen=True)
 class Timeline:
-    """Bytes alive after each of T operations, as sums over the L levels of a U-Net."""
+    """Bytes in use after each of T operations, as sums over the L levels of a U-Net."""
 
     alive: IntArray
     """(T, L + 1), bytes per voxel of each level, and bytes that depend on no level."""
@@ -81,7 +81,7 @@ class Timeline:
     """(T,), of the operation's input, if it is a convolution."""
 
     def peak_bytes(self, shape: Shape3, *, on_cpu: bool) -> int:
-        """The most for a volume of `shape`; whether convolutions may unfold."""
+        """Return the peak for a volume of `shape`; on a CPU, convolutions may unfold."""
         levels = np.array(levels_of(shape, self.unfolded.shape[1]))  # (L, 3)
         voxels = levels.prod(axis=1)
         bytes_alive = self.alive @ [*voxels, 1]
@@ -92,10 +92,10 @@ class Timeline:
 
 
 class Ledger(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Keeps account of the storages that live while the block runs.
+    """Records the storages that exist while the block runs.
 
     Args:
-        given: tensors that live already.
+        given: tensors that exist already.
         levels: (I, J, K) of each level of the U-Net.
     """
 
@@ -116,7 +116,7 @@ class Ledger(TorchDispatchMode):  # type: ignore[no-untyped-call]
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Run the operation and write down what lives after it."""
+        """Run the operation and record what exists after it."""
         self._forget_the_dead()
         out = func(*args, **(kwargs or {}))
         for tensor in tree_leaves(out):
@@ -127,12 +127,12 @@ class Ledger(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return out
 
     def timeline(self) -> Timeline:
-        """All that was written down."""
+        """Return the record."""
         alive, unfolded, channels = zip(*self._rows, strict=True)
         return Timeline(np.array(alive), np.array(unfolded), np.array(channels))
 
     def alive_bytes(self) -> int:
-        """What lives now and was not given."""
+        """Return the bytes that exist now and were not given."""
         self._forget_the_dead()
         new = [row for key, row in self._alive.items() if key not in self._given_keys]
         voxels = [math.prod(level) for level in self._levels]
@@ -155,7 +155,7 @@ class Ledger(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return row
 
     def _level(self, shape: torch.Size) -> int:
-        """Whose voxels the shape has, as three axes or as one; -1 for none."""
+        """Return the level whose voxels the shape has, as three axes or as one; -1 for none."""
         for n, level in enumerate(self._levels):
             axes = [tuple(shape[a : a + 3]) for a in range(len(shape))]
             if level in axes or math.prod(level) in shape:
@@ -177,7 +177,7 @@ class Ledger(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def levels_of(shape: Shape3, count: int) -> list[Shape3]:
-    """Sizes at each level: every pooling halves them and rounds up."""
+    """Return the sizes at each level: every pooling halves them and rounds up."""
     levels = [shape]
     while len(levels) < count:
         i, j, k = (-(-n // 2) for n in levels[-1])

@@ -1,8 +1,8 @@
-"""How much memory a training step takes, and the largest volume and cheapest policy for a budget.
+"""Memory of a training step, and the largest volume and fastest policy for a given memory.
 
-A step is run once on tensors without data, and every storage that comes to life is counted per
-voxel of the level of the U-Net it belongs to. What is alive at any moment is then a sum over
-levels, and the peak for a volume of any size is the largest of these sums.
+A step is run once on tensors without data, and every storage is counted per voxel of the level of
+the U-Net to which it belongs. The memory in use at any moment is then a sum over levels, and the
+peak for a volume of any size is the largest of these sums.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from fetusmap.network.ledger import Ledger, Timeline, TrainingStep, levels_of
 from fetusmap.types import Shape3
 
 FULL_SHAPE: Shape3 = (220, 205, 260)
-"""The volumes of the paper."""
+"""Voxels of the volumes of the paper."""
 
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12,
          "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}  # fmt: skip
@@ -31,7 +31,7 @@ UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12,
 
 @dataclass(frozen=True)
 class Plan:
-    """What fits: how to checkpoint, the scale of the full volume, and the peak to expect."""
+    """What fits into memory: policy, scale of the full volume, its shape, and the expected peak."""
 
     policy: str
     scale: float
@@ -47,7 +47,7 @@ def plan(
     device: str = "cpu",
     reserved_bytes: int = 0,
 ) -> Plan:
-    """Find the largest input whose training step fits, and the cheapest policy that allows it.
+    """Find the largest input whose training step fits, and the fastest policy that allows it.
 
     A step is one volume forward and backward under the L2 loss, then Adam. The prediction counts
     parameters, gradients, the state of Adam, the volume, its target and all activations. On a
@@ -56,10 +56,10 @@ def plan(
     Args:
         memory: bytes, or text such as "12GB" (10^9) or "8GiB" (2^30).
         full_shape: voxels of the volume at scale 1; no larger input is planned.
-        widths: of the network.
-        policies: those to choose from, from the cheapest to the dearest.
+        widths: widths of the network.
+        policies: policies to choose from, from the fastest to the slowest.
         device: "cpu" or "cuda".
-        reserved_bytes: that are needed besides, such as for an average of the weights.
+        reserved_bytes: bytes that are needed in addition, such as for an average of the weights.
 
     Returns:
         The plan; its scale is a whole number of hundredths.
@@ -80,14 +80,14 @@ def plan(
             found=f"{budget / 1e9:.3f} GB",
             remedy="allow more or take narrower LandWidths",
         )
-    # Of equal scales the first, which is the cheapest policy's.
+    # Of equal scales the first, which is that of the fastest policy.
     policy, percent = max(fitting, key=lambda case: case[1])
     shape = scale_shape(full_shape, percent / 100)
     return Plan(policy, percent / 100, shape, peaks[policy, percent])
 
 
 def predict_peak_bytes(widths: LandWidths, policy: str, shape: Shape3, device: str = "cpu") -> int:
-    """Bytes alive at the worst moment of a training step on one volume of `shape`.
+    """Return the bytes in use at the peak of a training step on one volume of `shape`.
 
     Raises:
         BadInput: no policy has this name.
@@ -96,7 +96,7 @@ def predict_peak_bytes(widths: LandWidths, policy: str, shape: Shape3, device: s
 
 
 def measure_peak_bytes(widths: LandWidths, policy: str, shape: Shape3, device: str = "cpu") -> int:
-    """The same, measured: what torch's allocator has given out at most during a second step."""
+    """Measure the same: the largest number of bytes that torch allocated during a second step."""
     with torch.device(device):
         step = TrainingStep(widths, policy, shape)
     step.run()
@@ -113,14 +113,14 @@ def measure_peak_bytes(widths: LandWidths, policy: str, shape: Shape3, device: s
 
 
 def saved_activation_bytes(network: Land, shape: Shape3, policy: str | None = None) -> int:
-    """Bytes that the forward pass on one volume leaves to the backward pass.
+    """Return the bytes that the forward pass on one volume keeps for the backward pass.
 
     Counted once per storage; parameters, the volume and the heatmaps themselves do not count.
 
     Args:
-        network: whose widths count; it is not run.
-        shape: (I, J, K) of the volume.
-        policy: the network's own if not given.
+        network: the network, whose widths are used; it is not run.
+        shape: (I, J, K) shape of the volume.
+        policy: policy; None for the network's own.
 
     Raises:
         BadInput: no policy has this name.
@@ -133,10 +133,10 @@ def saved_activation_bytes(network: Land, shape: Shape3, policy: str | None = No
 
 
 def parse_memory(text: str) -> int:
-    """Bytes of "12GB", "8 GiB", "500 MB" or "1e9".
+    """Return the bytes of "12GB", "8 GiB", "500 MB" or "1e9".
 
     Raises:
-        BadInput: it does not read as an amount of memory.
+        BadInput: the text is no amount of memory.
     """
     match = re.fullmatch(r"\s*(\d+\.?\d*(?:e\d{1,2})?)\s*([kmgt]?i?)b?\s*", text.lower())
     if match is None or match[2] not in UNITS:
@@ -147,13 +147,13 @@ def parse_memory(text: str) -> int:
 
 
 def scale_shape(shape: Shape3, scale: float) -> Shape3:
-    """Voxels per axis, rounded, and one at least: 220 x 205 x 260 at 0.4 is 88 x 82 x 104."""
+    """Scale the voxels per axis, rounded, at least 1: 220 x 205 x 260 at 0.4 is 88 x 82 x 104."""
     i, j, k = (max(1, round(n * scale)) for n in shape)
     return i, j, k
 
 
 def parameter_bytes(widths: LandWidths) -> int:
-    """What one copy of the weights takes."""
+    """Return the bytes of one copy of the weights."""
     with torch.device("meta"):
         network = Land(widths)
     return sum(weight.numel() * weight.element_size() for weight in network.parameters())
@@ -176,10 +176,10 @@ def _peaks(
 @lru_cache(maxsize=64)
 def _timeline(widths: LandWidths, policy: str) -> Timeline:
     depth = len(widths.levels)
-    # At every level another number of voxels along each axis, and none that a kernel has.
+    # Each level has another number of voxels along each axis, and none has that of a kernel.
     i, j, k = (n * 2 ** (depth - 1) for n in (11, 13, 17))
     step = TrainingStep.without_data(widths, policy, (i, j, k))
-    step.run()  # gives Adam its state
+    step.run()  # creates the state of Adam
     step.forget_gradients()
     ledger = Ledger(step.given(), levels_of((i, j, k), depth))
     with ledger:

@@ -13,9 +13,8 @@ TURNS = 3
 class Recurrence(nn.Module):
     """A convolutional recurrent layer, unrolled for a few turns.
 
-    After Elman, with convolutions in place of products: h(t) = ReLU(N(W x + U h(t - 1))), h(0)
-    nothing. The paper names no gates. What a landmark's neighbours show comes one voxel nearer in
-    each turn.
+    After Elman, with convolutions in place of products: h(t) = ReLU(N(W x + U h(t - 1))), where
+    h(0) is 0. The paper names no gates. Each turn widens the receptive field by one voxel.
     """
 
     def __init__(self, channels: int, turns: int, own_statistics: bool) -> None:
@@ -26,7 +25,7 @@ class Recurrence(nn.Module):
         self.normalisation = Normalisation(channels, own_statistics)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """The last state for (B, C, I, J, K), of the same shape."""
+        """Return the last state for (B, C, I, J, K), of the same shape."""
         inward = self.inward(x)
         state: torch.Tensor = self.normalisation(inward)
         for _ in range(self.turns - 1):

@@ -1,9 +1,9 @@
-"""The product's network: a 3D U-Net that works at half the resolution of its input throughout.
+"""The network of the two-pass model: a 3D U-Net that works at half the resolution of its input.
 
-What makes it fast on a processor: a stem of stride 2, skip connections that are added instead of
-concatenated, and heatmaps at half resolution, read back below the voxel. Group normalisation
-treats each volume by itself, so that training on two volumes at a time and predicting one see the
-same statistics, and a scanner of other contrast is normalised like any other.
+Three choices make it fast on a processor: a stem of stride 2, skip connections that are added
+instead of concatenated, and heatmaps at half resolution, whose peaks are read below the voxel size.
+Group normalisation treats each volume by itself. Training on two volumes at a time and predicting
+one therefore use the same statistics, and so does a scanner of another contrast.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class ConvBlock(nn.Module):
 
 
 class UNet(HeatmapNetwork):
-    """See the module. Heatmap voxel [i, j, k] lies in the middle of input voxels 2i and 2i + 1."""
+    """The U-Net. Heatmap voxel [i, j, k] lies in the middle of input voxels 2i and 2i + 1."""
 
     def __init__(self, widths: UNetWidths) -> None:
         super().__init__()
@@ -72,7 +72,7 @@ class UNet(HeatmapNetwork):
         self.head = nn.Conv3d(levels[0], widths.outputs, 1)
 
     def forward(self, volume: torch.Tensor) -> torch.Tensor:
-        """Logits of a distribution over the voxels of each channel.
+        """Return the logits of a distribution over the voxels of each channel.
 
         Args:
             volume: (B, 1, I, J, K), each axis a multiple of `widths.multiple`.
@@ -88,7 +88,7 @@ class UNet(HeatmapNetwork):
         skips.pop()
         for lateral, block in zip(reversed(self.lateral), reversed(self.decoder), strict=True):
             x = block(F.interpolate(lateral(x), scale_factor=2, mode="nearest") + skips.pop())
-        # Half precision has steps of 0.06 at a logit of 10, which would move the tops of peaks.
+        # Half precision has steps of 0.06 at a logit of 10, which would shift the peaks.
         with torch.autocast(x.device.type, enabled=False):
             logits: torch.Tensor = self.head(x.float())
         return logits
@@ -109,16 +109,16 @@ class UNet(HeatmapNetwork):
         return self.widths.multiple
 
     def maps(self, output: torch.Tensor) -> torch.Tensor:
-        """Maps whose voxels sum to 1 in each channel."""
+        """Return maps whose voxels sum to 1 in each channel."""
         return torch.softmax(output.flatten(1), dim=1).reshape(output.shape)
 
     def height(self, sigma_voxels: float) -> float:
-        """See `HeatmapNetwork`; the top of a Gaussian whose voxels sum to 1."""
+        """Return the maximum of a Gaussian whose voxels sum to 1."""
         return float((2 * pi * sigma_voxels**2) ** -1.5)
 
 
 def build_unet(widths: UNetWidths) -> UNet:
-    """A network with fresh weights, laid out in memory as processors and tensor cores like it."""
+    """Build a U-Net with fresh weights, laid out in memory for fast convolutions."""
     network = UNet(widths)
     network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
     return network

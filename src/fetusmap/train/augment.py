@@ -1,7 +1,7 @@
-"""Augmentation: all randomness is drawn first, then applied without any.
+"""Augmentation: random parameters are drawn first; applying them is deterministic.
 
-Moving, turning, stretching and mirroring are one thing, a grid to sample on. A left-handed grid
-shows the mirror image, so the labels are exchanged in the same line.
+Shift, rotation, scaling and mirroring are all expressed by the grid on which a case is sampled. A
+left-handed grid shows the mirror image, so the labels are exchanged in the same line.
 """
 
 from __future__ import annotations
@@ -22,19 +22,21 @@ from fetusmap.types import FloatArray, Points3, RotationMatrix
 from fetusmap.volume import Volume
 
 DrawGrid = Callable[[np.random.Generator, TrainingCase], Grid | None]
-"""Draws where to look at a case; None for a case that cannot be looked at so."""
+"""Draws the grid on which a case is sampled; None if the case defines no such grid."""
 
 
 @dataclass(frozen=True, eq=False)
 class Intensities:
-    """How grey levels are changed before they are ranked.
+    """Parameters of the change of grey levels, before these are replaced by their ranks.
 
     Attributes:
-        gain_knots: three (4,) logarithms of gain along the axes, joined by straight lines.
+        gain_knots: (3, 4) logarithms of the gain at four points of each axis, interpolated
+            linearly.
         noise: standard deviation of white noise, grey levels.
-        noise_seed: of that noise.
+        noise_seed: seed of that noise.
         blur_voxels: standard deviation of a Gaussian blur; 0 for none.
-        shadow: three (start, stop) parts of the box without echoes, or None.
+        shadow: (3, 2) start and stop of a box with a tenth of the echoes, as parts of the axes;
+            None for no shadow.
     """
 
     gain_knots: FloatArray
@@ -46,7 +48,7 @@ class Intensities:
 
 @dataclass(frozen=True, eq=False)
 class Augmentation:
-    """What happens to a case: where it is looked at, and how its grey levels change, if at all."""
+    """The grid on which a case is sampled, and the change of its grey levels or None."""
 
     grid: Grid
     intensities: Intensities | None
@@ -54,12 +56,12 @@ class Augmentation:
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """What a network is trained on.
+    """An augmented case.
 
     Attributes:
-        ranks: (I, J, K) uint8, see `equalize`.
-        grid: where its voxels are in the world.
-        positions_mm: (N, 3), sides exchanged where the grid mirrors; NaN where not visible.
+        ranks: (I, J, K) uint8 ranks of the grey levels, see `equalize`.
+        grid: position of the voxels.
+        positions_mm: (N, 3) landmarks, sides exchanged if the grid mirrors; NaN if not visible.
     """
 
     ranks: NDArray[np.uint8]
@@ -70,7 +72,7 @@ class Sample:
 def draw_augmentation(
     rng: np.random.Generator, case: TrainingCase, draw_grid: DrawGrid, *, intensities: bool = True
 ) -> Augmentation | None:
-    """Draw an augmentation of a case; None where its grid cannot be drawn."""
+    """Draw an augmentation of a case; None if its grid cannot be drawn."""
     grid = draw_grid(rng, case)
     if grid is None:
         return None
@@ -78,7 +80,7 @@ def draw_augmentation(
 
 
 def apply_augmentation(case: TrainingCase, drawn: Augmentation, skeleton: Skeleton) -> Sample:
-    """Look at a case as drawn."""
+    """Sample a case on the drawn grid, and change its grey levels as drawn."""
     grey = sample(Volume(case.array, case.grid), drawn.grid)
     if drawn.intensities is not None:
         grey = apply_intensities(grey, drawn.intensities)
@@ -89,7 +91,7 @@ def apply_augmentation(case: TrainingCase, drawn: Augmentation, skeleton: Skelet
 
 
 def draw_intensities(rng: np.random.Generator) -> Intensities:
-    """Draw a change of grey levels; a third of the volumes keep their sharpness and their noise."""
+    """Draw a change of grey levels: noise in two thirds of the volumes, blur in one third."""
     shadow = None
     if rng.random() < 0.2:
         middle, half = rng.uniform(0, 1, 3), rng.uniform(0.05, 0.16, 3)
@@ -104,8 +106,8 @@ def draw_intensities(rng: np.random.Generator) -> Intensities:
 
 
 def apply_intensities(grey: NDArray[np.float32], drawn: Intensities) -> NDArray[np.float32]:
-    """Change grey levels; voxels without anything stay so."""
-    nothing = grey < RANK_STEP
+    """Change grey levels; voxels without an echo remain without one."""
+    has_no_echo = grey < RANK_STEP
     if drawn.blur_voxels:
         grey = ndimage.gaussian_filter(grey, drawn.blur_voxels, truncate=2.5)
     curves = [
@@ -123,21 +125,21 @@ def apply_intensities(grey: NDArray[np.float32], drawn: Intensities) -> NDArray[
         )
         grey[box] *= np.float32(0.1)
     np.maximum(grey, np.float32(RANK_STEP), out=grey)
-    grey[nothing] = 0
+    grey[has_no_echo] = 0
     return grey
 
 
 @dataclass(frozen=True)
 class AnyDirection:
-    """Looks at the whole volume from anywhere: all of SO(3), both hands, other sizes.
+    """Draws grids over the whole volume in any rotation, mirrored or not, of varied size.
 
     Attributes:
-        look: spacing and shape.
-        scale: range of the size.
+        input_grid: spacing and shape.
+        scale: range of the factor on the spacing.
         shift_mm: largest shift along each axis.
     """
 
-    look: WholeVolumeGrid
+    input_grid: WholeVolumeGrid
     scale: tuple[float, float] = (0.85, 1.18)
     shift_mm: float = 12.0
 
@@ -146,26 +148,26 @@ class AnyDirection:
         axes = random_rotations(rng, 1)[0]
         if rng.random() < 0.5:
             axes = axes * [-1.0, 1.0, 1.0]
-        spacing = self.look.spacing_mm * np.exp(rng.uniform(*np.log(self.scale)))
+        spacing = self.input_grid.spacing_mm * np.exp(rng.uniform(*np.log(self.scale)))
         center = case.grid.center_mm + rng.uniform(-self.shift_mm, self.shift_mm, 3)
-        return Grid.centered(self.look.shape, spacing, center, axes)
+        return Grid.centered(self.input_grid.shape, spacing, center, axes)
 
 
 @dataclass(frozen=True)
 class RightAngles:
-    """Looks at the whole volume along its own axes, in any order and direction of them.
+    """Draws grids along the volume's own axes, in any order and direction of them.
 
-    The flips and rotations of the paper, without interpolation between directions.
+    These are the flips and rotations of the paper; they need no interpolation between directions.
 
     Attributes:
-        look: spacing; the shape is that of the volume.
+        input_grid: spacing; the shape is that of the volume.
     """
 
-    look: WholeVolumeGrid
+    input_grid: WholeVolumeGrid
 
     def __call__(self, rng: np.random.Generator, case: TrainingCase) -> Grid:
         """Draw a grid."""
-        grid = case.grid.respace(self.look.spacing_mm).permute(rng.permutation(3).tolist())
+        grid = case.grid.respace(self.input_grid.spacing_mm).permute(rng.permutation(3).tolist())
         for axis in range(3):
             if rng.random() < 0.5:
                 grid = grid.flip(axis)
@@ -174,19 +176,19 @@ class RightAngles:
 
 @dataclass(frozen=True)
 class NearBody:
-    """Looks at the body in its own frame, as wrongly as a first pass would find it.
+    """Draws grids in the body's frame, with errors like those of a first pass.
 
     Attributes:
-        look: the canonical grid.
+        input_grid: the grid in the body's frame.
         skeleton: names the landmarks.
-        tilt_deg: standard deviation of the turn about each axis.
-        roll_deg: of the further turn about the long axis.
-        shift: of the shift along each axis, trunk lengths.
-        scale: of the logarithm of the size.
-        wild_part: part of the samples with all of it doubled.
+        tilt_deg: standard deviation of the rotation about each axis.
+        roll_deg: standard deviation of the additional rotation about the long axis.
+        shift: standard deviation of the shift along each axis, trunk lengths.
+        scale: standard deviation of the logarithm of the size.
+        wild_part: part of the samples for which all of these are doubled.
     """
 
-    look: BodyFrameGrid
+    input_grid: BodyFrameGrid
     skeleton: Skeleton
     tilt_deg: float = 9.0
     roll_deg: float = 13.0
@@ -195,7 +197,7 @@ class NearBody:
     wild_part: float = 0.15
 
     def __call__(self, rng: np.random.Generator, case: TrainingCase) -> Grid | None:
-        """Draw a grid; half of them look at the mirror image."""
+        """Draw a grid; half of the grids mirror."""
         frame = body_frame_of(self.skeleton, case.positions_mm)
         if frame is None:
             return None
@@ -204,7 +206,7 @@ class NearBody:
         turn = turn @ rotation_about([0, 0, 1.0], np.radians(rng.normal(0, wild * self.roll_deg)))
         shift = rng.normal(0, wild * self.shift, 3)
         scale = np.exp(rng.normal(0, wild * self.scale))
-        grid = self.look.of_frame(
+        grid = self.input_grid.of_frame(
             BodyFrame(
                 frame.sacrum_mm + frame.trunk_mm * frame.axes @ shift,
                 frame.axes @ turn,

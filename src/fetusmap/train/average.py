@@ -1,4 +1,4 @@
-"""A moving average of the weights, which predicts better than the last weights do."""
+"""A moving average of the weights, which predicts better than the last weights."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ NetworkT = TypeVar("NetworkT", bound=nn.Module)
 
 
 class WeightAverage(Generic[NetworkT]):
-    """Exponential moving average; young averages follow faster, so that they forget the start.
+    """Exponential moving average; its first steps follow faster, so that it forgets the start.
 
     Attributes:
-        network: with the averaged weights.
+        network: network with the averaged weights.
     """
 
     def __init__(self, network: NetworkT, decay: float) -> None:
@@ -25,19 +25,19 @@ class WeightAverage(Generic[NetworkT]):
 
     @torch.no_grad()
     def update(self, network: NetworkT) -> None:
-        """Move towards the weights as they are now; buffers are taken as they are."""
+        """Move the average towards the present weights; buffers are copied."""
         self._updates += 1
         decay = min(self._decay, self._updates / (self._updates + 10))
-        for mine, theirs in zip(self.network.parameters(), network.parameters(), strict=True):
-            mine.lerp_(theirs, 1 - decay)
-        for ours, given in zip(self.network.buffers(), network.buffers(), strict=True):
-            ours.copy_(given)
+        for averaged, present in zip(self.network.parameters(), network.parameters(), strict=True):
+            averaged.lerp_(present, 1 - decay)
+        for copied, buffer in zip(self.network.buffers(), network.buffers(), strict=True):
+            copied.copy_(buffer)
 
     def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint keeps."""
+        """Return what a checkpoint stores."""
         return {"network": self.network.state_dict(), "updates": self._updates}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a checkpoint."""
+        """Continue from a checkpoint."""
         self.network.load_state_dict(state["network"])
         self._updates = state["updates"]

@@ -1,4 +1,4 @@
-"""Samples as the tensors of one step."""
+"""Batches: the tensors of one training step, made from samples."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from fetusmap.types import Points3
 
 @dataclass(frozen=True, eq=False)
 class SampleBatch:
-    """What a step needs.
+    """The tensors of one step.
 
     Attributes:
         volumes: (B, 1, I, J, K) float32.
         targets: (B, C, I/stride, J/stride, K/stride) float32.
-        grids: of the heatmaps, one per sample.
-        positions_mm: B times (N, 3); NaN where not in view.
+        grids: grids of the heatmaps, one per sample.
+        positions_mm: B arrays (N, 3) of landmarks; NaN where not in view.
     """
 
     volumes: torch.Tensor
@@ -41,14 +41,14 @@ def batch_of(
     stride: int = STRIDE,
     height: float = 1.0,
 ) -> SampleBatch:
-    """Stack samples of one shape and write their landmarks as heatmaps.
+    """Stack samples of one shape and encode their landmarks as heatmaps.
 
     Args:
-        samples: of one shape.
-        channels: of the heatmaps.
+        samples: samples of one shape.
+        channels: landmarks of each heatmap.
         sigma_voxels: standard deviation of the Gaussians, heatmap voxels.
         stride: voxels of the samples per heatmap voxel, along each axis.
-        height: of the Gaussians.
+        height: height of the Gaussians.
     """
     grids = tuple(sample.grid.pool(stride) for sample in samples)
     volumes = np.stack([standardize(sample.ranks) for sample in samples])[:, None]

@@ -1,4 +1,4 @@
-"""How far a pipeline can be trusted, learnt on held-out cases: its calibration and its errors."""
+"""Calibration of a pipeline on held-out cases: trials, and the probabilities fitted to them."""
 
 from __future__ import annotations
 
@@ -26,20 +26,22 @@ from fetusmap.types import FloatArray
 from fetusmap.volume import Volume
 
 BLOCKS = 3
+"""A volume without a fetus is made by shuffling this many blocks along each axis."""
+
 MISTAKE_WEIGHT = 0.1
-"""Deliberate mistakes are as many as the cases, and must not pass for as likely."""
+"""Weight of a deliberate mistake. There is one for each case, but mistakes are less frequent."""
 
 
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """What a pipeline found in a held-out case.
+    """The result of a pipeline in a held-out case.
 
     Attributes:
-        evidence: for the best detection.
-        errors_mm: (N,) distances from the truth, infinite where a landmark was not found; NaN
-            where it is not visible or, all of them, where the case shows no fetus.
-        sides_right: whether the body's sides are, see `sides_are_right`.
-        weight: how much it counts in the calibration.
+        evidence: evidence for the best detection.
+        errors_mm: (N,) distances from the truth, infinite if a landmark was not found; NaN if it
+            is not visible, and for all landmarks of a case without a fetus.
+        sides_right: whether left and right are not exchanged, see `sides_are_right`.
+        weight: weight in the calibration.
     """
 
     evidence: Evidence
@@ -53,13 +55,13 @@ def try_cases(
     cases: Iterable[TrainingCase],
     mistake: Callable[[Volume, Detection], Detection] | None = None,
 ) -> Iterator[Trial]:
-    """Run a pipeline on cases; those in which it finds no body at all are left out.
+    """Run a pipeline on cases, and yield a trial for each case in which it finds a body.
 
     Args:
-        pipeline: to try.
-        cases: held-out ones.
-        mistake: makes a detection as wrong as the pipeline sometimes is, of a prepared volume and
-            what was found in it; a pipeline that errs often enough by itself needs none.
+        pipeline: the pipeline.
+        cases: held-out cases.
+        mistake: makes a detection with the pipeline's typical error from a prepared volume and the
+            best detection in it; None for a pipeline that makes enough errors by itself.
     """
     for case in cases:
         volume = Volume(case.array, case.grid)
@@ -67,7 +69,7 @@ def try_cases(
         if found:
             yield _trial(pipeline.library, case, found[0])
             if mistake is not None:
-                with suppress(DegenerateAlignment):  # nothing but coinciding peaks: no mistake
+                with suppress(DegenerateAlignment):  # the peaks coincide: there is no mistake
                     wrong = _trial(pipeline.library, case, mistake(volume, found[0]))
                     yield replace(wrong, weight=MISTAKE_WEIGHT)
 
@@ -82,7 +84,7 @@ def _trial(library: PoseLibrary, case: TrainingCase, best: Detection) -> Trial:
 
 
 def without_fetus(case: TrainingCase, rng: np.random.Generator) -> TrainingCase:
-    """A case whose blocks are shuffled: the same textures and no body."""
+    """Shuffle the blocks of a case: it has the same textures and no body."""
     sizes = [n // BLOCKS for n in case.array.shape]
     shuffled = case.array.copy()
     corners = [(i, j, k) for i in range(BLOCKS) for j in range(BLOCKS) for k in range(BLOCKS)]
@@ -98,15 +100,15 @@ def without_fetus(case: TrainingCase, rng: np.random.Generator) -> TrainingCase:
 def fit_calibration(trials: list[Trial], empty: list[Trial]) -> Calibration:
     """Fit all probabilities.
 
-    Deliberate mistakes teach what a wrong detection looks like. How often landmarks are right is
-    then taken from the others alone.
+    Deliberate mistakes give examples of wrong detections. The frequency of correct landmarks is
+    then taken from the other trials alone.
 
     Args:
-        trials: of cases with a fetus.
-        empty: of cases without.
+        trials: trials of cases with a fetus.
+        empty: trials of cases without a fetus.
 
     Raises:
-        BadInput: no trial of a case with a fetus.
+        BadInput: there is no trial of a case with a fetus.
     """
     if not trials:
         raise BadInput(

@@ -7,17 +7,17 @@ import torch.nn.functional as F
 
 
 def voxel_cross_entropy(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """Cross-entropy between each channel's distribution over voxels and its target's.
+    """Compute the cross-entropy between the distributions over voxels of outputs and targets.
 
-    A channel without any landmark in view takes no part. In contrast to squared errors this does
-    not reward a network that predicts nothing anywhere.
+    A channel without a landmark in view is left out. In contrast to squared errors, this loss does
+    not reward a network that predicts 0 everywhere.
 
     Args:
         logits: (B, C, I, J, K).
         target: (B, C, I, J, K), 0 or more.
 
     Returns:
-        The mean over all channels with a landmark in view, in nats; 0 without any.
+        The mean over all channels with a landmark in view, in nats; 0 if there is none.
     """
     flat = target.flatten(2)
     mass = flat.sum(dim=2)
@@ -30,15 +30,15 @@ def voxel_cross_entropy(logits: torch.Tensor, target: torch.Tensor) -> torch.Ten
 def scaled_squared_error(
     output: torch.Tensor, target: torch.Tensor, *, height: float = 1.0
 ) -> torch.Tensor:
-    """The paper's L2 loss, summed over voxels and averaged over channels and cases.
+    """Compute the paper's L2 loss, summed over voxels and averaged over channels and cases.
 
-    A mean over voxels instead would be some 1e-6 of it: nearly nothing on these sparse maps.
+    A mean over voxels would be smaller by a factor of about 1e6, as the maps are sparse.
 
     Args:
         output: (B, C, I, J, K).
         target: (B, C, I, J, K).
-        height: of the targets; the loss is that of targets of height 1.
+        height: height of the targets; the loss is that for targets of height 1.
     """
-    # Not one call of mse_loss: behind its one number torch keeps a buffer as large as the maps.
+    # With a reduction in mse_loss, torch would keep a buffer as large as the maps.
     errors = F.mse_loss(output.float(), target, reduction="none")
     return errors.sum(dim=(2, 3, 4)).mean() / height**2

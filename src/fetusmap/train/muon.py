@@ -1,9 +1,9 @@
-"""Muon for convolutions: momentum whose update is made orthogonal.
+"""Muon for convolutions: an optimiser with momentum whose updates are orthogonalised.
 
 After Jordan et al., "Muon: an optimizer for hidden layers in neural networks" (2024), with the
 scale of Liu et al., "Muon is scalable for LLM training" (2025, eq. 4), which lets it share the
 learning rate of Adam. torch's own `Muon` takes matrices only; here a kernel of shape
-(out, in, 3, 3, 3) is the matrix (out, 27 in). Everything that is no such kernel goes with Adam.
+(out, in, 3, 3, 3) is the matrix (out, 27 in). All other parameters are updated by Adam.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ class Muon(torch.optim.Optimizer):
     """Muon for kernels, Adam for biases, norms, and the first layer, with one learning rate.
 
     Args:
-        parameters: of the network.
-        learning_rate: of both.
-        weight_decay: decoupled, of the kernels only.
-        momentum: of the kernels' gradients, with Nesterov's look ahead.
-        betas: of Adam.
+        parameters: parameters of the network.
+        learning_rate: learning rate of both.
+        weight_decay: decoupled weight decay of the kernels.
+        momentum: Nesterov momentum of the kernels' gradients.
+        betas: betas of Adam.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Muon(torch.optim.Optimizer):
         if not state:
             state["momentum"] = torch.zeros_like(kernel)
         gradient = kernel.grad
-        assert gradient is not None  # noqa: S101 - `step` has looked
+        assert gradient is not None  # noqa: S101 - `step` has checked
         state["momentum"].lerp_(gradient, 1 - group["momentum"])
         ahead = gradient.lerp(state["momentum"], group["momentum"])
         # Channels last, as the memory lies: the reshape copies nothing.
@@ -81,7 +81,7 @@ class Muon(torch.optim.Optimizer):
             state["second"] = torch.zeros_like(parameter)
             state["count"] = torch.zeros(())
         gradient = parameter.grad
-        assert gradient is not None  # noqa: S101 - `step` has looked
+        assert gradient is not None  # noqa: S101 - `step` has checked
         state["count"] += 1
         count = int(state["count"])
         low, high = group["betas"]
@@ -92,7 +92,7 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonalize(matrix: torch.Tensor) -> torch.Tensor:
-    """A matrix with the same singular vectors and all singular values near 1 (0.7 to 1.2).
+    """Return a matrix with the same singular vectors and singular values near 1 (0.7 to 1.2).
 
     Five Newton-Schulz iterations of degree five (Jordan et al. 2024), in bfloat16.
 
@@ -111,5 +111,5 @@ def orthogonalize(matrix: torch.Tensor) -> torch.Tensor:
 
 
 def _is_kernel(parameter: nn.Parameter) -> bool:
-    """Whether a parameter is a convolution's kernel that mixes several channels."""
+    """Return whether a parameter is the kernel of a convolution over several channels."""
     return parameter.ndim == 5 and parameter.shape[1] > 1

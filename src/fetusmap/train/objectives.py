@@ -1,4 +1,4 @@
-"""What a training step minimises, and what it does to whatever else learns."""
+"""Objectives: the loss of a training step, and the training of a discriminator beside it."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 class Objective(Protocol):
-    """Of a network's steps."""
+    """The objective of a network's training steps."""
 
     def loss(self, model: nn.Module, volumes: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """To be minimised by the network.
+        """Compute the loss that the network minimises.
 
         Args:
             model: the network.
@@ -26,7 +26,7 @@ class Objective(Protocol):
         """
 
     def after_step(self, rate: float) -> dict[str, float]:
-        """Let what else learns take its step; metrics of it.
+        """Train what else is trained, and return its metrics.
 
         Args:
             rate: part of the full learning rate, as for the network.
@@ -34,22 +34,22 @@ class Objective(Protocol):
 
     @property
     def parts(self) -> dict[str, Any]:
-        """What else a checkpoint must keep."""
+        """Further objects with a state that a checkpoint must store."""
 
 
 @dataclass(frozen=True)
 class Supervised:
-    """Nothing but the distance between heatmaps and annotation.
+    """The distance between predicted and annotated heatmaps.
 
     Attributes:
-        distance: of an output from its targets.
+        distance: loss between an output and its targets.
     """
 
     distance: Loss
 
     def loss(self, model: nn.Module, volumes: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """See `Objective.loss`."""
-        # The output has no name: it need not live as long as the step.
+        # The output has no name, so that its memory is free before the step ends.
         return self.distance(model(volumes), targets)
 
     def after_step(self, rate: float) -> dict[str, float]:  # noqa: ARG002
@@ -63,10 +63,10 @@ class Supervised:
 
 
 class Adversarial:
-    """The same distance, and a discriminator that is to take the output for an annotation.
+    """The same distance, plus an adversarial loss.
 
-    Least squares (Mao et al., ICCV 2017): it learns to score annotated pairs 1 and predicted ones
-    0, while the network learns to be scored 1.
+    Least squares (Mao et al., ICCV 2017): the discriminator learns to score annotated pairs 1 and
+    predicted pairs 0, and the network learns to be scored 1.
     """
 
     def __init__(
@@ -82,12 +82,12 @@ class Adversarial:
         """Begin with a fresh discriminator.
 
         Args:
-            distance: of an output from its targets.
-            discriminator: of volumes and heatmaps.
+            distance: loss between an output and its targets.
+            discriminator: scores volumes with heatmaps.
             fabric: device and precision.
-            weight: of the discriminator's opinion beside the distance.
-            height: of the targets; the discriminator is shown heatmaps of height 1.
-            learning_rate: of the discriminator.
+            weight: weight of the adversarial loss.
+            height: height of the targets; the discriminator receives heatmaps of height 1.
+            learning_rate: learning rate of the discriminator.
         """
         optimizer = torch.optim.Adam(discriminator.parameters(), learning_rate, (0.5, 0.999))
         self._distance = distance
@@ -97,25 +97,26 @@ class Adversarial:
         self._fabric = fabric
         self._weight = weight
         self._height = height
-        self._shown: tuple[torch.Tensor, ...] = ()
+        self._last_step: tuple[torch.Tensor, ...] = ()
 
     def loss(self, model: nn.Module, volumes: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """See `Objective.loss`."""
         output = model(volumes)
-        self._shown = (volumes, output.detach(), targets)
-        self._discriminator.requires_grad_(requires_grad=False)  # it has its own step
-        opinion = self._opinion(volumes, output, 1.0)
+        self._last_step = (volumes, output.detach(), targets)
+        self._discriminator.requires_grad_(requires_grad=False)  # it is trained in `after_step`
+        adversarial = self._score_loss(volumes, output, 1.0)
         self._discriminator.requires_grad_(requires_grad=True)
-        return self._distance(output, targets) + self._weight * opinion
+        return self._distance(output, targets) + self._weight * adversarial
 
     def after_step(self, rate: float) -> dict[str, float]:
         """See `Objective.after_step`."""
         for group in self._optimizer.param_groups:
             group["lr"] = self._learning_rate * rate
-        volumes, predicted, annotated = self._shown
-        self._shown = ()
+        volumes, predicted, annotated = self._last_step
+        self._last_step = ()
         self._optimizer.zero_grad()
-        real, made = self._opinion(volumes, annotated, 1.0), self._opinion(volumes, predicted, 0.0)
+        real = self._score_loss(volumes, annotated, 1.0)
+        made = self._score_loss(volumes, predicted, 0.0)
         self._fabric.backward((real + made) / 2)
         self._optimizer.step()
         return {
@@ -128,9 +129,9 @@ class Adversarial:
         """See `Objective.parts`."""
         return {"discriminator": self._discriminator, "discriminator_optimizer": self._optimizer}
 
-    def _opinion(
+    def _score_loss(
         self, volumes: torch.Tensor, heatmaps: torch.Tensor, wanted: float
     ) -> torch.Tensor:
-        """Mean squared distance of the scores from what is wanted."""
+        """Compute the mean squared distance of the scores from the wanted score."""
         scores: torch.Tensor = self._model(volumes, heatmaps / self._height)
         return (scores.float() - wanted).square().mean()

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 
 def rate_at(step: int, steps: int | None, warmup: int, decay_part: float) -> float:
-    """Part of the full learning rate: up linearly, level, then down to 0 linearly.
+    """Return the part of the full learning rate: it rises linearly, is constant, and falls to 0.
 
-    The level part needs not know its end, so a run can be planned by its duration.
+    The constant part does not depend on its end, so a run can be planned while it is under way.
 
     Args:
-        step: from 0.
-        steps: of the whole run, or None while unknown.
-        warmup: steps of growth.
-        decay_part: part of the run at its end over which the rate falls.
+        step: number of the step, from 0.
+        steps: steps of the whole run, or None while they are not planned.
+        warmup: steps of the rise.
+        decay_part: last part of the run, over which the rate falls.
     """
     rising = min(1.0, (step + 1) / (warmup + 1))
     if steps is None or decay_part == 0:

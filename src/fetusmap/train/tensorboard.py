@@ -1,4 +1,4 @@
-"""Metrics for TensorBoard, beside the JSON lines of a run; an extra of the package."""
+"""Metrics for TensorBoard, in addition to the JSON lines of a run; needs an optional package."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ FOLDER = "tensorboard"
 class TensorBoard:
     """Writes the metrics of networks into event files, one folder for each network.
 
-    Use it as a context: what was written is on the disk when it ends.
+    Use it as a context manager: all metrics are on the disk when the block ends.
 
     Args:
-        run: folder of the run; `tensorboard --logdir` takes its folder `tensorboard`.
+        run: folder of the run; give its folder `tensorboard` to `tensorboard --logdir`.
 
     Raises:
         BadInput: TensorBoard is not installed.
@@ -41,14 +41,14 @@ class TensorBoard:
         """Write the metrics of one step of a network."""
         step = int(metrics["step"])
         if name not in self._writers:
-            # A run that goes on repeats the steps after its last checkpoint.
+            # A continued run repeats the steps after its last checkpoint.
             self._writers[name] = self._make(str(self._folder / name), purge_step=step)
         for key, value in metrics.items():
             if key not in ("step", "steps"):
                 self._writers[name].add_scalar(key, value, step)
 
     def __enter__(self) -> Self:
-        """Begin."""
+        """Return the writer itself."""
         return self
 
     def __exit__(
@@ -57,6 +57,6 @@ class TensorBoard:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Write what is left, and close the files."""
+        """Write the remaining metrics, and close the files."""
         for writer in self._writers.values():
             writer.close()
