@@ -1,4 +1,4 @@
-"""Tidy tables: landmarks in and out, measurements out."""
+"""CSV tables of landmarks and measurements: exact, strict, and without formulas."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Material for the tests of files: hand-packed headers, other readers, one-line refusals.
+"""Fixtures for the tests of files: headers packed by hand, other readers, grids and poses.
 
-Everything is offered as session fixtures, because helper modules cannot be imported here and
-because hypothesis wants fixtures that live longer than one example.
+All are fixtures of the session, because helper modules cannot be imported here, and because
+hypothesis needs fixtures that live longer than one example.
 """
 
 from __future__ import annotations
@@ -28,15 +28,6 @@ from fetusmap.io import load_volume
 
 SHAPE = (16, 17, 18)
 NIFTI_CODES = {"u1": 2, "i2": 4, "i4": 8, "f4": 16, "f8": 64, "i1": 256, "u2": 512, "u4": 768}
-
-
-@pytest.fixture(scope="session")
-def real_data() -> Path:
-    """The folder of real data beside the repository."""
-    folder = Path(__file__).parents[2].parent / "shared" / "data"
-    if not folder.is_dir():
-        pytest.skip("no real data beside the repository")
-    return folder
 
 
 @pytest.fixture(scope="session")
@@ -284,7 +275,7 @@ def _gzip_zeros(head: bytes, zeros: int, wrapper: str = "gzip") -> bytes:
 
 @pytest.fixture
 def agrees(read_simpleitk):
-    """Demand that we and SimpleITK read the same voxels at the same places."""
+    """A function that checks that SimpleITK reads the same voxels at the same places."""
 
     def agrees(path, array):
         corners = np.argwhere(np.ones((2, 2, 2))) * (np.array(array.shape) - 1)

@@ -1,4 +1,4 @@
-"""Files that lie, break off or reach out: one line each, and soon."""
+"""Wrong headers, files that are cut short, files that name others: refused in one line, quickly."""
 
 from __future__ import annotations
 

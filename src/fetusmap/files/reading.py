@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from io import BufferedReader
+from io import FileIO
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,7 +20,7 @@ _FLAGS |= getattr(os, "O_NONBLOCK", 0)  # a pipe that took the name must not kee
 _NO_LINKS = getattr(os, "O_NOFOLLOW", 0)
 
 
-def open_regular(path: Path, *, follow_links: bool = False) -> BufferedReader:
+def open_regular(path: Path, *, follow_links: bool = False) -> FileIO:
     """Open a regular file that is not empty, for reading bytes.
 
     The checks by name give the error messages; the check of the open file decides. Symbolic links
@@ -48,7 +48,8 @@ def open_regular(path: Path, *, follow_links: bool = False) -> BufferedReader:
         raise UnreadableFile(
             path, expected="a file", found=found, remedy="check the path"
         ) from error
-    file = os.fdopen(descriptor, "rb")
+    # Without a buffer: a child process that reads the same descriptor moves its position.
+    file = FileIO(descriptor, "rb")
     try:
         _refuse_unusual(path, os.fstat(descriptor))
     except UnreadableFile:
@@ -138,10 +139,10 @@ def visible_files(folder: Path, pattern: str) -> list[Path]:
     return sorted(path for path in folder.glob(pattern) if not path.name.startswith("."))
 
 
-def sha256_of(file: Path | BufferedReader) -> str:
+def sha256_of(file: Path | FileIO) -> str:
     """Return the SHA-256 of a file's bytes, in hexadecimal."""
     if isinstance(file, Path):
-        with file.open("rb") as opened:
+        with file.open("rb", buffering=0) as opened:
             return sha256_of(opened)
     file.seek(0)
     return hashlib.file_digest(file, "sha256").hexdigest()

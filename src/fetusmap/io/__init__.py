@@ -11,7 +11,7 @@ from fetusmap.io.poses import (
 from fetusmap.io.volumes import (
     DEFAULT_LIMITS,
     WRITABLE_SUFFIXES,
-    OpenSource,
+    OpenedSource,
     ReadLimits,
     Source,
     find_sources,
@@ -26,7 +26,7 @@ from fetusmap.io.volumes import (
 __all__ = [
     "DEFAULT_LIMITS",
     "WRITABLE_SUFFIXES",
-    "OpenSource",
+    "OpenedSource",
     "ReadLimits",
     "Source",
     "find_sources",

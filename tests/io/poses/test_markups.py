@@ -1,4 +1,4 @@
-"""3D Slicer markups: what we write fits Slicer's schema, what Slicer writes is read."""
+"""3D Slicer markups: written files fit Slicer's schema, and files of Slicer are read."""
 
 from __future__ import annotations
 

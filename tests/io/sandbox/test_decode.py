@@ -1,4 +1,4 @@
-"""The decoding process: exactly the announced voxels, checked to the end, in little memory."""
+"""The decoding process gives exactly the announced voxels, checked to the end, in little memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""NIfTI as nibabel writes it and as it can be packed by hand."""
+"""NIfTI files that nibabel writes and files packed by hand are read as nibabel reads them."""
 
 from __future__ import annotations
 

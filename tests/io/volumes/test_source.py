@@ -215,6 +215,17 @@ def test_the_data_file_that_was_checked_is_read(suffix, pair, voxels, secret):
         load_volume(path, limits=ReadLimits(follow_links=True))
 
 
+def test_hash_and_voxels_can_be_asked_for_in_any_order(tmp_path, craft):
+    voxels = np.random.default_rng(0).integers(0, 256, 64**3, dtype=np.uint8)
+    content = craft.nifti(dim=(3, 64, 64, 64, 1, 1, 1, 1), voxels=voxels.tobytes())
+    source = Source(tmp_path / "case.nii")
+    source.path.write_bytes(content)
+    with open_source(source) as opened:
+        for _ in range(2):
+            assert opened.sha256() == hashlib.sha256(content).hexdigest()
+            np.testing.assert_array_equal(volume_of(source, opened).array.ravel("F"), voxels)
+
+
 def test_a_link_that_takes_the_name_before_the_file_is_opened_is_refused(
     good, secret, tmp_path, monkeypatch, refused
 ):

@@ -300,9 +300,9 @@ def test_the_number_of_voxels_is_capped_by_the_header_alone(suffix, tmp_path, cr
 
 
 def test_the_real_ultrasound_sweep_agrees_with_other_readers(
-    real_data, read_simpleitk, read_nibabel
+    shared_data, read_simpleitk, read_nibabel
 ):
-    path = real_data / "liver-sweep" / "liver_sweep_compounded_1mm.nii.gz"
+    path = shared_data / "liver-sweep" / "liver_sweep_compounded_1mm.nii.gz"
     ours = load_volume(path)
     assert ours.array.shape == (253, 197, 153)
     assert ours.array.dtype == np.uint8
@@ -315,9 +315,9 @@ def test_the_real_ultrasound_sweep_agrees_with_other_readers(
 
 
 def test_the_real_oblique_label_map_agrees_with_other_readers(
-    real_data, read_simpleitk, read_nibabel
+    shared_data, read_simpleitk, read_nibabel
 ):
-    path = real_data / "fetal-mri" / "fetus_segmentation.nii.gz"
+    path = shared_data / "fetal-mri" / "fetus_segmentation.nii.gz"
     ours = load_volume(path)
     assert ours.array.shape == (288, 288, 90)
     direction = np.abs(ours.grid.direction)

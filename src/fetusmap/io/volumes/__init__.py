@@ -1,7 +1,7 @@
 """Volume files: one module per format, and the functions that read and write any of them."""
 
 from fetusmap.io.volumes.limits import DEFAULT_LIMITS, ReadLimits
-from fetusmap.io.volumes.source import OpenSource, Source, find_sources, open_source
+from fetusmap.io.volumes.source import OpenedSource, Source, find_sources, open_source
 from fetusmap.io.volumes.volume_file import (
     WRITABLE_SUFFIXES,
     load_grid,
@@ -14,7 +14,7 @@ from fetusmap.io.volumes.volume_file import (
 __all__ = [
     "DEFAULT_LIMITS",
     "WRITABLE_SUFFIXES",
-    "OpenSource",
+    "OpenedSource",
     "ReadLimits",
     "Source",
     "find_sources",

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from io import BufferedReader
+from io import FileIO
 from pathlib import Path
 from typing import Literal
 
@@ -63,7 +63,7 @@ class Source:
 
 
 @dataclass(frozen=True)
-class OpenSource:
+class OpenedSource:
     """A source whose files are open, with its checked header.
 
     Whatever is computed from it (hash, voxels) comes from the files that were checked, even if
@@ -77,10 +77,10 @@ class OpenSource:
 
     header: VolumeHeader
     files: tuple[Path, ...]
-    handles: tuple[BufferedReader, ...]
+    handles: tuple[FileIO, ...]
 
     @property
-    def data(self) -> BufferedReader:
+    def data(self) -> FileIO:
         """The open file with the voxels."""
         return self.handles[-1]
 
@@ -93,7 +93,7 @@ class OpenSource:
 
 
 @contextmanager
-def open_source(source: Source, limits: ReadLimits = DEFAULT_LIMITS) -> Iterator[OpenSource]:
+def open_source(source: Source, limits: ReadLimits = DEFAULT_LIMITS) -> Iterator[OpenedSource]:
     """Open each file of a source once, read its header, and check what the header announces.
 
     Raises:
@@ -116,7 +116,7 @@ def open_source(source: Source, limits: ReadLimits = DEFAULT_LIMITS) -> Iterator
             files.append(header.data_path)
             handles.append(stack.enter_context(open_regular(header.data_path)))
         check_size(header, size_of(handles[-1]), path, limits)
-        yield OpenSource(header, tuple(files), tuple(handles))
+        yield OpenedSource(header, tuple(files), tuple(handles))
 
 
 def find_sources(folder: Path) -> list[Source]:

@@ -25,7 +25,7 @@ from fetusmap.io.volumes.header import (
     checked_grid,
 )
 from fetusmap.io.volumes.limits import DEFAULT_LIMITS, ReadLimits
-from fetusmap.io.volumes.source import OpenSource, Source, open_source
+from fetusmap.io.volumes.source import OpenedSource, Source, open_source
 from fetusmap.types import Triple
 from fetusmap.volume import Volume
 
@@ -65,7 +65,7 @@ def load_volume(
 
 def volume_of(
     source: Source,
-    opened: OpenSource,
+    opened: OpenedSource,
     *,
     spacing_mm: Triple | None = None,
     limits: ReadLimits = DEFAULT_LIMITS,
