@@ -21,9 +21,9 @@ from fetusmap.train.cases import TrainingCase, cached, simulated_pool
 
 
 @pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """What training would be told, instead of training."""
-    told = SimpleNamespace(config=None, folder=None, cache=None, workers=None)
+def asked(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """The arguments of training, which is not run."""
+    asked = SimpleNamespace(config=None, folder=None, cache=None, workers=None)
 
     def listen(
         config: ProductConfig,
@@ -34,8 +34,8 @@ def told(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
         report: Any,
         device: str,
     ) -> Any:
-        told.device = device
-        told.config, told.folder, told.cache, told.workers = config, folder, cache, workers
+        asked.device = device
+        asked.config, asked.folder, asked.cache, asked.workers = config, folder, cache, workers
         report("coarse", {"step": 1, "loss": 2.0, "pace": 60.0})
         report("coarse", {"step": 2, "steps": 4, "loss": 2.0, "pace": 60.0})
         validation = {
@@ -47,13 +47,13 @@ def told(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
         return SimpleNamespace(metrics={"mean_mm": 1.75, "cases": 160})
 
     monkeypatch.setattr("fetusmap.cli.train.train_product", listen)
-    return told
+    return asked
 
 
 @pytest.fixture
-def told_land(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """The same of the paper's network."""
-    told = SimpleNamespace(config=None, name=None)
+def asked_land(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """The arguments of training the paper's network, which is not run."""
+    asked = SimpleNamespace(config=None, name=None)
 
     def listen(
         config: LandConfig,
@@ -65,9 +65,9 @@ def told_land(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
         report: Any,
         device: str,
     ) -> Any:
-        told.device = device
-        told.config, told.folder, told.cache = config, folder, cache
-        told.name, told.workers = name, workers
+        asked.device = device
+        asked.config, asked.folder, asked.cache = config, folder, cache
+        asked.name, asked.workers = name, workers
         report("land", {"step": 1, "loss": 2.0, "pace": 60.0})
         return SimpleNamespace(metrics={"mean_mm": 4.5, "cases": 160})
 
@@ -75,29 +75,29 @@ def told_land(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     monkeypatch.setattr(
         "fetusmap.cli.train.train_product", lambda *_, **__: pytest.fail("not this one")
     )
-    return told
+    return asked
 
 
-# What it is told
+# Configurations
 
 
 def test_without_options_it_makes_the_model_that_ships(
-    fetusmap: Callable, told: SimpleNamespace, tmp_path: Path
+    fetusmap: Callable, asked: SimpleNamespace, tmp_path: Path
 ) -> None:
     """Steps are counted then, so that the same model is made on any machine."""
     assert fetusmap("train", "-o", tmp_path / "run").code == 0
-    coarse, canonical = told.config.coarse, told.config.canonical
+    coarse, canonical = asked.config.coarse, asked.config.canonical
     for config, stage in ((coarse, "coarse"), (canonical, "canonical")):
         assert config.steps > 1000
         assert config.stage == stage
         assert config == type(config)(steps=config.steps)
-    assert (told.folder, told.cache) == (tmp_path / "run", tmp_path / "run" / "cases")
-    assert told.workers == 2
-    assert told.config.name == "run"
+    assert (asked.folder, asked.cache) == (tmp_path / "run", tmp_path / "run" / "cases")
+    assert asked.workers == 2
+    assert asked.config.name == "run"
 
 
 def test_it_says_how_good_the_networks_are_and_where_the_model_is(
-    fetusmap: Callable, told: SimpleNamespace, tmp_path: Path
+    fetusmap: Callable, asked: SimpleNamespace, tmp_path: Path
 ) -> None:
     outcome = fetusmap("train", "-o", tmp_path / "run")
     model = tmp_path / "run" / "model"
@@ -107,8 +107,8 @@ def test_it_says_how_good_the_networks_are_and_where_the_model_is(
     ]
 
 
-def test_where_nobody_looks_at_the_progress_there_is_none(
-    fetusmap: Callable, told: SimpleNamespace, tmp_path: Path
+def test_without_a_terminal_no_progress_is_printed(
+    fetusmap: Callable, asked: SimpleNamespace, tmp_path: Path
 ) -> None:
     """Not even an empty line, as with the other commands."""
     assert fetusmap("train", "-o", tmp_path / "run").err == ""
@@ -116,35 +116,35 @@ def test_where_nobody_looks_at_the_progress_there_is_none(
 
 @pytest.mark.parametrize("minutes", [30, 0.5])
 def test_minutes_are_split_between_the_networks(
-    fetusmap: Callable, told: SimpleNamespace, tmp_path: Path, minutes: float
+    fetusmap: Callable, asked: SimpleNamespace, tmp_path: Path, minutes: float
 ) -> None:
     assert fetusmap("train", "-o", tmp_path / "run", "--minutes", minutes).code == 0
-    coarse, canonical = told.config.coarse, told.config.canonical
+    coarse, canonical = asked.config.coarse, asked.config.canonical
     assert (coarse.steps, canonical.steps) == (None, None)
     assert coarse.minutes + canonical.minutes == pytest.approx(minutes)
     assert 0 < coarse.minutes < canonical.minutes
 
 
 def test_settings_are_for_both_networks_or_for_one(
-    fetusmap: Callable, told: SimpleNamespace, tmp_path: Path
+    fetusmap: Callable, asked: SimpleNamespace, tmp_path: Path
 ) -> None:
     words = ["learning_rate=1e-3", "canonical.batch=4", "coarse.seed=7", "coarse.learning_rate=0.5"]
     options = [part for word in words for part in ("--set", word)]
     assert fetusmap("train", "-o", tmp_path / "run", *options).code == 0
-    coarse, canonical = told.config.coarse, told.config.canonical
+    coarse, canonical = asked.config.coarse, asked.config.canonical
     assert (coarse.learning_rate, canonical.learning_rate) == (0.5, 1e-3)  # the last one counts
     assert (coarse.batch, canonical.batch) == (2, 4)
     assert (coarse.seed, canonical.seed) == (7, 0)
 
 
-def test_steps_can_be_set(fetusmap: Callable, told: SimpleNamespace, tmp_path: Path) -> None:
+def test_steps_can_be_set(fetusmap: Callable, asked: SimpleNamespace, tmp_path: Path) -> None:
     assert fetusmap("train", "-o", tmp_path / "run", "--set", "canonical.steps=11").code == 0
-    assert told.config.canonical.steps == 11
-    assert told.config.coarse.steps > 1000
+    assert asked.config.canonical.steps == 11
+    assert asked.config.coarse.steps > 1000
 
 
 def test_minutes_can_be_set_for_each_network(
-    fetusmap: Callable, told: SimpleNamespace, tmp_path: Path
+    fetusmap: Callable, asked: SimpleNamespace, tmp_path: Path
 ) -> None:
     """Whether or not there are some in all; the other network keeps to its own."""
     for words, expected in (
@@ -154,28 +154,28 @@ def test_minutes_can_be_set_for_each_network(
     ):
         assert fetusmap("train", "-o", tmp_path / "run", *words).code == 0
         for config, (minutes, by_steps) in zip(
-            (told.config.coarse, told.config.canonical), expected, strict=True
+            (asked.config.coarse, asked.config.canonical), expected, strict=True
         ):
             assert config.minutes == pytest.approx(minutes)
             assert (config.steps is not None) is by_steps
 
 
 def test_minutes_and_steps_are_not_both_taken(
-    fetusmap: Callable, told: SimpleNamespace, tmp_path: Path
+    fetusmap: Callable, asked: SimpleNamespace, tmp_path: Path
 ) -> None:
     words = ("--minutes", 30, "--set", "canonical.steps=11")
     outcome = fetusmap("train", "-o", tmp_path / "run", *words)
     assert outcome.code == 2
     assert outcome.err.startswith("fetusmap: --minutes: expected either minutes or steps")
     assert outcome.err.count("\n") == 1
-    assert told.config is None
+    assert asked.config is None
 
 
 def test_steps_of_one_network_can_be_set(
-    fetusmap: Callable, told: SimpleNamespace, tmp_path: Path
+    fetusmap: Callable, asked: SimpleNamespace, tmp_path: Path
 ) -> None:
     assert fetusmap("train", "-o", tmp_path / "run", "--set", "canonical.steps=11").code == 0
-    assert (told.config.coarse.steps, told.config.canonical.steps) == (6000, 11)
+    assert (asked.config.coarse.steps, asked.config.canonical.steps) == (6000, 11)
 
 
 @pytest.mark.parametrize(
@@ -189,34 +189,34 @@ def test_steps_of_one_network_can_be_set(
     ],
 )
 def test_settings_that_would_not_do_what_they_say_are_refused(
-    fetusmap: Callable, told: SimpleNamespace, tmp_path: Path, setting: str, words: str
+    fetusmap: Callable, asked: SimpleNamespace, tmp_path: Path, setting: str, words: str
 ) -> None:
     outcome = fetusmap("train", "-o", tmp_path / "run", "--set", setting)
     assert outcome.code == 2
     assert outcome.err.startswith("fetusmap: --set: expected ")
     assert words in outcome.err
     assert outcome.err.count("\n") == 1
-    assert told.config is None
+    assert asked.config is None
     assert not (tmp_path / "run").exists()
 
 
-def test_widths_can_be_set(fetusmap: Callable, told: SimpleNamespace, tmp_path: Path) -> None:
+def test_widths_can_be_set(fetusmap: Callable, asked: SimpleNamespace, tmp_path: Path) -> None:
     """They are named among the keys; one of these two ways of writing them must do."""
     outcomes = [
         fetusmap("train", "-o", tmp_path / "run", "--set", text)
         for text in ("widths=8,16,24", "widths=[8,16,24]")
     ]
     assert 0 in {outcome.code for outcome in outcomes}
-    assert told.config.coarse.widths == told.config.canonical.widths == (8, 16, 24)
+    assert asked.config.coarse.widths == asked.config.canonical.widths == (8, 16, 24)
 
 
 def test_a_dataset_a_cache_and_workers(
-    fetusmap: Callable, told: SimpleNamespace, tmp_path: Path
+    fetusmap: Callable, asked: SimpleNamespace, tmp_path: Path
 ) -> None:
     options = ("--cache", tmp_path / "cache", "--workers", 5, "--set", "split=first")
     assert fetusmap("train", tmp_path / "data", "-o", tmp_path / "run", *options).code == 0
-    assert (told.cache, told.workers) == (tmp_path / "cache", 5)
-    for config in (told.config.coarse, told.config.canonical):
+    assert (asked.cache, asked.workers) == (tmp_path / "cache", 5)
+    for config in (asked.config.coarse, asked.config.canonical):
         assert (config.dataset, config.split) == (str(tmp_path / "data"), "first")
 
 
@@ -224,13 +224,13 @@ def test_a_dataset_a_cache_and_workers(
 
 
 def test_the_papers_network_is_trained_by_the_papers_recipe(
-    fetusmap: Callable, told_land: SimpleNamespace, tmp_path: Path
+    fetusmap: Callable, asked_land: SimpleNamespace, tmp_path: Path
 ) -> None:
     outcome = fetusmap("train", "-o", tmp_path / "run", "--profile", "land", "--workers", 3)
     assert outcome.code == 0
-    assert told_land.config == LandConfig()
-    assert (told_land.folder, told_land.cache) == (tmp_path / "run", tmp_path / "run" / "cases")
-    assert (told_land.name, told_land.workers) == ("run", 3)
+    assert asked_land.config == LandConfig()
+    assert (asked_land.folder, asked_land.cache) == (tmp_path / "run", tmp_path / "run" / "cases")
+    assert (asked_land.name, asked_land.workers) == ("run", 3)
     model = tmp_path / "run" / "model"
     assert outcome.out.splitlines() == [
         f"{model}: mean error 4.5 mm over 160 held-out cases; use it with --model {model}"
@@ -238,21 +238,21 @@ def test_the_papers_network_is_trained_by_the_papers_recipe(
 
 
 def test_all_minutes_are_for_the_only_network(
-    fetusmap: Callable, told_land: SimpleNamespace, tmp_path: Path
+    fetusmap: Callable, asked_land: SimpleNamespace, tmp_path: Path
 ) -> None:
     for words in (("--minutes", 20), ("--set", "minutes=20"), ("--set", "land.minutes=20")):
         assert fetusmap("train", "-o", tmp_path / "run", "--profile", "land", *words).code == 0
-        assert (told_land.config.minutes, told_land.config.steps) == (20.0, None)
+        assert (asked_land.config.minutes, asked_land.config.steps) == (20.0, None)
 
 
 def test_settings_change_the_papers_recipe(
-    fetusmap: Callable, told_land: SimpleNamespace, tmp_path: Path
+    fetusmap: Callable, asked_land: SimpleNamespace, tmp_path: Path
 ) -> None:
     words = ("--set", "seed=2", "--set", "land.widths=8,16", "--set", "checkpointing=lean")
     data = tmp_path / "data"
     assert fetusmap("train", data, "-o", tmp_path / "run", "--profile", "land", *words).code == 0
     changed = {"seed": 2, "widths": (8, 16), "checkpointing": "lean", "dataset": str(data)}
-    assert told_land.config == LandConfig(**changed)
+    assert asked_land.config == LandConfig(**changed)
 
 
 @pytest.mark.parametrize(
@@ -271,8 +271,8 @@ def test_settings_change_the_papers_recipe(
         ),
     ],
 )
-def test_memory_decides_how_finely_is_looked_and_what_is_kept(
-    fetusmap: Callable, told_land: SimpleNamespace, tmp_path: Path, memory: str, line: str
+def test_memory_decides_the_spacing_and_the_checkpointing(
+    fetusmap: Callable, asked_land: SimpleNamespace, tmp_path: Path, memory: str, line: str
 ) -> None:
     words = ("train", "-o", tmp_path / "run", "--profile", "land", "--memory", memory)
     outcome = fetusmap(*words)
@@ -280,11 +280,11 @@ def test_memory_decides_how_finely_is_looked_and_what_is_kept(
     assert outcome.out.splitlines()[0] == line
     policy = line.split()[2].rstrip(",")
     changed = {"checkpointing": policy, "spacing_mm": 1.0}
-    assert told_land.config == LandConfig(**changed)
+    assert asked_land.config == LandConfig(**changed)
 
 
 def test_memory_is_planned_for_the_widths_that_were_set(
-    fetusmap: Callable, told_land: SimpleNamespace, tmp_path: Path
+    fetusmap: Callable, asked_land: SimpleNamespace, tmp_path: Path
 ) -> None:
     """The step that is trained fits, and one a little finer would not, however it is done."""
     words = ("--profile", "land", "--memory", "100MB", "--set", "widths=8,16")
@@ -294,7 +294,7 @@ def test_memory_is_planned_for_the_widths_that_were_set(
     average = sum(weight.nbytes for weight in build_land(widths).parameters())
     found = plan(100_000_000 - average, (126, 118, 149), widths)
     assert 0 < found.scale < 1
-    config = told_land.config
+    config = asked_land.config
     assert config.widths == widths.levels
     assert config.checkpointing == found.policy
     assert config.spacing_mm == pytest.approx(1 / found.scale, abs=1e-4)
@@ -309,19 +309,19 @@ def test_memory_is_planned_for_the_widths_that_were_set(
     [("checkpointing=most", "checkpointing: Input should be"), ("batch=2", "found 'batch=2'")],
 )
 def test_settings_of_the_papers_network_that_are_wrong_are_refused(
-    fetusmap: Callable, told_land: SimpleNamespace, tmp_path: Path, setting: str, words: str
+    fetusmap: Callable, asked_land: SimpleNamespace, tmp_path: Path, setting: str, words: str
 ) -> None:
     outcome = fetusmap("train", "-o", tmp_path / "run", "--profile", "land", "--set", setting)
     assert (outcome.code, outcome.err.count("\n")) == (2, 1)
     assert words in outcome.err
-    assert told_land.config is None
+    assert asked_land.config is None
 
 
 # TensorBoard
 
 
 def test_metrics_go_to_tensorboard_as_well(
-    fetusmap: Callable, told: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    fetusmap: Callable, asked: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     written, closed = [], []
 
@@ -359,14 +359,14 @@ def test_metrics_go_to_tensorboard_as_well(
 
 
 def test_without_tensorboard_it_is_refused_in_one_line(
-    fetusmap: Callable, told: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    fetusmap: Callable, asked: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     outcome = fetusmap("train", "-o", tmp_path / "run", "--tensorboard")
     assert outcome.code == 2
     assert outcome.err.startswith("fetusmap: TensorBoard: expected the package tensorboard")
     assert outcome.err.count("\n") == 1
-    assert told.config is None
+    assert asked.config is None
     assert not (tmp_path / "run").exists()
 
 
@@ -375,14 +375,14 @@ def test_without_tensorboard_it_is_refused_in_one_line(
 
 @pytest.mark.parametrize("profile", [(), ("--profile", "product")])
 def test_memory_without_the_papers_network_is_refused_in_one_line(
-    fetusmap: Callable, told: SimpleNamespace, tmp_path: Path, profile: tuple[str, ...]
+    fetusmap: Callable, asked: SimpleNamespace, tmp_path: Path, profile: tuple[str, ...]
 ) -> None:
     outcome = fetusmap("train", "-o", tmp_path / "run", "--memory", "12GB", *profile)
     assert outcome.code == 2
     assert outcome.err.startswith("fetusmap: --memory: expected --profile land")
     assert "found --profile product" in outcome.err
     assert outcome.err.count("\n") == 1
-    assert told.config is None
+    assert asked.config is None
 
 
 @pytest.mark.parametrize(
@@ -390,7 +390,7 @@ def test_memory_without_the_papers_network_is_refused_in_one_line(
     [("much", "found 'much'"), ("1GB", "found 1.000 GB"), ("", "found ''"), ("-1GB", "'-1GB'")],
 )
 def test_memory_that_is_none_or_too_little_is_refused_in_one_line(
-    fetusmap: Callable, told_land: SimpleNamespace, tmp_path: Path, memory: str, words: str
+    fetusmap: Callable, asked_land: SimpleNamespace, tmp_path: Path, memory: str, words: str
 ) -> None:
     """The network itself takes more than 1 GB."""
     outcome = fetusmap("train", "-o", tmp_path / "run", "--profile", "land", f"--memory={memory}")
@@ -398,17 +398,17 @@ def test_memory_that_is_none_or_too_little_is_refused_in_one_line(
     assert outcome.err.startswith("fetusmap: memory: expected ")
     assert words in outcome.err
     assert outcome.err.count("\n") == 1
-    assert told_land.config is None
+    assert asked_land.config is None
     assert not (tmp_path / "run").exists()
 
 
 def test_an_unknown_profile_is_refused(
-    fetusmap: Callable, told: SimpleNamespace, tmp_path: Path
+    fetusmap: Callable, asked: SimpleNamespace, tmp_path: Path
 ) -> None:
     outcome = fetusmap("train", "-o", tmp_path / "run", "--profile", "paper")
     assert outcome.code == 2
     assert "'paper'" in outcome.err
-    assert told.config is None
+    assert asked.config is None
 
 
 @pytest.mark.parametrize(
@@ -436,14 +436,14 @@ def test_an_unknown_profile_is_refused(
     ],
 )
 def test_settings_that_make_no_sense_are_refused_in_one_line(
-    fetusmap: Callable, told: SimpleNamespace, tmp_path: Path, text: str
+    fetusmap: Callable, asked: SimpleNamespace, tmp_path: Path, text: str
 ) -> None:
     outcome = fetusmap("train", "-o", tmp_path / "run", "--set", text)
     assert outcome.code == 2
     assert outcome.out == ""
     assert outcome.err.startswith("fetusmap: --set: expected ")
     assert outcome.err.count("\n") == 1
-    assert told.config is None
+    assert asked.config is None
     assert not (tmp_path / "run").exists()
 
 
@@ -458,13 +458,13 @@ def test_an_unknown_setting_is_answered_with_the_known_ones(
 
 @pytest.mark.parametrize("minutes", [0, -3, "nan", "inf"])
 def test_minutes_that_are_none_are_refused_in_one_line(
-    fetusmap: Callable, told: SimpleNamespace, tmp_path: Path, minutes: object
+    fetusmap: Callable, asked: SimpleNamespace, tmp_path: Path, minutes: object
 ) -> None:
     outcome = fetusmap("train", "-o", tmp_path / "run", "--minutes", minutes)
     assert outcome.code == 2
     assert outcome.err.startswith("fetusmap: --minutes")
     assert outcome.err.count("\n") == 1
-    assert told.config is None
+    assert asked.config is None
 
 
 def test_a_dataset_that_is_not_there_is_refused_in_one_line(
@@ -476,8 +476,8 @@ def test_a_dataset_that_is_not_there_is_refused_in_one_line(
     assert outcome.err.strip().count("\n") == 0
 
 
-def test_whoever_mistyped_the_dataset_can_mend_it(fetusmap: Callable, tmp_path: Path) -> None:
-    """A run that never began does not stand in the way of the right one."""
+def test_a_mistyped_dataset_can_be_corrected(fetusmap: Callable, tmp_path: Path) -> None:
+    """A run that never began does not prevent the right one."""
     for name in ("dta", "data"):
         outcome = fetusmap("train", tmp_path / name, "-o", tmp_path / "run", "--workers", 0)
         assert f"{tmp_path / name}: expected a dataset" in outcome.err
@@ -512,7 +512,7 @@ def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 def test_a_model_is_trained_and_used(fetusmap: Callable, small: Path, tmp_path: Path) -> None:
-    """And again: what is done stays done."""
+    """Repeated, it trains nothing anew."""
     settings = ("steps=2", "batch=1", "cases=3", "validation_cases=1", "widths=8,16,16")
     options = [part for text in settings for part in ("--set", text)]
     words = ["train", "-o", tmp_path / "run", "--cache", small, "--workers", 0, *options]
@@ -540,7 +540,7 @@ def test_a_model_is_trained_and_used(fetusmap: Callable, small: Path, tmp_path: 
 def test_the_papers_network_is_planned_trained_and_used(
     fetusmap: Callable, small: Path, tmp_path: Path
 ) -> None:
-    """Within what memory it was given; and again, what is done stays done."""
+    """Within the given memory; repeated, it trains nothing anew."""
     settings = ("steps=3", "cases=3", "validation_cases=1", "widths=8,16")
     options = [part for text in settings for part in ("--set", text)]
     words = ["train", "-o", tmp_path / "run", "--cache", small, "--workers", 0, *options]

@@ -39,7 +39,7 @@ def draw_grid(request, skeleton):
 
 @pytest.fixture
 def still(skeleton):
-    """Looks exactly at the body."""
+    """Draws the exact grid in the body's frame."""
     return NearBody(CANONICAL, skeleton, tilt_deg=0, roll_deg=0, shift=0, scale=0)
 
 
@@ -54,7 +54,7 @@ def turned(make_case):
     return make
 
 
-def look(case, grid, skeleton):
+def sampled(case, grid, skeleton):
     return apply_augmentation(case, Augmentation(grid, UNCHANGED), skeleton)
 
 
@@ -104,14 +104,14 @@ def test_applying_holds_no_chance_and_leaves_the_case_alone(draw_grid, blob_case
 
 def test_a_sample_shows_ranks_of_the_grey_levels_on_its_grid(draw_grid, blob_case, skeleton):
     grid = draw_grid(np.random.default_rng(0), blob_case)
-    seen = look(blob_case, grid, skeleton)
+    seen = sampled(blob_case, grid, skeleton)
     grey = sample(Volume(blob_case.array, blob_case.grid), grid)
     assert seen.ranks.dtype == np.uint8
     assert seen.ranks.shape == grid.shape
     assert np.array_equal(seen.ranks, equalize(grey))
 
 
-# Where samples look
+# Grids of samples
 
 
 def test_landmarks_stay_on_their_blobs(draw_grid, turned, skeleton):
@@ -123,7 +123,7 @@ def test_landmarks_stay_on_their_blobs(draw_grid, turned, skeleton):
         grid = draw_grid(np.random.default_rng(seed), case)
         if not grid.contains(case.positions_mm[row], margin_mm=8.0):
             continue
-        seen = look(case, grid, skeleton)
+        seen = sampled(case, grid, skeleton)
         hands.append(grid.is_left_handed)
         name = skeleton.mirror_index[row] if grid.is_left_handed else row
         assert np.linalg.norm(bright_middle_mm(seen) - seen.positions_mm[name]) < 0.25
@@ -134,7 +134,7 @@ def test_landmarks_stay_on_their_blobs(draw_grid, turned, skeleton):
 def test_the_image_is_brightest_at_every_landmark(draw_grid, turned, skeleton):
     for seed in range(4):
         case = turned(seed)
-        seen = look(case, draw_grid(np.random.default_rng(seed), case), skeleton)
+        seen = sampled(case, draw_grid(np.random.default_rng(seed), case), skeleton)
         inside = seen.grid.contains(seen.positions_mm)
         nearest = np.clip(
             np.rint(seen.grid.to_index(seen.positions_mm[inside])).astype(int),
@@ -152,12 +152,12 @@ def test_a_mirrored_marker_shows_under_the_other_name(still, make_case, skeleton
     case = make_case(reference_pose(60.0).positions_mm, [row])
     straight = CANONICAL.of_frame(body_frame_of(skeleton, case.positions_mm))
     for grid, name in ((straight, f"{side}_wrist"), (straight.flip(0), f"{other}_wrist")):
-        seen = look(case, grid, skeleton)
+        seen = sampled(case, grid, skeleton)
         found = np.linalg.norm(seen.positions_mm - bright_middle_mm(seen), axis=1)
         assert skeleton.landmarks[found.argmin()] == name
         assert found.min() < 0.25
     # The network sees the mirror image where the flipped grid looks.
-    seen = [look(case, grid, skeleton).ranks for grid in (straight, straight.flip(0))]
+    seen = [sampled(case, grid, skeleton).ranks for grid in (straight, straight.flip(0))]
     assert np.array_equal(seen[0], seen[1][::-1])
 
 
@@ -171,7 +171,7 @@ def test_in_the_array_alone_right_ventral_and_cranial_form_a_right_hand(
     for seed in range(12):
         case = turned(seed, marked=())
         grid = draw_grid(np.random.default_rng(seed), case)
-        index = grid.to_index(look(case, grid, skeleton).positions_mm)
+        index = grid.to_index(sampled(case, grid, skeleton).positions_mm)
         right, left, right_hip, left_hip = index[sides]
         one_wrist, other_wrist, spine, sacrum, neck = index[middle]
         axes = [right + right_hip - left - left_hip, one_wrist + other_wrist - 2 * spine]
@@ -231,7 +231,7 @@ def test_rolls_turn_about_the_long_axis(turned, skeleton):
     assert np.std(rolls) == pytest.approx(10.0, rel=0.08)
 
 
-def test_a_body_without_a_trunk_cannot_be_looked_at_in_its_frame(blob_case, skeleton):
+def test_a_body_without_a_trunk_has_no_grid_in_its_frame(blob_case, skeleton):
     positions = blob_case.positions_mm.copy()
     positions[skeleton.index("neck")] = np.nan
     case = replace(blob_case, positions_mm=positions)
@@ -240,7 +240,7 @@ def test_a_body_without_a_trunk_cannot_be_looked_at_in_its_frame(blob_case, skel
     assert draw_augmentation(rng, case, AnyDirection(WHOLE)) is not None
 
 
-def test_any_direction_looks_from_all_sides(blob_case):
+def test_any_direction_draws_all_rotations(blob_case):
     draw = AnyDirection(WHOLE, scale=(0.5, 2.0), shift_mm=5.0)
     rng = np.random.default_rng(0)
     drawn = [draw(rng, blob_case) for _ in range(1000)]
@@ -268,7 +268,7 @@ def test_right_angles_show_the_voxels_themselves_in_all_48_orders(make_case, ske
     for grid in grids.values():
         order = np.abs(grid.direction).argmax(axis=0)  # the volume's axis of each axis
         back = [axis for axis in range(3) if grid.direction[order[axis], axis] < 0]
-        ranks = look(case, grid, skeleton).ranks
+        ranks = sampled(case, grid, skeleton).ranks
         assert np.array_equal(np.flip(ranks, back), straight.transpose(order))
 
 
@@ -283,7 +283,7 @@ def test_absent_and_unseen_landmarks_have_no_position_under_either_name(blob_cas
     case = replace(blob_case, visible=visible, positions_mm=positions)
     straight = CANONICAL.of_frame(body_frame_of(skeleton, positions))
     for grid, wrist in ((straight, "left_wrist"), (straight.flip(0), "right_wrist")):
-        missing = np.isnan(look(case, grid, skeleton).positions_mm).any(axis=1)
+        missing = np.isnan(sampled(case, grid, skeleton).positions_mm).any(axis=1)
         assert {skeleton.landmarks[row] for row in np.flatnonzero(missing)} == {"head", wrist}
 
 
@@ -323,8 +323,8 @@ def test_gains_are_straight_lines_of_their_logarithms():
     assert np.allclose(changed, along[None, :, None], rtol=1e-4)
 
 
-def test_what_is_too_faint_to_be_told_from_nothing_is_nothing():
-    """The faintest rank begins at an eighth of a grey level, and nothing sinks below it."""
+def test_an_echo_below_the_lowest_rank_is_none():
+    """The lowest rank begins at an eighth of a grey level, and no echo falls below it."""
     grey = np.full((6, 6, 6), 50, np.float32)
     grey[0, 0, :4] = [0.0, 0.1, 0.1249, 0.125]
     knots = np.full((3, 4), -1.0)  # e^-3 of every level

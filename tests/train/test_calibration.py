@@ -101,7 +101,7 @@ class Known:
         return self.answers.pop(0)
 
 
-def test_a_trial_tells_how_far_off_the_best_detection_is(blob_case, order):
+def test_a_trial_holds_the_errors_of_the_best_detection(blob_case, order):
     visible = blob_case.visible.copy()
     visible[5] = False
     case = replace(blob_case, visible=visible)
@@ -209,7 +209,7 @@ GOOD = {"mass": 0.9, "residual": 0.05, "distance_to_atlas_mean": 0.03}
 BAD = {"mass": 0.2, "residual": 0.3, "distance_to_atlas_mean": 0.4}
 
 
-def test_trials_that_differ_are_told_apart():
+def test_trials_that_differ_are_separated():
     trials = [trial(evidence(**GOOD), 1.0)] * 20
     trials += [trial(evidence(**BAD, margin=-0.1), 20.0, right=False)] * 20
     nothing = evidence(mass=0.05, residual=0.6, distance_to_atlas_mean=0.8, margin=0.0)

@@ -1,4 +1,4 @@
-"""The training loop: it learns, can be broken off anywhere, and keeps to its plan."""
+"""The training loop: it learns, can be interrupted anywhere, and keeps to its plan."""
 
 import json
 import multiprocessing
@@ -84,6 +84,7 @@ def test_one_case_is_learnt_by_heart(run, make_config, monkeypatch, tmp_path):
         cases=1,
         validation_seed=1,  # the same cases
         validation_cases=1,
+        checkpoint_minutes=60.0,
     )
     run(config)
     found = lines(tmp_path / "run")
@@ -119,7 +120,7 @@ def test_the_papers_network_learns_one_case_by_heart(run, paper, monkeypatch, tm
 @pytest.mark.parametrize("stage", ["coarse", "canonical"])
 def test_the_loss_falls_on_the_stream(run, make_config, tmp_path, stage):
     """From that of a network that knows nothing: all of the 4096 voxels alike."""
-    run(make_config(stage=stage, steps=80, learning_rate=4e-3))
+    run(make_config(stage=stage, steps=80, learning_rate=4e-3, checkpoint_minutes=60.0))
     losses = [line["loss"] for line in lines(tmp_path / "run")]
     assert losses[0] == pytest.approx(np.log(16**3), abs=1.0)
     assert np.mean(losses[-15:]) < np.mean(losses[:5]) - 0.8
@@ -188,7 +189,7 @@ def test_other_cases_are_held_out(run, make_config, tmp_path):
 
 
 @pytest.mark.parametrize("stage", ["coarse", "land"])
-def test_every_held_out_case_is_looked_at_once(
+def test_every_held_out_case_is_used_once(
     run, make_config, blob_case, monkeypatch, tmp_path, stage
 ):
     sources = []

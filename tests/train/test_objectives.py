@@ -1,4 +1,4 @@
-"""What training minimises: by hand with a judge of one weight, and in runs that are broken off."""
+"""Objectives: by hand with a discriminator of one weight, and in interrupted runs."""
 
 import copy
 import json
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("small_grids")
 SHAPE = (6, 7, 8)
 
 
-class Judge(nn.Module):
+class Scorer(nn.Module):
     """Scores each voxel: what its first heatmap shows, times a weight, plus its grey level."""
 
     def __init__(self, weight):
@@ -135,34 +135,34 @@ def test_losses_by_hand(make_adversarial):
 
     Scored 1 + 3 * 0.25 and 1 + 3 * 1, where 1 is wanted.
     """
-    network, judge = Copier(0.5), Judge(3.0)
-    objective = make_adversarial(judge, weight=10.0, height=2.0, learning_rate=0.01)
+    network, scorer = Copier(0.5), Scorer(3.0)
+    objective = make_adversarial(scorer, weight=10.0, height=2.0, learning_rate=0.01)
     volume, target = torch.ones(1, 1, 2, 2, 2), torch.full((1, 1, 2, 2, 2), 2.0)
     loss = objective.loss(network, volume, target)
     assert float(loss.detach()) == pytest.approx(1.5**2 + 10 * 0.75**2)
     loss.backward()
     # Twice the errors, times what they change by with the network's weight: 1 and 3 / 2.
     assert float(network.weight.grad) == pytest.approx(2 * -1.5 + 10 * 2 * 0.75 * 1.5)
-    assert judge.weight.grad is None
+    assert scorer.weight.grad is None
     aside = objective.after_step(1.0)
     assert aside == {
         "discriminator_real": pytest.approx(3.0**2),
         "discriminator_made": pytest.approx(1.75**2),
     }
     # Half of 2 * 3 * 1 and of 2 * 1.75 * 0.25; of Adam's first step only the sign counts.
-    assert float(judge.weight.grad) == pytest.approx((6 + 0.875) / 2)
-    assert float(judge.weight.detach()) == pytest.approx(3 - 0.01)
+    assert float(scorer.weight.grad) == pytest.approx((6 + 0.875) / 2)
+    assert float(scorer.weight.detach()) == pytest.approx(3 - 0.01)
 
 
-def test_a_judge_that_tells_them_apart_has_no_loss(make_adversarial):
+def test_a_discriminator_that_separates_them_has_no_loss(make_adversarial):
     """Grey levels of 0: an output of 0 is scored 0, and a target as high as heatmaps are, 1."""
-    judge = Judge(1.0)
-    objective = make_adversarial(judge)
+    scorer = Scorer(1.0)
+    objective = make_adversarial(scorer)
     volume = torch.zeros(1, 1, 2, 2, 2)
     loss = objective.loss(Copier(5.0), volume, torch.full((1, 1, 2, 2, 2), HEIGHT))
     assert float(loss.detach()) == pytest.approx(HEIGHT**2 + 1)
     assert objective.after_step(1.0) == {"discriminator_real": 0, "discriminator_made": 0}
-    assert float(judge.weight.detach()) == 1
+    assert float(scorer.weight.detach()) == 1
 
 
 def test_the_discriminator_learns_from_what_the_network_has_shown(example, make_adversarial):
@@ -182,7 +182,7 @@ def test_the_discriminator_learns_from_what_the_network_has_shown(example, make_
     }
 
 
-def test_the_discriminator_learns_to_tell_them_apart(example, make_adversarial):
+def test_the_discriminator_learns_to_separate_them(example, make_adversarial):
     network, volume, target = example
     objective = make_adversarial(Discriminator(2, (8, 8)), learning_rate=5e-3)
     losses = []

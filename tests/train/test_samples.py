@@ -1,4 +1,4 @@
-"""Samples: each a function of the seed and its number, whoever makes it and in whatever order."""
+"""Samples: each is a function of the seed and its number, in any order and in any process."""
 
 from dataclasses import replace
 from functools import partial
@@ -67,7 +67,7 @@ def test_samples_come_from_all_cases_and_from_no_others(blob_case, skeleton, tmp
     assert len(list(tmp_path.iterdir())) == 5
 
 
-def test_a_case_that_cannot_be_looked_at_is_passed_over(blob_case, skeleton, tmp_path):
+def test_a_case_without_a_body_frame_is_passed_over(blob_case, skeleton, tmp_path):
     without = blob_case.positions_mm.copy()
     without[skeleton.index("sacrum")] = np.nan
 
@@ -79,7 +79,7 @@ def test_a_case_that_cannot_be_looked_at_is_passed_over(blob_case, skeleton, tmp
         assert np.isfinite(source.sample(number).positions_mm).all()
 
 
-def test_cases_that_can_all_not_be_looked_at_are_refused_in_one_line(blob_case, skeleton, tmp_path):
+def test_cases_without_any_body_frame_are_refused_in_one_line(blob_case, skeleton, tmp_path):
     """As in a dataset that nobody has annotated the sacrum in."""
     without = blob_case.positions_mm.copy()
     without[skeleton.index("sacrum")] = np.nan
@@ -109,9 +109,7 @@ def test_cases_in_turn_come_as_often_as_each_other(blob_case, skeleton, tmp_path
     assert made == [0, 1, 2, 3, 4]
 
 
-def test_a_case_in_turn_that_cannot_be_looked_at_makes_way_for_the_next(
-    blob_case, skeleton, tmp_path
-):
+def test_a_case_in_turn_without_a_body_frame_is_replaced_by_the_next(blob_case, skeleton, tmp_path):
     without = blob_case.positions_mm.copy()
     without[skeleton.index("sacrum")] = np.nan
 
@@ -135,7 +133,7 @@ def test_a_stream_gives_every_sample_in_order(source, workers):
     ("options", "numbers"),
     [({"first": 5}, (5, 6, 7)), ({"step": 2}, (0, 2, 4)), ({"first": 7, "step": 3}, (7, 10, 13))],
 )
-def test_a_stream_begins_and_goes_on_where_it_is_told(source, options, numbers):
+def test_a_stream_has_a_first_number_and_a_step(source, options, numbers):
     for sample, number in zip(take(3, source, workers=0, **options), numbers, strict=True):
         assert same(sample, source.sample(number))
 

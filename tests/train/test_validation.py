@@ -20,7 +20,7 @@ PAIRS = Channels(("middle", "left|right"), ((1,), (0, 2)))
 NOWHERE = [np.nan] * 3
 
 
-class Told(HeatmapNetwork):
+class Answering(HeatmapNetwork):
     """Answers with the logarithms of given heatmaps, one after the other."""
 
     levels = (8,)
@@ -126,7 +126,7 @@ def test_a_landmark_in_view_that_no_peak_shows_is_far_off():
 
 def test_whoever_answers_with_the_targets_makes_no_mistakes(source, stage, config, batches):
     """The loss is the entropy of the targets then, and naming the sides is not asked for."""
-    found = validate(Told(batch.targets for batch in batches), source, stage, config)
+    found = validate(Answering(batch.targets for batch in batches), source, stage, config)
     entropies = []
     for batch in batches:
         maps = batch.targets[0].flatten(1).double().numpy()
@@ -139,7 +139,7 @@ def test_whoever_answers_with_the_targets_makes_no_mistakes(source, stage, confi
 
 
 def test_whoever_is_one_voxel_off_is_off_by_its_millimetres(source, stage, config, batches):
-    shifted = Told(torch.roll(batch.targets, 1, dims=3) for batch in batches)
+    shifted = Answering(torch.roll(batch.targets, 1, dims=3) for batch in batches)
     found = validate(shifted, source, stage, config)
     counts = [np.isfinite(batch.positions_mm[0][:, 0]).sum() for batch in batches]
     sizes = [batch.grids[0].spacing_mm[1] for batch in batches]
@@ -155,7 +155,7 @@ def test_within_10_mm_is_a_part_of_the_landmarks_in_view(source, skeleton, make_
     i, j, k = batches[0].grids[0].shape
     voxel = (i // 2, j // 2, k // 2)
     answer[:, :, *voxel] = 1
-    found = validate(Told([answer, answer]), source, stage, config)
+    found = validate(Answering([answer, answer]), source, stage, config)
     errors = np.concatenate(
         [
             np.linalg.norm(batch.positions_mm[0] - batch.grids[0].to_world(voxel), axis=1)
@@ -211,7 +211,7 @@ def plain(cache, skeleton, make_config):
     return config, stage_of(config, skeleton), source
 
 
-class AtFullResolution(Told):
+class AtFullResolution(Answering):
     """Answers with given heatmaps themselves, and with something below 0 elsewhere."""
 
     stride = 1
