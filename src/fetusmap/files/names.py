@@ -78,8 +78,8 @@ def _is_safe(character: str) -> bool:
 
 
 def _trimmed(name: str) -> str:
-    """Cut a name to its greatest length, and remove what must not stand at its ends."""
-    # A mark at the beginning would be drawn onto whatever stands before the name.
+    """Cut a name to its greatest length, and remove what may not begin or end it."""
+    # A mark at the beginning would be drawn onto the character before the name.
     start = next((n for n, c in enumerate(name) if unicodedata.category(c)[0] in "LN"), len(name))
     cut = name[start:].encode("utf-8")[:MAX_CASE_NAME_BYTES].decode("utf-8", "ignore")
     return cut.rstrip("._-")

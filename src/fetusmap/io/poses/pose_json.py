@@ -216,7 +216,8 @@ def read_pose_json(path: Path, skeleton: Skeleton | None = None) -> Pose:
 def write_pose_json(pose: Pose, path: Path, *, overwrite: bool = True) -> None:
     """Write a `pose.json` atomically; numbers read back equal to the last bit.
 
-    The definition of the skeleton stands on one line, the last one, below what a person reads.
+    The definition of the skeleton is written in one line, the last one, so that the landmarks come
+    first for a person who reads the file.
     """
     plain = plain_from_pose(pose)
     skeleton = json.dumps(plain.pop("skeleton"), allow_nan=False)

@@ -55,6 +55,9 @@ SPACES = {
     "right-anterior-superior": (-1, -1, 1), "ras": (-1, -1, 1),
     "left-anterior-superior": (1, -1, 1), "las": (1, -1, 1),
 }  # fmt: skip
+SPACE_KINDS = {"domain", "space", "none", "???"}
+"""Kinds of an axis that may be one of space; all others are colours, vectors and the like."""
+
 SKIPS = ("byte skip", "line skip")
 MM_PER_UNIT = {
     "": 1.0, "mm": 1.0, "millimeter": 1.0, "millimetre": 1.0, "millimeters": 1.0,
@@ -95,8 +98,7 @@ def read_header(file: BinaryIO, path: Path, limits: ReadLimits) -> VolumeHeader:
             found=f"dimension {dimension}",
             remedy="extract one 3D volume of grey values",
         )
-    odd = set(fields.get("kinds", "domain").lower().split()) - {"domain", "space", "none", "???"}
-    if odd:
+    if not set(fields.get("kinds", "domain").lower().split()) <= SPACE_KINDS:
         raise UnreadableFile(
             path,
             expected="three axes of space",
