@@ -473,7 +473,7 @@ def check_stopped_and_resumable(running: Running, fetusmap: Callable, *words: ob
 def test_an_interrupt_ends_all_workers_and_keeps_what_is_finished(
     fetusmap: Callable, tmp_path: Path
 ) -> None:
-    words = ["-n", 8, *HALF, "--no-previews", "--workers", 2]
+    words = ["-n", 5, *HALF, "--no-previews", "--workers", 2]
     with started(tmp_path / "d", *words) as running:
         running.wait_for_cases(1)
         assert len(running.workers()) == 2
@@ -484,7 +484,7 @@ def test_an_interrupt_ends_all_workers_and_keeps_what_is_finished(
         finished = {path.name for path in (tmp_path / "d" / "landmarks").iterdir()}
         assert finished
         times = [(tmp_path / "d" / "landmarks" / name).stat().st_mtime_ns for name in finished]
-        check_stopped_and_resumable(running, fetusmap, "-n", 8, *ALONE, "--no-previews")
+        check_stopped_and_resumable(running, fetusmap, "-n", 5, *ALONE, "--no-previews")
         after = [(tmp_path / "d" / "landmarks" / name).stat().st_mtime_ns for name in finished]
         assert after == times
 

@@ -348,7 +348,7 @@ def test_libraries_of_other_poses_are_other_settings():
 
 @pytest.mark.parametrize("changed", [{}, {"count": COUNT - 1}, {"count": COUNT + 1, "seed": 9}])
 def test_a_finished_dataset_is_left_alone(dataset_folder, whole, changed):
-    with pytest.raises(BadInput, match="finished dataset|keep their splits") as caught:
+    with pytest.raises(BadInput, match=r"finished dataset|keep their splits") as caught:
         next(write(dataset_folder, **changed))
     assert "\n" not in str(caught.value)
     assert content(dataset_folder) == whole

@@ -6,7 +6,6 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
-from itertools import islice
 
 import numpy as np
 import pytest
@@ -24,7 +23,6 @@ from fetusmap.simulate import (
     profiles,
     render,
     simulate_case,
-    stream_cases,
 )
 from fetusmap.simulate.body.body import Part
 from fetusmap.simulate.body.shapes import ball
@@ -159,7 +157,7 @@ def test_lattices_reach_as_far_as_scanner_and_volume_do(cases, preset):
         lattice = beam_lattice(probe, grid, chosen)
         for count, factor in zip(lattice.shape, chosen.factors, strict=True):
             assert (count - 1) % factor == 0
-        assert np.prod(lattice.shape, dtype=float) <= 1.25 * chosen.most_samples
+        assert np.prod(lattice.shape, dtype=float) <= 1.25 * chosen.max_samples
         points = grid.centers_mm().reshape(-1, 3)
         beam = lattice.to_beam(points)
         field = np.radians([scanner.lateral_field_deg, scanner.sweep_deg]) / 2
@@ -190,14 +188,16 @@ def test_volumes_are_what_they_say(rendered):
 
 
 def test_outside_of_the_field_there_is_nothing(rendered):
-    for _, made in rendered[:3]:
-        lattice, points = made.beams.lattice, made.volume.grid.centers_mm()
+    for offset, (_, made) in enumerate(rendered[:3]):
+        every_second = (slice(offset % 2, None, 2),) * 3
+        lattice, points = made.beams.lattice, made.volume.grid.centers_mm()[every_second]
+        grey, labels = made.volume.array[every_second], made.labels.array[every_second]
         away = np.concatenate([np.eye(3), -np.eye(3)]) * 4.0
         far = ~np.any([lattice.contains(points + step) for step in away], axis=0)
         assert far.sum() > 100
-        assert (made.volume.array[far] == 0).all()
-        assert (made.labels.array[far] == 0).all()
-        assert (made.labels.array[lattice.contains(points)] > 0).all()
+        assert (grey[far] == 0).all()
+        assert (labels[far] == 0).all()
+        assert (labels[lattice.contains(points)] > 0).all()
 
 
 def test_beams_hold_what_the_volume_shows(rendered):
@@ -319,13 +319,6 @@ def test_another_process_with_other_threads_gives_the_same_bytes():
         capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert output.stdout.strip() == digest(simulate_case(HALF, 5, 0))
-
-
-def test_workers_give_the_same_bytes():
-    expected = [digest(simulate_case(HALF, 5, number)) for number in range(3)]
-    stream = stream_cases(HALF, 5, workers=2)
-    assert [digest(made) for made in islice(stream, 3)] == expected
-    stream.close()
 
 
 @pytest.mark.parametrize("profile", profiles())

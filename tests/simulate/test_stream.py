@@ -17,6 +17,7 @@ def same(one, other):
         and np.array_equal(one.volume.array, other.volume.array)
         and one.volume.grid == other.volume.grid
         and one.pose.equals(other.pose)
+        and np.array_equal(one.body_from_probe, other.body_from_probe)
     )
 
 

@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.spatial.transform import Rotation
 
 from fetusmap.simulate.body.shapes import Ellipsoid, RoundCone, ball
-from fetusmap.volume.beams import BLOCK, BeamLattice, row_blocks
+from fetusmap.volume.beams import ROWS_PER_BLOCK, BeamLattice, row_blocks
 
 WHOLE = (slice(None),) * 3
 
@@ -155,7 +155,7 @@ def test_row_blocks_cover_every_row_once_and_leave_none_alone(rows):
     covered = [n for block in blocks for n in range(block.start, block.stop)]
     assert covered == list(range(rows))
     sizes = [block.stop - block.start for block in blocks]
-    assert max(sizes) <= BLOCK + 1
+    assert max(sizes) <= ROWS_PER_BLOCK + 1
     assert min(sizes) > 1 or rows == 1
 
 

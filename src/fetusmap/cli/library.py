@@ -1,4 +1,4 @@
-"""`fetusmap library`: build pose libraries, and show what is in them."""
+"""`fetusmap library`: build pose libraries, and show their content."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existin
 
 @app.callback()
 def library() -> None:
-    """Build pose libraries, and show what is in them.
+    """Build pose libraries, and show their content.
 
-    A pose library is one small file of the poses that predictions are compared with.
+    A pose library is one small file of poses with which predictions are compared.
     """
 
 
@@ -68,7 +68,7 @@ def build(
         str | None, typer.Option(metavar="NAME", help="Take only this split of each dataset.")
     ] = None,
     simulate: Annotated[int, typer.Option(min=0, metavar="N", help="Add N simulated poses.")] = 0,
-    seed: Annotated[int, typer.Option(min=0, help="Of the simulated poses.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the simulated poses.")] = 0,
     weeks: Annotated[
         tuple[float, float],
         typer.Option(metavar="LOW HIGH", help="Gestational age of the simulated poses."),
@@ -79,9 +79,10 @@ def build(
     skeleton: SkeletonName = DEFAULT_SKELETON,
     overwrite: Overwrite = False,
 ) -> int:
-    """Build a pose library out of annotated, stored or simulated poses.
+    """Build a pose library from annotated, stored or simulated poses.
 
-    What cannot be read is named and left out; the exit code is then 1.
+    The library has the skeleton of its sources. Poses that cannot be read are named and left out;
+    the exit code is then 1.
     """
     given = sources or []
     kinds = {kind_of(source) for source in given}
@@ -124,7 +125,7 @@ def show(
     ] = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Show what is in a pose library, in numbers and as a picture."""
+    """Show the content of a pose library in numbers and as a picture."""
     if output is not None:
         check_figure_path(output)
     shown = load_library(file)
@@ -135,7 +136,7 @@ def show(
 
 
 def _check_use(option: str, used: bool, useful: bool, needed: str) -> None:
-    """Refuse what means nothing, instead of ignoring it."""
+    """Refuse an option that has no effect instead of ignoring it."""
     if used and not useful:
         raise BadInput(
             option, expected=needed, found="none", remedy="see 'fetusmap library build --help'"
@@ -145,20 +146,20 @@ def _check_use(option: str, used: bool, useful: bool, needed: str) -> None:
 def _read_sources(
     sources: list[Path], split: str | None, skeleton: Skeleton | None
 ) -> tuple[list[PoseLibrary], int]:
-    """The libraries of all sources that can be read, and how much was left out with a warning."""
+    """Return the libraries of all readable sources, and how many poses or sources were left out."""
     parts: list[PoseLibrary] = []
     left_out = 0
     for source in sources:
         try:
-            part, troubles = _read_source(source, split, skeleton)
+            part, errors = _read_source(source, split, skeleton)
             _check_skeleton(part, parts, source)
         except FetusmapError as error:
-            troubles = (error,)
+            errors = (error,)
         else:
             parts.append(part)
-        for trouble in troubles:
-            warn(f"left out: {trouble}")
-        left_out += len(troubles)
+        for problem in errors:
+            warn(f"left out: {problem}")
+        left_out += len(errors)
     return parts, left_out
 
 
@@ -175,6 +176,7 @@ def _check_skeleton(part: PoseLibrary, parts: list[PoseLibrary], source: Path) -
 def _read_source(
     source: Path, split: str | None, skeleton: Skeleton | None
 ) -> tuple[PoseLibrary, tuple[FetusmapError, ...]]:
+    """Read a source; return its library and the errors that excluded poses from it."""
     kind = kind_of(source)
     if kind == "a dataset":
         return library_from_dataset(load_dataset(source), split)

@@ -30,7 +30,7 @@ from fetusmap.simulate import (
     profiles,
     simulate_dataset,
 )
-from fetusmap.simulate.body.fetus import OLDEST_WEEKS, YOUNGEST_WEEKS
+from fetusmap.simulate.body.fetus import MAX_WEEKS, MIN_WEEKS
 from fetusmap.simulate.cohort import COUNT_KEY
 from fetusmap.volume import Volume
 from fetusmap.workers import available_processors
@@ -69,7 +69,7 @@ def simulate(
         tuple[float, float],
         typer.Option(
             metavar="LOW HIGH",
-            help=f"Gestational age, within {YOUNGEST_WEEKS:g} to {OLDEST_WEEKS:g} weeks.",
+            help=f"Gestational age, within {MIN_WEEKS:g} to {MAX_WEEKS:g} weeks.",
         ),
     ] = (10.0, 14.0),
     profile: Annotated[

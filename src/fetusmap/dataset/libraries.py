@@ -1,4 +1,4 @@
-"""Pose libraries out of what people have: annotated datasets, and files of poses."""
+"""Build pose libraries from annotated datasets and from files of poses."""
 
 from __future__ import annotations
 
@@ -15,19 +15,21 @@ from fetusmap.files import POSE_SUFFIXES, case_name, suffix_of
 from fetusmap.io import load_pose
 
 Collected = tuple[PoseLibrary, tuple[FetusmapError, ...]]
-"""A library, and why some poses are not in it."""
+"""A library, and the errors that excluded poses from it."""
 
 
 def library_from_dataset(dataset: Dataset, split: str | None = None) -> Collected:
-    """The annotated poses of a dataset or of one of its splits, grouped by subject.
+    """Collect the annotated poses of a dataset or of one of its splits, grouped by subject.
+
+    The library has the skeleton of the dataset.
 
     Args:
-        dataset: with annotated cases.
-        split: the name of a split; None takes all cases.
+        dataset: dataset with annotated cases.
+        split: name of a split; None takes all cases.
 
     Raises:
-        UnreadableFile: no such split, or nothing annotated in it.
-        FetusmapError: none of the poses can be read; this is the first one's trouble.
+        UnreadableFile: the dataset has no such split, or no annotated case in it.
+        FetusmapError: none of the poses can be read; this is the error of the first one.
     """
     cases = [c for c in (dataset.split(split) if split else dataset.cases) if c.is_annotated]
     if not cases:
@@ -47,32 +49,32 @@ def library_from_dataset(dataset: Dataset, split: str | None = None) -> Collecte
 
 
 def library_from_files(paths: Iterable[Path], skeleton: Skeleton | None = None) -> Collected:
-    """The poses of some files, each of which is a group of its own.
+    """Collect the poses of files; each file is a group of its own.
 
     Args:
         paths: pose files of any format.
-        skeleton: for landmarks other than those of a built-in skeleton.
+        skeleton: skeleton of the poses; None takes the one that each file names.
 
     Raises:
-        BadInput: no file, or poses of several skeletons.
-        FetusmapError: none of the poses can be read; this is the first one's trouble.
+        BadInput: there is no file, or the poses have several skeletons.
+        FetusmapError: none of the poses can be read; this is the error of the first one.
     """
     listed = list(paths)
 
     def reader(path: Path) -> Callable[[], Pose]:
         return lambda: load_pose(path, skeleton)
 
-    # The folder belongs to the label: there is a pose.json for every predicted case.
+    # The label contains the folder, because every predicted case has a file named pose.json.
     labels = [f"{path.resolve().parent.name}/{case_name(path)}" for path in listed]
     readers = [(reader(path), label) for path, label in zip(listed, labels, strict=True)]
     return _collect(readers, {"files": len(listed)})
 
 
 def find_pose_files(folder: str | Path) -> tuple[Path, ...]:
-    """The pose files of a folder, not of those inside it, sorted by name.
+    """Return the visible pose files of a folder, without its subfolders, sorted by name.
 
     Raises:
-        UnreadableFile: no such folder, or no pose file in it.
+        UnreadableFile: the folder does not exist or holds no pose file.
     """
     folder = Path(folder)
     found = folder.iterdir() if folder.is_dir() else ()
@@ -91,14 +93,15 @@ def find_pose_files(folder: str | Path) -> tuple[Path, ...]:
 def _collect(
     readers: list[tuple[Callable[[], Pose], str]], made_by: dict[str, JsonValue]
 ) -> Collected:
-    poses, groups, troubles = [], [], []
+    """Read poses and put those that can be read into a library."""
+    poses, groups, errors = [], [], []
     for read, group in readers:
         try:
             poses.append(read())
         except FetusmapError as error:
-            troubles.append(error)
+            errors.append(error)
         else:
             groups.append(group)
-    if troubles and not poses:
-        raise troubles[0]
-    return PoseLibrary.from_poses(poses, groups, made_by), tuple(troubles)
+    if errors and not poses:
+        raise errors[0]
+    return PoseLibrary.from_poses(poses, groups, made_by), tuple(errors)

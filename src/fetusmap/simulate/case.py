@@ -1,4 +1,4 @@
-"""Drawing a case: settings and a number in, frozen parameters out."""
+"""Draw a case: settings and seeds in, frozen parameters out."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from fetusmap.simulate.scene.scene import draw_scene
 
 @dataclass(frozen=True)
 class SimulationSettings:
-    """What kind of cases to simulate.
+    """Settings of a series of simulated cases.
 
     Attributes:
         preset: "full", "mid" or "half", see `render`.
         weeks: range of gestational age.
-        profile: of the scanner, see `profiles`.
-        difficulty: knobs; the defaults change nothing.
-        like: poses whose limbs to imitate, or None for the simulator's own.
+        profile: scanner profile, see `profiles`.
+        difficulty: knobs that make a volume harder to read; the defaults change nothing.
+        like: poses whose limb postures are imitated, or None for the simulator's own.
     """
 
     preset: str = "full"
@@ -34,7 +34,7 @@ class SimulationSettings:
     like: PoseLibrary | None = None
 
     def __post_init__(self) -> None:
-        """Refuse settings that no case can be drawn from."""
+        """Refuse settings from which no case can be drawn."""
         check_weeks(self.weeks)
         preset_named(self.preset)
         if self.profile not in profiles():
@@ -47,9 +47,9 @@ class SimulationSettings:
 
 
 def draw_case(settings: SimulationSettings, seeds: Seeds) -> Drawn:
-    """Draw everything random about a case.
+    """Draw everything that is random about a case.
 
-    Fetus, scene, probe and speckle have seeds of their own: one can change while the others stay.
+    Fetus, scene, probe and speckle have separate seeds: one can change while the others stay.
     """
     fetus = draw_fetus(
         seeds.generator("fetus"),

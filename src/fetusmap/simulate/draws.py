@@ -1,4 +1,4 @@
-"""Where randomness comes from: one generator per part of a case, and the distributions in use."""
+"""Random numbers: one generator for each part of a case, and the distributions in use."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PARTS: tuple[Part, ...] = ("fetus", "scene", "probe", "speckle")
 
 @dataclass(frozen=True)
 class Seeds:
-    """One seed per part of a case, so that a part can be drawn anew while the others stay."""
+    """One seed for each part of a case, so that one part can be redrawn while the others stay."""
 
     fetus: int
     scene: int
@@ -25,10 +25,10 @@ class Seeds:
 
     @classmethod
     def of_case(cls, seed: int, number: int) -> Seeds:
-        """The seeds of case `number` of the series that starts from `seed`.
+        """Return the seeds of case `number` of the series with the given seed.
 
         Raises:
-            BadInput: a negative seed or number.
+            BadInput: the seed or the number is negative.
         """
         check_seed(seed)
         if number < 0:
@@ -37,15 +37,15 @@ class Seeds:
         return cls(*(int(word) for word in words))
 
     def generator(self, part: Part) -> np.random.Generator:
-        """A fresh generator of one part."""
+        """Return a new generator for one part."""
         return np.random.Generator(np.random.SFC64(getattr(self, part)))
 
 
 def generator_of_poses(seed: int) -> np.random.Generator:
-    """A generator of poses without volumes; it shares nothing with any case.
+    """Return a generator for poses without volumes, independent of the generators of all cases.
 
     Raises:
-        BadInput: a negative seed.
+        BadInput: the seed is negative.
     """
     check_seed(seed)
     return np.random.Generator(np.random.SFC64(np.random.SeedSequence(seed, spawn_key=(1,))))
@@ -55,7 +55,7 @@ def check_seed(seed: int) -> None:
     """Refuse a negative seed.
 
     Raises:
-        BadInput: if it is.
+        BadInput: the seed is negative.
     """
     if seed < 0:
         raise BadInput("seed", expected="0 or more", found=f"{seed}", remedy="try 0")
@@ -64,7 +64,7 @@ def check_seed(seed: int) -> None:
 def truncated_normal(
     rng: np.random.Generator, mean: float, sd: float, low: float, high: float, count: int
 ) -> FloatArray:
-    """(count,) normal draws; those outside [low, high] are drawn again."""
+    """Draw (count,) normal values; those outside [low, high] are drawn again."""
     values = rng.normal(mean, sd, count)
     while (outside := (values < low) | (values > high)).any():
         values[outside] = rng.normal(mean, sd, int(outside.sum()))
@@ -72,12 +72,12 @@ def truncated_normal(
 
 
 def log_normal(rng: np.random.Generator, cv: float, shape: int | tuple[int, ...]) -> FloatArray:
-    """Factors of mean 1 and coefficient of variation `cv`."""
+    """Draw log-normal factors with mean 1 and coefficient of variation `cv`."""
     sigma = np.sqrt(np.log1p(cv**2))
     return np.exp(rng.normal(-(sigma**2) / 2, sigma, shape))
 
 
 def unit_vectors(rng: np.random.Generator, count: int) -> FloatArray:
-    """(count, 3) directions, uniform over the sphere."""
+    """Draw (count, 3) unit vectors, uniformly over the sphere."""
     vectors = rng.standard_normal((count, 3))
     return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))

@@ -1,4 +1,4 @@
-"""The acoustic media: what each label of a simulated scene is made of."""
+"""The acoustic media of a simulated scene, and their properties."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fetusmap.types import BoolArray, Labels
 
 
 class Medium(IntEnum):
-    """Label numbers, as in label maps; the numbers of `media.toml` stand in this order."""
+    """Numbers of the media in label maps; `media.toml` lists the media in this order."""
 
     OUTSIDE = 0
     AMNIOTIC_FLUID = 1
@@ -56,25 +56,25 @@ class Medium(IntEnum):
 FETAL = tuple(m for m in Medium if Medium.FETAL_TISSUE <= m <= Medium.SKULL)
 BONES = (Medium.CARTILAGE, Medium.LONG_BONE, Medium.THIN_BONE, Medium.SKULL)
 SOFT = tuple(m for m in FETAL if m not in BONES)
-"""Fetal media that an organ may displace."""
+"""Fetal media that an organ may replace."""
 
 MediaProperty = NDArray[np.float32]
 
 
 @cache
 def property_of_media(name: str) -> MediaProperty:
-    """One property ("impedance", "attenuation", "echo", "texture") for every label number."""
+    """Return a property of all label numbers: "impedance", "attenuation", "echo" or "texture"."""
     rows = table("media")
     return np.array([rows[medium.name.lower()][name] for medium in Medium], dtype=np.float32)
 
 
 def reflectivity(first: Medium, second: Medium) -> float:
-    """Amplitude that an interface reflects, 0 to 1: the difference over the sum of impedances."""
+    """Return the amplitude that an interface reflects: difference over sum of the impedances."""
     impedance = property_of_media("impedance")
     a, b = float(impedance[first]), float(impedance[second])
     return abs(a - b) / (a + b)
 
 
 def set_medium(label: Labels, medium: Medium, where: BoolArray) -> None:
-    """Give the chosen samples a medium, in place."""
+    """Set the medium of the chosen samples in place."""
     np.copyto(label, np.uint8(medium), where=where)

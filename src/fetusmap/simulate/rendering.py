@@ -1,4 +1,4 @@
-"""A volume of a drawn case: pure, from frozen parameters to voxels and landmarks."""
+"""Render a drawn case: a pure function from frozen parameters to voxels and landmarks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fetusmap.geometry import Grid, affine_from, invert_affine
 from fetusmap.simulate.body.body import Body
 from fetusmap.simulate.body.fetus import Fetus
 from fetusmap.simulate.scanner.display import to_decibels, to_grey
-from fetusmap.simulate.scanner.echo import illuminate, synthesize
+from fetusmap.simulate.scanner.echo import insonify, synthesize
 from fetusmap.simulate.scanner.fields import Placement, Upsampler, compute_fields
 from fetusmap.simulate.scanner.paint import paint
 from fetusmap.simulate.scanner.probe import Probe
@@ -26,19 +26,20 @@ from fetusmap.volume.scan_conversion import scan_convert, scan_convert_labels
 
 @dataclass(frozen=True)
 class Preset:
-    """How finely a volume is simulated and exported.
+    """Resolution at which a volume is simulated and exported.
 
     Attributes:
-        spacing_mm: of its cubic voxels.
+        spacing_mm: spacing of the cubic voxels.
         coarseness: factor on the distance of beam samples.
         factors: decimation of the lattice on which distances are computed.
-        most_samples: of a sweep; the sharpest scanners get fewer samples per point spread.
+        max_samples: largest number of samples in a sweep; the sharpest scanners would need more
+            and get fewer samples per point spread.
     """
 
     spacing_mm: float
     coarseness: float
     factors: tuple[int, int, int]
-    most_samples: float
+    max_samples: float
 
 
 PRESETS = {
@@ -49,10 +50,10 @@ PRESETS = {
 
 
 def preset_named(name: str) -> Preset:
-    """The preset of that name.
+    """Return the preset of a name.
 
     Raises:
-        BadInput: no such preset.
+        BadInput: the preset does not exist.
     """
     if name not in PRESETS:
         raise BadInput(
@@ -66,14 +67,14 @@ def preset_named(name: str) -> Preset:
 
 @dataclass(frozen=True, eq=False)
 class Drawn:
-    """Everything random about a case, drawn and frozen; see `draw_case`.
+    """Everything that is random about a case, see `draw_case`.
 
     Attributes:
         fetus: age, sizes, posture.
-        body: its solids.
-        scene: what is around it.
-        probe: how it is scanned.
-        speckle_seed: of the scatterers.
+        body: solids of the fetus.
+        scene: surroundings of the fetus.
+        probe: probe, scanner and motion.
+        speckle_seed: seed of the scatterers.
     """
 
     fetus: Fetus
@@ -89,7 +90,7 @@ class BeamSpace:
 
     Attributes:
         grey: (R, T, P) uint8.
-        lattice: ranges and angles of its samples.
+        lattice: ranges and angles of the samples.
     """
 
     grey: Labels
@@ -98,17 +99,17 @@ class BeamSpace:
 
 @dataclass(frozen=True, eq=False)
 class Rendering:
-    """A simulated volume and the truth about it.
+    """A simulated volume with its ground truth.
 
     Attributes:
         volume: uint8 voxels in the probe's frame (x lateral, y depth, z sweep).
         pose: exact landmarks; confidence 0 for those outside the swept field or the volume.
-        fetus: who it is: age, sizes, angles.
-        probe: scanner's setting, field, motion.
-        body_from_probe: (4, 4) where the probe stands in the fetus' own frame (x right, y ventral,
-            z cranial, origin sacrum), where the fetus is in the middle of its drift.
-        beams: the sweep in beam space, on request.
-        labels: media as a volume of `Medium` numbers, on request.
+        fetus: age, sizes, angles.
+        probe: setting of the scanner, field, motion.
+        body_from_probe: (4, 4) map from the probe's frame to the body frame (x right, y ventral,
+            z cranial, origin sacrum), for the fetus in the middle of its drift.
+        beams: the sweep in beam space, if requested.
+        labels: media as a volume of `Medium` numbers, if requested.
     """
 
     volume: Volume
@@ -131,21 +132,21 @@ def render(
     """Simulate the volume of a drawn case. The same parameters give the same bytes.
 
     Args:
-        drawn: from `draw_case`.
+        drawn: result of `draw_case`.
         preset: "full" (0.5 mm), "mid" (0.75 mm) or "half" (1 mm).
-        name: of the volume.
-        beams: return the beam-space sweep too.
-        labels: return the label map too.
+        name: name of the volume.
+        beams: also return the sweep in beam space.
+        labels: also return the label map.
 
     Raises:
-        BadInput: no such preset.
+        BadInput: the preset does not exist.
     """
     with one_blas_thread():
         return _render(drawn, preset, name, beams=beams, labels=labels)
 
 
 def true_pose_of(drawn: Drawn, preset: str = "full") -> Pose:
-    """The landmarks of a drawn case, without rendering it."""
+    """Return the landmarks of a drawn case without rendering it."""
     settings = preset_named(preset)
     grid = drawn.probe.grid(settings.spacing_mm)
     return true_pose(drawn, beam_lattice(drawn.probe, grid, settings), grid)
@@ -161,9 +162,15 @@ def _render(drawn: Drawn, preset: str, name: str, *, beams: bool, labels: bool) 
     painting = paint(
         Placement.of(lattice, probe), upsampler, fields, drawn.body, drawn.scene, probe
     )
-    light = illuminate(painting, lattice, settings.factors, probe)
+    insonification = insonify(painting, lattice, settings.factors, probe)
     envelope = synthesize(
-        painting, lattice, upsampler, light, fields.texture, probe.scanner, drawn.speckle_seed
+        painting,
+        lattice,
+        upsampler,
+        insonification,
+        fields.texture,
+        probe.scanner,
+        drawn.speckle_seed,
     )
     grey = to_grey(to_decibels(envelope), probe.scanner)
     volume = Volume(scan_convert(grey, lattice, grid), grid, name)
@@ -181,17 +188,17 @@ def _render(drawn: Drawn, preset: str, name: str, *, beams: bool, labels: bool) 
 
 
 def beam_lattice(probe: Probe, grid: Grid, preset: Preset) -> BeamLattice:
-    """Beams and samples for a scanner's field as far as a grid needs it.
+    """Return the lattice of beams and samples that covers a grid within the field of a scanner.
 
-    Samples stand about 2.2 to the width of the point spread, at 60 mm, over the preset's
-    coarseness; all three directions thin out alike where that would be too many.
+    There are about 2.2 samples per width of the point spread at 60 mm, divided by the coarseness of
+    the preset; if that is too many, all three directions are thinned by the same factor.
     """
     scanner = probe.scanner
     rp, rm = scanner.probe_radius_mm, scanner.motor_radius_mm
     probing = BeamLattice(rp, rm, np.arange(2.0), np.arange(2.0), np.arange(2.0))
     corners = probing.to_beam(grid.corners_mm())
     low, high = grid.bounds_mm()
-    # Nearest and widest lie in the middle of the top face, not at its corners.
+    # The nearest range and the widest angle occur in the middle of the top face of the grid.
     nearest = max(0.5, float(low[1]))
     tops = [[x, low[1], np.clip(0.0, low[2], high[2])] for x in (low[0], high[0])]
     corners = np.concatenate([corners, probing.to_beam(tops)])
@@ -209,21 +216,20 @@ def beam_lattice(probe: Probe, grid: Grid, preset: Preset) -> BeamLattice:
         (max(-wide[1], corners[:, 2].min()), min(wide[1], corners[:, 2].max())),
     )
     counts = [(last - first) / step for (first, last), step in zip(ends, steps, strict=True)]
-    crowd = max(1.0, float(np.prod(counts) / preset.most_samples) ** (1 / 3))
+    excess = max(1.0, float(np.prod(counts) / preset.max_samples) ** (1 / 3))
     axes = []
     for (first, last), count, factor in zip(ends, counts, preset.factors, strict=True):
-        nodes = int(np.ceil(count / crowd)) // factor + 2
+        nodes = int(np.ceil(count / excess)) // factor + 2
         axes.append(np.linspace(first, last, (nodes - 1) * factor + 1))
     return BeamLattice(rp, rm, axes[0], axes[1], axes[2])
 
 
 def true_pose(drawn: Drawn, lattice: BeamLattice, grid: Grid) -> Pose:
-    """Where each landmark was when the sweep met it.
+    """Return the position of each landmark at the time when the sweep reached it.
 
-    Which frame meets a moving point depends on where the point is by then: sought is the first part
-    of the sweep at which the beams' plane and the point are at one place. A jump that outruns the
-    sweep may show a point several times; the first counts. A point that is never met stays where
-    it ends, with confidence 0.
+    A moving point is reached at the first time when it lies in the plane of the beams. A jump that
+    is faster than the sweep may show a point several times; the first time counts. A point that is
+    never reached gets its last position and the confidence 0.
     """
     probe = drawn.probe
     resting = probe.to_world(drawn.fetus.posture.landmarks_mm[0])

@@ -1,4 +1,4 @@
-"""The poses of the library that ships: 20,000 simulated ones."""
+"""Draw the pose library that ships with the package: 20,000 simulated poses."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ SEED = 5
 
 
 def draw_atlases() -> PoseLibrary:
-    """Draw the library anew."""
+    """Draw the library again."""
     return draw_poses(ATLASES, seed=SEED)

@@ -1,4 +1,4 @@
-"""Endless simulated cases, for training: each a function of a seed and its number."""
+"""Endless simulated cases for training; each is a function of a seed and its number."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ class Shard:
     """One part of a stream: cases `index`, `index + of`, `index + 2 of`, ...
 
     Attributes:
-        index: from 0.
-        of: how many parts there are, such as the workers of a data loader times its processes.
+        index: number of the part, from 0.
+        of: number of parts, for example workers of a data loader times processes.
     """
 
     index: int = 0
     of: int = 1
 
     def __post_init__(self) -> None:
-        """Refuse parts that do not exist."""
+        """Refuse a part that does not exist."""
         if not 0 <= self.index < self.of:
             raise BadInput(
                 "shard", expected="an index from 0 to below the number of shards",
@@ -43,17 +43,17 @@ def simulate_case(
     beams: bool = False,
     labels: bool = False,
 ) -> Rendering:
-    """Case `number` of a series: draw it and render it.
+    """Draw and render one case of a series.
 
     Args:
-        settings: what kind of cases.
-        seed: of the series.
-        number: from 0; the same number gives the same bytes, whatever else is simulated.
-        beams: with the beam-space sweep.
-        labels: with the label map.
+        settings: settings of the cases.
+        seed: seed of the series.
+        number: number of the case, from 0; it alone determines the bytes of the case.
+        beams: also return the sweep in beam space.
+        labels: also return the label map.
 
     Raises:
-        BadInput: a negative seed or number.
+        BadInput: the seed or the number is negative.
     """
     drawn = draw_case(settings, Seeds.of_case(seed, number))
     return render(drawn, settings.preset, name=case_name_of(number), beams=beams, labels=labels)
@@ -69,23 +69,23 @@ def stream_cases(
     beams: bool = False,
     labels: bool = False,
 ) -> Iterator[Rendering]:
-    """Simulated cases without end, in order.
+    """Yield simulated cases without end, in order.
 
-    Nothing is shared between shards or workers, and none of them changes a case: a data loader
-    gives each of its workers a shard, and a run that stopped goes on from its `first` unseen case.
+    Shards and workers share nothing, and they do not change the cases: a data loader can give each
+    of its workers a shard, and an interrupted run can continue from its `first` unseen case.
 
     Args:
-        settings: what kind of cases.
-        seed: of the series.
-        first: number of the first case; those below are left out.
-        shard: take only every n-th case.
-        workers: processes that simulate ahead; 0 simulates when asked. A script that asks for
-            some must start its work below `if __name__ == "__main__":`.
-        beams: with the beam-space sweeps.
-        labels: with the label maps.
+        settings: settings of the cases.
+        seed: seed of the series.
+        first: number of the first case.
+        shard: yield only every n-th case.
+        workers: number of processes that simulate in advance; 0 simulates on request. A script
+            that uses workers must start its work below `if __name__ == "__main__":`.
+        beams: also return the sweeps in beam space.
+        labels: also return the label maps.
 
     Raises:
-        BadInput: a negative seed or first case.
+        BadInput: the seed or the first number is negative.
     """
     Seeds.of_case(seed, first)
     check_workers(workers)
@@ -98,5 +98,5 @@ def stream_cases(
 
 
 def case_name_of(number: int) -> str:
-    """The name of a simulated case."""
+    """Return the name of a simulated case."""
     return f"sim-{number:06d}"

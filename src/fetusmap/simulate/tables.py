@@ -1,4 +1,4 @@
-"""The simulator's numbers: tables of anatomy, joints, media and scanners, each with its source."""
+"""Read the simulator's tables of anatomy, joints, media and scanners, which state their sources."""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""From beams to voxels, in two steps: (range, theta) to (x, rho), then (rho, phi) to (y, z)."""
+"""Scan conversion: resample beam data to voxels.
+
+The geometry is separable, so two sparse matrix products do it: (range, theta) to (x, rho), then
+(rho, phi) to (y, z).
+"""
 
 from __future__ import annotations
 
@@ -13,14 +17,18 @@ from fetusmap.volume.beams import BeamLattice
 def scan_convert(
     values: Field, lattice: BeamLattice, grid: Grid
 ) -> np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]:
-    """Voxels (I, J, K) of a grid along the probe's axes; 0 where no beam runs.
+    """Resample grey levels to the voxels of a grid; voxels outside of the swept field become 0.
 
-    Linear between samples; along the beam the average over a voxel, where samples are denser.
+    The interpolation is linear. Along the beam, values are averaged over a voxel if the samples are
+    denser than the voxels.
 
     Args:
         values: (R, T, P) grey levels, 0 to 255.
-        lattice: where they are.
-        grid: x, y, z along its axes, cubic voxels.
+        lattice: ranges and angles of the samples.
+        grid: grid of cubic voxels whose axes i, j, k are x, y, z of the lattice's frame.
+
+    Returns:
+        (I, J, K) uint8 voxels.
     """
     xs, ys, zs = _axes(grid)
     spacing = float(grid.spacing_mm[0])
@@ -42,7 +50,7 @@ def scan_convert(
 def scan_convert_labels(
     labels: Labels, lattice: BeamLattice, grid: Grid
 ) -> np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]:
-    """As `scan_convert`, the nearest sample's label for each voxel."""
+    """Assign the label of the nearest sample to each voxel; 0 outside of the swept field."""
     xs, ys, zs = _axes(grid)
     voxels = np.zeros(grid.shape, np.uint8)
     y, z = np.meshgrid(ys, zs, indexing="ij")
@@ -60,16 +68,18 @@ def scan_convert_labels(
 
 
 def _axes(grid: Grid) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return the x, y and z coordinates of the voxels."""
     start, step = grid.origin_mm, grid.spacing_mm
     axes = [start[n] + step[n] * np.arange(grid.shape[n]) for n in range(3)]
     return axes[0], axes[1], axes[2]
 
 
 def _rhos(lattice: BeamLattice, ys: FloatArray, zs: FloatArray, spacing: float) -> FloatArray:
+    """Return the values of rho between the two steps."""
     depth = ys + lattice.motor_radius_mm
     low = max(float(depth.min()), lattice.motor_radius_mm * 0.2)
     high = float(np.hypot(depth.max(), np.abs(zs).max()))
-    # Beyond the last beam there is nothing to convert.
+    # Beyond the last range there is nothing to convert.
     far = lattice.ranges_mm[-1] + lattice.motor_radius_mm
     return np.arange(low - spacing, min(high, far) + spacing, spacing)
 
@@ -77,7 +87,7 @@ def _rhos(lattice: BeamLattice, ys: FloatArray, zs: FloatArray, spacing: float) 
 def _plane_matrix(
     lattice: BeamLattice, xs: FloatArray, rhos: FloatArray, spacing: float
 ) -> sparse.csr_array:
-    """(rho * x, R * T) weights."""
+    """Return the (rho * x, R * T) weights of the first step."""
     depth = rhos[:, None] + lattice.probe_radius_mm - lattice.motor_radius_mm
     theta = np.arctan2(xs, depth).ravel()
     reach = np.hypot(xs, depth).ravel() - lattice.probe_radius_mm
@@ -90,7 +100,7 @@ def _plane_matrix(
 def _sweep_matrix(
     lattice: BeamLattice, ys: FloatArray, zs: FloatArray, rhos: FloatArray
 ) -> sparse.csr_array:
-    """(y * z, rho * P) weights."""
+    """Return the (y * z, rho * P) weights of the second step."""
     depth = ys[:, None] + lattice.motor_radius_mm
     along = _tent(np.hypot(depth, zs).ravel(), rhos, 1.0)
     across = _tent(np.arctan2(zs, depth).ravel(), lattice.phis_rad, 1.0)
@@ -99,7 +109,7 @@ def _sweep_matrix(
 
 
 def _tent(points: FloatArray, axis: FloatArray, half_width: float) -> tuple[FloatArray, FloatArray]:
-    """(N, W) indices and weights of a tent filter; weights vanish for points off the axis."""
+    """Return (N, W) indices and weights of a tent filter; points off the axis get zero weights."""
     where = (points - axis[0]) / (axis[1] - axis[0])
     count = int(np.ceil(2 * half_width))
     first = np.floor(where - half_width).astype(np.int64) + 1
@@ -118,7 +128,7 @@ def _product(
     columns: int,
     width: int,
 ) -> sparse.csr_array:
-    """Weights of two axes multiplied, as a sparse matrix over the flattened plane."""
+    """Return the products of the weights of two axes as a sparse matrix over the plane."""
     index = along[0][:, :, None] * columns + across[0][:, None, :]
     weights = along[1][:, :, None] * across[1][:, None, :]
     rows, size = len(index), index.shape[1] * index.shape[2]

@@ -9,8 +9,8 @@ from scipy.optimize import minimize
 
 from fetusmap.simulate.body.angles import draw_angles
 from fetusmap.simulate.body.collision import (
-    FILLED,
-    OVERLAP,
+    MAX_FILLED,
+    MAX_OVERLAP,
     distance_between_segments,
     intersects_itself,
     outgrows_sac,
@@ -145,7 +145,7 @@ def test_drawn_bodies_do_not_run_into_themselves():
         apart = np.linalg.norm(elbow + part * (wrist - elbow) - posture["head"], axis=-1).min(
             axis=0
         )
-        assert (apart > (1 - OVERLAP) * (0.195 + 0.033) * crl - 1e-9).all()
+        assert (apart > (1 - MAX_OVERLAP) * (0.195 + 0.033) * crl - 1e-9).all()
 
 
 def test_some_bodies_have_to_be_drawn_again():
@@ -164,7 +164,7 @@ def test_bodies_outgrow_their_sacs_by_their_extents():
     ellipsoid_ml = 1.35 * 4 / 3 * np.pi * 16 * 26 * 36 / 1000
     crl = np.array([60.0])
     for factor, expected in ((0.99, True), (1.01, False)):
-        sac = np.array([factor * ellipsoid_ml / FILLED])
+        sac = np.array([factor * ellipsoid_ml / MAX_FILLED])
         assert outgrows_sac(Posture(landmarks, {}), crl, sac)[0] == expected
 
 

@@ -257,7 +257,7 @@ def test_poses_that_no_body_can_take_are_strayed_from_until_one_can(seed):
 def test_bodies_too_thick_for_any_posture_are_given_up():
     rng = np.random.default_rng(0)
     crl = np.full(3, 60.0)
-    with pytest.raises(BadInput, match="without running into itself") as caught:
+    with pytest.raises(BadInput, match="without intersecting itself") as caught:
         draw_postures(rng, draw_lengths(rng, crl), 6 * crl, sac_ml=np.full(3, 1e9))
     assert "\n" not in str(caught.value)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fetusmap.simulate.media import Medium, property_of_media
-from fetusmap.simulate.scanner.echo import Illumination, illuminate, synthesize
+from fetusmap.simulate.scanner.echo import Insonification, insonify, synthesize
 from fetusmap.simulate.scanner.fields import Upsampler
 from fetusmap.simulate.scanner.paint import Painting
 from fetusmap.simulate.scanner.probe import Dropout
@@ -28,15 +28,15 @@ def even(lattice, medium=Medium.FETAL_TISSUE):
 
 
 def light(lattice, gain=1.0, background=0.0):
-    return Illumination(*(np.full(lattice.shape, v, np.float32) for v in (gain, background)))
+    return Insonification(*(np.full(lattice.shape, v, np.float32) for v in (gain, background)))
 
 
-def envelope_of(painting, lattice, scanner, illumination=None, seed=1, texture=0.0):
+def envelope_of(painting, lattice, scanner, insonification=None, seed=1, texture=0.0):
     return synthesize(
         painting,
         lattice,
         Upsampler(ONE, lattice.shape),
-        illumination or light(lattice),
+        insonification or light(lattice),
         np.full(lattice.shape, texture, np.float32),
         scanner,
         seed,
@@ -184,7 +184,7 @@ def test_texture_changes_the_level_by_the_mediums_deviation(make_lattice, scanne
 
 
 def gain_db(painting, lattice, probe, factors=ONE):
-    return 2 * decibels(illuminate(painting, lattice, factors, probe).gain.astype(float))
+    return 2 * decibels(insonify(painting, lattice, factors, probe).gain.astype(float))
 
 
 @pytest.mark.parametrize("medium", [Medium.MYOMETRIUM, Medium.FAT, Medium.AMNIOTIC_FLUID])
@@ -271,8 +271,8 @@ def test_what_lies_behind_is_brighter_or_darker_by_what_was_lost(
     alpha = property_of_media("attenuation")
     lost = float(alpha[medium] - alpha[Medium.FETAL_TISSUE]) * count * lattice.steps[0] / 10
     expected = -2 * scanner.frequency_mhz * lost
-    illumination = illuminate(painting, lattice, ONE, make_probe())
-    power = envelope_of(painting, lattice, scanner, illumination).astype(float) ** 2
+    insonification = insonify(painting, lattice, ONE, make_probe())
+    power = envelope_of(painting, lattice, scanner, insonification).astype(float) ** 2
     behind = slice(EDGE + count + 10, EDGE + count + 30)
     inside = tuple(slice(m.start + 12, m.stop - 12) for m in middle)
     shadow = power[(behind, *inside)].mean()
@@ -296,7 +296,7 @@ def test_haze_lies_below_tissue_by_what_it_is_said_to(lattice, scanner, make_pro
     tissue = 10 ** (float(property_of_media("echo")[Medium.FETAL_TISSUE]) / 10)
     nothing = even(lattice, Medium.OUTSIDE)
     hazy = make_probe(scanner=replace(scanner, haze_db=-20.0, haze_length_mm=15.0))
-    background = illuminate(nothing, lattice, ONE, hazy).background
+    background = insonify(nothing, lattice, ONE, hazy).background
     expected = tissue * 0.01 * np.exp(-lattice.ranges_mm / 15)
     np.testing.assert_allclose(background[:, 5, 5], expected, rtol=0.01)
     # And so it comes out in the envelope, where there is nothing else.
@@ -330,7 +330,7 @@ def test_clutter_spills_from_bright_tissue_into_fluid(lattice, scanner, make_pro
     label[:, lattice.shape[1] // 2 :] = Medium.AMNIOTIC_FLUID
     probe = make_probe(scanner=replace(scanner, clutter_db=-25.0, attenuation_compensated=1.0))
     probe = replace(probe, scanner=replace(probe.scanner, attenuation=0.0))
-    power = illuminate(painting_of(label), lattice, ONE, probe).background.astype(float)
+    power = insonify(painting_of(label), lattice, ONE, probe).background.astype(float)
     tissue = 10 ** (float(property_of_media("echo")[Medium.FETAL_TISSUE]) / 10)
     middle = power[lattice.shape[0] // 2, :, lattice.shape[2] // 2]
     assert decibels(middle[10] / tissue) == pytest.approx(-25, abs=0.2)

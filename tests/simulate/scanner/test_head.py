@@ -25,14 +25,14 @@ def lattice():
 
 def painted(lattice, ossification=1.0, axes=None):
     label = np.zeros(lattice.shape, np.uint8)
-    mirror = np.zeros(lattice.shape, np.float32)
+    specular = np.zeros(lattice.shape, np.float32)
     head = Ellipsoid(np.array([0.0, 30.0, 0.0]), np.eye(3) if axes is None else axes, SEMI)
     body = SimpleNamespace(crl_mm=CRL_MM, ossification=ossification)
     placement = Placement(lattice, np.zeros((lattice.shape[2], 3), np.float32))
-    paint_head(label, mirror, placement, head, body)
+    paint_head(label, specular, placement, head, body)
     x, y, z = np.broadcast_arrays(*lattice.positions((slice(None),) * 3))
     local = np.stack(np.broadcast_arrays(*head.local(x, y, z)), axis=-1)
-    return label, mirror, local
+    return label, specular, local
 
 
 @pytest.fixture(scope="module")
@@ -41,10 +41,10 @@ def head(lattice):
 
 
 def test_nothing_is_painted_outside_the_skull(head):
-    label, mirror, local = head
+    label, specular, local = head
     outside = ((local / SEMI) ** 2).sum(axis=-1) > 1.01
     assert (label[outside] == 0).all()
-    assert (mirror[outside] == 0).all()
+    assert (specular[outside] == 0).all()
 
 
 def test_the_brain_fills_the_vault_and_not_the_face(head):
@@ -68,8 +68,8 @@ def test_the_skull_is_a_shell_of_the_vault(head):
 
 
 def test_left_and_right_are_alike(head):
-    label, mirror, local = head
-    for where in (*(label == medium for medium in (*BRAIN, Medium.SKULL)), mirror > 0):
+    label, specular, local = head
+    for where in (*(label == medium for medium in (*BRAIN, Medium.SKULL)), specular > 0):
         here = local[where][:, 0]
         left, right = (here < -1e-3).sum(), (here > 1e-3).sum()
         assert left == pytest.approx(right, rel=0.02)
@@ -97,14 +97,14 @@ def test_young_skulls_have_wider_gaps(lattice, head):
 
 
 def test_bone_shines_where_it_faces_the_beam_and_more_when_it_is_harder(lattice, head):
-    label, mirror, local = head
+    label, specular, local = head
     bone = label == Medium.SKULL
     # The beams run along y, the head's own axis from nape to face.
     facing = bone & (np.abs(local[..., 1]) > 0.85 * SEMI[1])
     grazing = bone & (np.abs(local[..., 1]) < 0.15 * SEMI[1])
-    assert mirror[facing].mean() > 3 * mirror[grazing].mean()
+    assert specular[facing].mean() > 3 * specular[grazing].mean()
     _, softer, _ = painted(lattice, ossification=0.5)
-    np.testing.assert_allclose(softer[facing].mean() / mirror[facing].mean(), 0.5, rtol=0.2)
+    np.testing.assert_allclose(softer[facing].mean() / specular[facing].mean(), 0.5, rtol=0.2)
 
 
 def test_the_falx_shines_when_its_sheet_lies_across_the_beam(lattice, head):
@@ -112,19 +112,19 @@ def test_the_falx_shines_when_its_sheet_lies_across_the_beam(lattice, head):
     turned = np.array([[0.0, 1, 0], [-1, 0, 0], [0, 0, 1]]).T
 
     def shine(painting):
-        label, mirror, local = painting
+        label, specular, local = painting
         sheet = (np.abs(local[..., 0]) < 0.3) & np.isin(label, BRAIN) & (local[..., 2] > 0)
-        return mirror[sheet].mean()
+        return specular[sheet].mean()
 
     assert shine(painted(lattice, axes=turned)) > 4 * shine(head)
 
 
 def test_a_head_out_of_the_field_is_left_out(lattice):
     label = np.zeros(lattice.shape, np.uint8)
-    mirror = np.zeros(lattice.shape, np.float32)
+    specular = np.zeros(lattice.shape, np.float32)
     far = Ellipsoid(np.array([0.0, 300.0, 0.0]), np.eye(3), SEMI)
     body = SimpleNamespace(crl_mm=CRL_MM, ossification=1.0)
     placement = Placement(lattice, np.zeros((lattice.shape[2], 3), np.float32))
-    paint_head(label, mirror, placement, far, body)
+    paint_head(label, specular, placement, far, body)
     assert not label.any()
-    assert not mirror.any()
+    assert not specular.any()

@@ -75,10 +75,10 @@ def test_every_medium_occurs_and_nothing_else(paintings):
 
 def test_mirrors_are_finite_and_never_negative(paintings):
     for painting, lattice, _ in paintings:
-        assert painting.label.shape == painting.mirror.shape == lattice.shape
-        assert np.isfinite(painting.mirror).all()
-        assert painting.mirror.min() >= 0
-        assert painting.mirror.max() > 1
+        assert painting.label.shape == painting.specular.shape == lattice.shape
+        assert np.isfinite(painting.specular).all()
+        assert painting.specular.min() >= 0
+        assert painting.specular.max() > 1
 
 
 def test_the_skin_is_met_first_then_fat_then_muscle(cases, paintings):
@@ -225,7 +225,7 @@ def test_thin_bones_are_not_lost_between_the_samples(cases):
     still = replace(drawn.probe, drift_mm=np.zeros(3), jump_mm=np.zeros(3))
     painting, lattice, _ = painted(replace(drawn, probe=still), "half")
     for part in drawn.body.parts:
-        if part.medium not in (Medium.LONG_BONE, Medium.CARTILAGE) or part.mirror == 0:
+        if part.medium not in (Medium.LONG_BONE, Medium.CARTILAGE) or part.specular == 0:
             continue
         middle = still.to_world((part.shape.start + part.shape.end) / 2)
         if lattice.contains(middle):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from fetusmap.simulate.media import Medium
-from fetusmap.simulate.scanner.echo import Illumination, synthesize
+from fetusmap.simulate.scanner.echo import Insonification, synthesize
 from fetusmap.simulate.scanner.fields import Upsampler
 from fetusmap.simulate.scanner.paint import Painting
 from fetusmap.simulate.scanner.pointspread import (
@@ -78,13 +78,13 @@ def test_the_coherent_gain_is_what_an_even_amplitude_grows_by():
     assert coherent_gain(spread, 30) == pytest.approx(expected, rel=0.01)
 
 
-def envelope_of(lattice, scanner, mirror):
+def envelope_of(lattice, scanner, specular):
     """The envelope of mirrors alone."""
     label = np.full(lattice.shape, Medium.OUTSIDE, np.uint8)
-    light = Illumination(np.ones(lattice.shape, np.float32), np.zeros(lattice.shape, np.float32))
+    light = Insonification(np.ones(lattice.shape, np.float32), np.zeros(lattice.shape, np.float32))
     texture = np.zeros(lattice.shape, np.float32)
     upsampler = Upsampler((1, 1, 1), lattice.shape)
-    return synthesize(Painting(label, mirror), lattice, upsampler, light, texture, scanner, 0)
+    return synthesize(Painting(label, specular), lattice, upsampler, light, texture, scanner, 0)
 
 
 def half_width(profile, step):
@@ -104,9 +104,9 @@ def test_a_point_is_as_wide_as_the_scanner_says_and_stays_in_its_place(
 ):
     lattice = make_lattice(range_mm - 5, range_mm + 5, (9.0, 9.0), density=6.0)
     middle = tuple(n // 2 for n in lattice.shape)
-    mirror = np.zeros(lattice.shape, np.float32)
-    mirror[middle] = 1000.0
-    envelope = envelope_of(lattice, scanner, mirror)
+    specular = np.zeros(lattice.shape, np.float32)
+    specular[middle] = 1000.0
+    envelope = envelope_of(lattice, scanner, specular)
     assert np.unravel_index(envelope.argmax(), envelope.shape) == middle
     r, t, p = middle
     exact = lattice.ranges_mm[r]
@@ -132,9 +132,9 @@ def test_an_interface_keeps_its_brightness_whatever_the_lattice_and_the_range(
     scanner, make_lattice, density, range_mm
 ):
     lattice = make_lattice(range_mm - 8, range_mm + 8, (10.0, 10.0), density)
-    mirror = np.zeros(lattice.shape, np.float32)
-    mirror[np.abs(lattice.ranges_mm - range_mm) < 2.5] = 0.7  # five millimetres of it
-    envelope = envelope_of(lattice, scanner, mirror)
+    specular = np.zeros(lattice.shape, np.float32)
+    specular[np.abs(lattice.ranges_mm - range_mm) < 2.5] = 0.7  # five millimetres of it
+    envelope = envelope_of(lattice, scanner, specular)
     r, t, p = (n // 2 for n in lattice.shape)
     assert envelope[r, t, p] == pytest.approx(0.7, rel=0.02)
 

@@ -1,9 +1,10 @@
-"""Where the probe stands, and how the fetus moves under it."""
+"""The position of the probe, and the motion of the fetus under it."""
 
 import numpy as np
 import pytest
 
 from fetusmap.simulate import Difficulty, Seeds, SimulationSettings, draw_case
+from fetusmap.simulate.scanner.probe import draw_probe
 
 COUNT = 120
 
@@ -11,6 +12,19 @@ COUNT = 120
 @pytest.fixture(scope="module")
 def cases():
     return [draw_case(SimulationSettings(), Seeds.of_case(11, n)) for n in range(COUNT)]
+
+
+def probes_of(cases, seed, count, **knobs):
+    """Probes of other seeds over the same bodies; what the tests look at depends on no body."""
+    return [
+        draw_probe(
+            Seeds.of_case(seed, n).generator("probe"),
+            cases[n].body,
+            cases[n].scene,
+            difficulty=Difficulty(**knobs),
+        )
+        for n in range(count)
+    ]
 
 
 def test_rotations_never_mirror(cases):
@@ -93,29 +107,24 @@ def test_the_sac_lies_behind_the_wall(cases):
         assert nearest > drawn.scene.mother.wall_mm
 
 
-def test_some_fetuses_move_and_the_knob_moves_all():
-    usual = [draw_case(SimulationSettings(), Seeds.of_case(2, n)).probe for n in range(80)]
+def test_some_fetuses_move_and_the_knob_moves_all(cases):
+    usual = probes_of(cases, seed=2, count=80)
     drifting = np.mean([np.linalg.norm(p.drift_mm) > 0 for p in usual])
     jumping = np.mean([np.linalg.norm(p.jump_mm) > 0 for p in usual])
     assert 0.2 < drifting < 0.5
     assert 0.05 < jumping < drifting
     assert max(np.linalg.norm(p.drift_mm) for p in usual) <= 2
     assert max(np.linalg.norm(p.jump_mm) for p in usual) <= 3
-    moved = SimulationSettings(difficulty=Difficulty(motion_mm=2.5))
-    for number in range(10):
-        probe = draw_case(moved, Seeds.of_case(2, number)).probe
+    for probe in probes_of(cases, seed=2, count=10, motion_mm=2.5):
         assert np.linalg.norm(probe.drift_mm) >= 2.5 - 1e-9
         assert np.linalg.norm(probe.jump_mm) >= 2.5 - 1e-9
 
 
-def sectors(factor):
-    chosen = SimulationSettings(difficulty=Difficulty(dropout=factor))
-    probes = [draw_case(chosen, Seeds.of_case(4, n)).probe for n in range(30)]
-    return [probe.dropouts for probe in probes]
-
-
-def test_dropouts_can_be_turned_off_and_up():
-    none, usual, many = (sectors(factor) for factor in (0.0, 1.0, 4.0))
+def test_dropouts_can_be_turned_off_and_up(cases):
+    none, usual, many = (
+        [probe.dropouts for probe in probes_of(cases, seed=4, count=30, dropout=factor)]
+        for factor in (0.0, 1.0, 4.0)
+    )
     assert all(not each for each in none)
     assert 0 < np.mean([len(each) for each in usual]) < np.mean([len(each) for each in many])
     # More of them: those that were there before stay where they were.

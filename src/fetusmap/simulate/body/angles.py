@@ -1,4 +1,4 @@
-"""Joint angles of simulated bodies: drawn freely, or near those of given poses."""
+"""Draw joint angles of simulated bodies, freely or near those of given poses."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fetusmap.simulate.draws import truncated_normal
 from fetusmap.simulate.tables import table
 from fetusmap.types import FloatArray
 
-HINGE_DEG = 155.0  # how far elbows and knees close
+MAX_HINGE_DEG = 155.0  # flexion at which elbows and knees are closed
 
 
 def draw_angles(
@@ -23,13 +23,13 @@ def draw_angles(
     like: PoseLibrary | None = None,
     looseness: float = 1.0,
 ) -> dict[str, FloatArray]:
-    """Joint angles of `count` bodies, degrees, before anyone looks whether they fit.
+    """Draw the joint angles of `count` bodies, degrees, without checking for collisions.
 
     Args:
-        rng: the fetus' generator.
-        count: how many.
-        like: poses whose limbs to imitate.
-        looseness: how many times further than usual from those.
+        rng: generator of the fetus.
+        count: number of bodies.
+        like: poses whose limb postures are imitated.
+        looseness: factor on the usual deviation from those poses.
     """
     joints = table("body/joints")
     usual = joints["usual"]
@@ -58,6 +58,7 @@ def _replace(
     entries: Mapping[str, Mapping[str, float]],
     chosen: FloatArray,
 ) -> None:
+    """Replace the angles of a limb by draws from other distributions, in the chosen bodies."""
     for name in limb:
         if name in entries:
             other = truncated_normal(rng, **entries[name], count=len(chosen))
@@ -68,14 +69,14 @@ def _replace(
 def _imitate(
     rng: np.random.Generator, angles: dict[str, FloatArray], like: PoseLibrary, sd: float
 ) -> None:
-    """Limbs as in poses chosen at random; the trunk, which real landmarks hardly tell, stays."""
+    """Take limb angles from randomly chosen poses; landmarks hardly determine the trunk."""
     theirs = _angles_of(like)
     whole = np.flatnonzero(np.isfinite(np.stack(list(theirs.values()))).all(axis=0))
     if not len(whole):
         raise BadInput(
             "poses to imitate",
-            expected="at least one with all landmarks, each in a place of its own",
-            found=f"{len(like)} poses, none such",
+            expected="at least one with all landmarks at distinct positions",
+            found=f"none among {len(like)} poses",
             remedy="build the library from complete poses",
         )
     count = len(angles["spine_flexion"])
@@ -83,11 +84,11 @@ def _imitate(
     for name, values in theirs.items():
         angles[name] = values[rows] + rng.normal(0, sd, count)
         if name.endswith(("elbow_flexion", "knee_flexion")):
-            # Beyond straight and beyond folded they turn back.
-            angles[name] = HINGE_DEG - np.abs(HINGE_DEG - np.abs(angles[name]))
+            # Hinges cannot go beyond straight or closed: the angle is reflected there.
+            angles[name] = MAX_HINGE_DEG - np.abs(MAX_HINGE_DEG - np.abs(angles[name]))
 
 
 @lru_cache(maxsize=4)
 def _angles_of(library: PoseLibrary) -> dict[str, FloatArray]:
-    """Limb angles of every atlas; one library serves for many cases."""
+    """Return the limb angles of every atlas; cached, because many cases share one library."""
     return limb_angles(library.positions_mm.astype(np.float64))

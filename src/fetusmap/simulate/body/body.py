@@ -1,4 +1,4 @@
-"""The fetus as solids: a soft outline, and what is inside it, in the fetus' own frame."""
+"""Build the solids of a fetus in its own frame: skin, organs and bones."""
 
 from __future__ import annotations
 
@@ -22,32 +22,32 @@ class Part:
     """A solid of one medium.
 
     Attributes:
-        shape: where it is, mm.
-        medium: what it is made of.
-        mirror: how strongly it reflects beams at right angles to its axis, 0 to 1.
-        within: whether it displaces only the body's soft media.
+        shape: its surface, mm.
+        medium: its medium.
+        specular: specular reflection of beams at right angles to its axis, 0 to 1.
+        within: whether it replaces only soft media of the body.
     """
 
     shape: Shape
     medium: Medium
-    mirror: float = 0.0
+    specular: float = 0.0
     within: bool = False
 
 
 @dataclass(frozen=True)
 class Body:
-    """A fetus ready to be placed in a scene.
+    """The solids of a fetus, ready to be placed in a scene.
 
     Attributes:
         outline: head and trunk, joined smoothly.
-        limbs: joined to them less smoothly, so that an arm on the belly stays an arm.
-        fine: fingers, toes, nose and the like, too small for the coarse lattice.
-        parts: organs and bones, later ones over earlier ones.
-        head: the outer surface of the skull.
-        crl_mm: crown-rump length, the scale of everything.
-        ossification: 0 to 1, how much of the skull is bone; above 1 with the knob of that name.
-        navel_mm: (3,) where the cord leaves, and the direction in which it does.
-        navel_direction: (3,).
+        limbs: limbs, joined less smoothly, so that an arm on the belly remains visible.
+        fine: fingers, toes, nose and other parts that are too small for the coarse lattice.
+        parts: organs and bones; later ones replace earlier ones where they overlap.
+        head: outer surface of the skull.
+        crl_mm: crown-rump length, to which everything scales.
+        ossification: ossified part of the skull, 0 to 1; the difficulty knob may raise it above 1.
+        navel_mm: (3,) point where the cord leaves the body.
+        navel_direction: (3,) direction of the cord there.
     """
 
     outline: tuple[Shape, ...]
@@ -62,7 +62,7 @@ class Body:
 
 
 def build_body(fetus: Fetus) -> Body:
-    """Solids of a fetus, from its posture and sizes alone."""
+    """Build the solids of a fetus from its posture and sizes; nothing is drawn at random."""
     trunk = Trunk(fetus, fetus.sizes_mm["abdominal_circumference"] / (2 * np.pi))
     head = skull_surface(fetus)
     limbs = [shape for side in SIDES for shape in _limbs(fetus, side)]
@@ -90,7 +90,7 @@ def build_body(fetus: Fetus) -> Body:
 
 
 def skull_surface(fetus: Fetus) -> Ellipsoid:
-    """The head above the face."""
+    """Return the outer surface of the skull, without the face."""
     size = fetus.sizes_mm
     semi = np.array(
         [size["biparietal_diameter"], size["occipitofrontal_diameter"], size["head_height"]]
@@ -99,7 +99,7 @@ def skull_surface(fetus: Fetus) -> Ellipsoid:
 
 
 def head_and_trunk(trunk: Trunk) -> list[Shape]:
-    """The solids whose volume Falcon et al. (2005) measured."""
+    """Return skull and trunk, the solids whose volume Falcon et al. (2005) measured."""
     fetus, crl = trunk.fetus, trunk.fetus.crl_mm
     shapes: list[Shape] = [skull_surface(fetus)]
     stops = (-0.04, 0.2, 0.42, 0.62, 0.8, 0.93)
@@ -112,6 +112,7 @@ def head_and_trunk(trunk: Trunk) -> list[Shape]:
 
 
 def _limbs(fetus: Fetus, side: str) -> Iterator[Shape]:
+    """Yield shoulder, arm, palm, hip, leg and foot of one side."""
     crl, at = fetus.crl_mm, {n: fetus.posture[n][0] for n in _names(side)}
     shoulder, elbow, wrist, hip, knee, ankle = at.values()
     neck, sacrum = fetus.posture["neck"][0], fetus.posture["sacrum"][0]
@@ -133,6 +134,7 @@ def _limbs(fetus: Fetus, side: str) -> Iterator[Shape]:
 
 
 def _fingers(fetus: Fetus, side: str) -> Iterator[Shape]:
+    """Yield fingers, thumb and toes of one side."""
     crl = fetus.crl_mm
     hand, foot = (fetus.posture.frames[f"{side}_{end}"][0] for end in ("hand", "foot"))
     wrist, ankle = fetus.posture[f"{side}_wrist"][0], fetus.posture[f"{side}_ankle"][0]
@@ -145,7 +147,7 @@ def _fingers(fetus: Fetus, side: str) -> Iterator[Shape]:
         tip = middle + hand @ (np.array([0, np.sin(2 * curl), -np.cos(2 * curl)]) * 0.024 * crl)
         yield RoundCone(root, middle, 0.0085 * crl, 0.008 * crl)
         yield RoundCone(middle, tip, 0.008 * crl, 0.007 * crl)
-    # The thumb is on the outer side of a hand whose palm looks at the belly's side.
+    # If the palm faces the belly, the thumb is on the lateral side of the hand.
     root = wrist + hand @ (np.array([-medial * 0.022, 0.004, -0.028]) * crl)
     yield RoundCone(root, root + hand @ (np.array([-medial * 0.02, 0.02, -0.022]) * crl),
                     0.0095 * crl, 0.0075 * crl)  # fmt: skip
@@ -156,7 +158,7 @@ def _fingers(fetus: Fetus, side: str) -> Iterator[Shape]:
 
 
 def _face(fetus: Fetus) -> tuple[list[Shape], list[Shape]]:
-    """Jaw and cheeks for the outline; nose, lips and ears for the fine shapes."""
+    """Return the jaw for the outline; nose, lips, chin and ears for the fine shapes."""
     crl, semi = fetus.crl_mm, skull_surface(fetus).semi_axes
     point = _in_head(fetus)
     front = float(semi[1])
@@ -180,6 +182,7 @@ def _face(fetus: Fetus) -> tuple[list[Shape], list[Shape]]:
 
 
 def _face_parts(fetus: Fetus) -> Iterator[Part]:
+    """Yield eyes with lenses, and the mouth."""
     crl, front = fetus.crl_mm, float(skull_surface(fetus).semi_axes[1])
     point = _in_head(fetus)
     for sign in (-1, 1):
@@ -195,7 +198,7 @@ def _face_parts(fetus: Fetus) -> Iterator[Part]:
 
 
 def _organs(fetus: Fetus, trunk: Trunk) -> Iterator[Part]:
-    """Organs of chest and belly. The stomach and the heart's tip are on the left (-x)."""
+    """Yield the organs of chest and belly; stomach and apex of the heart are on the left (-x)."""
     crl, details = fetus.crl_mm, fetus.details
 
     def organ(
@@ -229,14 +232,14 @@ def _organs(fetus: Fetus, trunk: Trunk) -> Iterator[Part]:
 
 
 def _nuchal(fetus: Fetus, trunk: Trunk, skin_mm: float) -> Ellipsoid:
-    """The fluid behind the neck, or the skin that it lifts."""
+    """Return the nuchal fluid, enlarged by the thickness of the skin above it."""
     crl, nt = fetus.crl_mm, fetus.details["nuchal_translucency_mm"]
     semi = np.array([0.085 * crl, 0.5 * nt, 0.12 * crl]) + skin_mm
     return Ellipsoid(trunk.at(0.93, ventral=-0.05 * crl - 0.5 * nt), trunk.frame(0.95), semi)
 
 
 def _hernia(fetus: Fetus, trunk: Trunk) -> Iterator[Part]:
-    """Bowel outside the belly at the root of the cord, as until about 12 weeks."""
+    """Yield the physiological hernia: bowel in the root of the cord, until about 12 weeks."""
     part = float(np.clip((12.3 - fetus.weeks) / 1.5, 0, 1))
     if part > 0.1:
         yield Part(ball(trunk.middle(0.33, ventral=0.95), 0.062 * fetus.crl_mm * part**0.5),
@@ -244,7 +247,7 @@ def _hernia(fetus: Fetus, trunk: Trunk) -> Iterator[Part]:
 
 
 def _in_head(fetus: Fetus) -> Callable[[float, float, float], FloatArray]:
-    """A function from mm in the head's own frame to the body's."""
+    """Return a function from points in the frame of the head, mm, to the body frame."""
     center, frame = fetus.posture["head"][0], fetus.posture.frames["head"][0]
 
     def point(x: float, y: float, z: float) -> FloatArray:

@@ -1,4 +1,4 @@
-"""Whether a body runs into itself or out of its sac, batched over many bodies."""
+"""Detect bodies that intersect themselves or do not fit into their sac, batched over bodies."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import numpy as np
 from fetusmap.simulate.body.posture import SIDES, Posture
 from fetusmap.types import BoolArray, FloatArray
 
-OVERLAP = 0.28  # of the summed radii; soft tissue gives way that much
+MAX_OVERLAP = 0.28  # of the summed radii of two parts; soft tissue can be compressed that much
 
-FILLED = 1.0  # of its sac, by the smallest ellipsoid around a body at most
+MAX_FILLED = 1.0  # volume of the smallest ellipsoid around a body over the volume of its sac
 
-# Part: its ends, and its radius as a part of the crown-rump length.
+# Each part with its two ends, and its radius as a fraction of the crown-rump length.
 _PARTS: dict[str, tuple[str, str, float]] = {
     "head": ("head", "head", 0.195),
     "chest": ("spine", "neck", 0.14),
@@ -31,7 +31,7 @@ _PARTS: dict[str, tuple[str, str, float]] = {
         )
     },
 }
-# Parts that meet at a joint, or lie around one, always touch.
+# Parts that meet at a joint, or lie close to one, always touch.
 _LIMB_NEIGHBOURS = (
     ("upper_arm", "forearm"), ("forearm", "hand"), ("upper_arm", "hand"),
     ("thigh", "leg"), ("leg", "foot"), ("thigh", "foot"),
@@ -52,17 +52,17 @@ _PAIRS = tuple(
     for first, second in combinations(_PARTS, 2)
     if frozenset((first, second)) not in _NEIGHBOURS
 )
-HAND_PART, FOOT_PART = 0.10, 0.09  # reach of hand and foot, parts of the crown-rump length
+HAND_PART, FOOT_PART = 0.10, 0.09  # lengths of hand and foot over the crown-rump length
 
 
 def intersects_itself(posture: Posture, crl_mm: FloatArray) -> BoolArray:
-    """(A,) whether any two parts that are no neighbours overlap by more than 28 %.
+    """Return (A,) whether any two parts that are no neighbours overlap by more than 28 %.
 
-    The overlap of two parts is what their axes are nearer than their summed radii, over that sum.
+    The overlap is one minus the distance of the axes of two parts over the sum of their radii.
 
     Args:
         posture: A bodies.
-        crl_mm: (A,) crown-rump lengths, which give the radii.
+        crl_mm: (A,) crown-rump lengths, which determine the radii.
     """
     first = np.array([list(_PARTS).index(a) for a, _ in _PAIRS])
     second = np.array([list(_PARTS).index(b) for _, b in _PAIRS])
@@ -71,31 +71,32 @@ def intersects_itself(posture: Posture, crl_mm: FloatArray) -> BoolArray:
         starts[:, first], ends[:, first], starts[:, second], ends[:, second]
     )
     reach = radii[:, first] + radii[:, second]
-    return np.asarray((apart < (1 - OVERLAP) * reach).any(axis=1))
+    return np.asarray((apart < (1 - MAX_OVERLAP) * reach).any(axis=1))
 
 
 def outgrows_sac(posture: Posture, crl_mm: FloatArray, sac_ml: FloatArray) -> BoolArray:
-    """(A,) whether a body is stretched out too far for a sac of a given volume to hold it.
+    """Return (A,) whether a body is too extended for a sac of a given volume to hold it.
 
-    The smallest ellipsoid around a body has about 1.35 times the volume of the one whose half axes
-    are the extents of the landmarks along their principal axes, and flesh: fitted to 250 simulated
-    bodies, within -18 and +27 % for nine of ten.
+    The volume of the smallest ellipsoid around a body is estimated as 1.35 times the volume of an
+    ellipsoid along the principal axes of the landmarks, whose semi-axes are half the extents of the
+    landmarks plus a layer of tissue. The factor was fitted to 250 simulated bodies; the estimate is
+    within -18 and +27 % for nine of ten.
 
     Args:
         posture: A bodies.
-        crl_mm: (A,) crown-rump lengths, which give the flesh.
-        sac_ml: (A,) volumes.
+        crl_mm: (A,) crown-rump lengths, which determine the layer of tissue.
+        sac_ml: (A,) volumes of the sacs.
     """
     centered = posture.landmarks_mm - posture.landmarks_mm.mean(axis=1, keepdims=True)
     _, axes = np.linalg.eigh(np.swapaxes(centered, 1, 2) @ centered)
     extents = np.ptp(centered @ axes, axis=1) / 2 + 0.1 * crl_mm[:, None]
-    return np.asarray(1.35 * 4 / 3 * np.pi * extents.prod(axis=1) > 1000 * FILLED * sac_ml)
+    return np.asarray(1.35 * 4 / 3 * np.pi * extents.prod(axis=1) > 1000 * MAX_FILLED * sac_ml)
 
 
 def distance_between_segments(
     start_a: FloatArray, end_a: FloatArray, start_b: FloatArray, end_b: FloatArray
 ) -> FloatArray:
-    """(...) smallest distance of two line segments, each from (..., 3) to (..., 3).
+    """Return the (...) smallest distances of two line segments, each from (..., 3) to (..., 3).
 
     Segments may have no length. Ericson, Real-Time Collision Detection (2005), section 5.1.9.
     """
@@ -114,7 +115,7 @@ def distance_between_segments(
 
 
 def _capsules(posture: Posture, crl_mm: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """(A, P, 3) starts, (A, P, 3) ends and (A, P) radii of the parts."""
+    """Return (A, P, 3) starts, (A, P, 3) ends and (A, P) radii of the parts."""
     length = crl_mm[:, None]
     ventral = {
         "chest": posture.frames["thorax"][..., 1] * 0.10 * length,

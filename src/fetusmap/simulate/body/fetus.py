@@ -1,4 +1,4 @@
-"""One simulated fetus: age, proportions and posture, drawn once and then only read."""
+"""Draw a simulated fetus: age, proportions and posture."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from fetusmap.simulate.draws import generator_of_poses, log_normal
 from fetusmap.simulate.tables import table
 from fetusmap.types import FloatArray, FrozenMapping
 
-YOUNGEST_WEEKS, OLDEST_WEEKS = 9.5, 14.0
-MOST_ROUNDS = 500  # the simulator's own angles need about ten
+MIN_WEEKS, MAX_WEEKS = 9.5, 14.0
+MAX_ROUNDS = 500  # of drawing postures again; the simulator's own angles need about ten
 SINGLE_LENGTHS = ("sacrum_spine", "spine_neck", "neck_head", "half_shoulder", "half_hip")
 
 
@@ -28,15 +28,16 @@ class Fetus:
     """A fetus in its body frame (x right, y ventral, z cranial, origin sacrum).
 
     Attributes:
-        gestational_age_days: since the last menstrual period.
+        gestational_age_days: days since the last menstrual period.
         crl_mm: crown-rump length.
-        sizes_mm: girths, see `biometry.toml`.
-        lengths_mm: from joint to joint.
+        sizes_mm: sizes of head and trunk, see `biometry.toml`.
+        lengths_mm: distances from joint to joint.
         angles_deg: joint angles, see `joints.toml`.
-        posture: what follows from lengths and angles, for one body (A = 1).
-        ossification: 0 to 1, how much of the skeleton is bone; above 1 with the knob of that name.
-        details: nuchal translucency (mm), curl of the fingers (degrees), and the sizes of heart,
-            stomach and bladder (1 is usual).
+        posture: landmarks and frames that follow from lengths and angles (A = 1 body).
+        ossification: ossified part of the skeleton, 0 to 1; the difficulty knob may raise it
+            above 1.
+        details: nuchal translucency (mm), curl of the fingers (degrees), and the relative sizes of
+            heart, stomach and bladder (1 is the mean).
     """
 
     gestational_age_days: float
@@ -50,12 +51,12 @@ class Fetus:
 
     @property
     def weeks(self) -> float:
-        """Gestational age in weeks."""
+        """Return the gestational age in weeks."""
         return self.gestational_age_days / 7
 
     @property
     def pose(self) -> Pose:
-        """Its landmarks in the body frame."""
+        """Return the landmarks in the body frame."""
         return Pose(load_skeleton(), self.posture.landmarks_mm[0])
 
 
@@ -69,13 +70,13 @@ def draw_fetus(
     """Draw a fetus.
 
     Args:
-        rng: its generator.
+        rng: generator of the fetus.
         weeks: range of gestational age.
-        ossification: factor on how much of the skeleton is bone.
-        like: poses whose limbs to imitate, at this fetus' own proportions.
+        ossification: factor on the ossified part of the skeleton.
+        like: poses whose limb postures are imitated with the proportions of this fetus.
 
     Raises:
-        BadInput: weeks outside 9.5 to 14, or in the wrong order.
+        BadInput: the weeks are outside 9.5 to 14, or in the wrong order.
     """
     days, crl = draw_sizes(rng, 1, check_weeks(weeks))
     lengths = draw_lengths(rng, crl)
@@ -107,16 +108,16 @@ def draw_poses(
     weeks: tuple[float, float] = (10.0, 14.0),
     like: PoseLibrary | None = None,
 ) -> PoseLibrary:
-    """Draw `count` poses without volumes, each in its body frame: atlases for a pose library.
+    """Draw poses without volumes, each in its body frame, as atlases for a pose library.
 
     Args:
-        count: how many, at least 1.
-        seed: of the draws.
+        count: number of poses, at least 1.
+        seed: seed of the draws.
         weeks: range of gestational age.
-        like: poses whose limbs to imitate.
+        like: poses whose limb postures are imitated.
 
     Raises:
-        BadInput: no poses asked for, a negative seed, or weeks outside the simulator's range.
+        BadInput: the count is below 1, the seed is negative, or the weeks are outside 9.5 to 14.
     """
     if count < 1:
         raise BadInput(
@@ -132,19 +133,18 @@ def draw_poses(
 
 
 def check_weeks(weeks: tuple[float, float]) -> tuple[float, float]:
-    """The range, when it is one that the simulator knows.
+    """Return a range of weeks if the simulator covers it.
 
     Raises:
-        BadInput: otherwise.
+        BadInput: the range is outside 9.5 to 14 weeks, or in the wrong order.
     """
     low, high = weeks
-    if not YOUNGEST_WEEKS <= low <= high <= OLDEST_WEEKS:
+    if not MIN_WEEKS <= low <= high <= MAX_WEEKS:
         raise BadInput(
             "gestational age",
-            expected=f"a range within {YOUNGEST_WEEKS:g} to {OLDEST_WEEKS:g} weeks, lower end "
-            "first",
+            expected=f"a range within {MIN_WEEKS:g} to {MAX_WEEKS:g} weeks, lower end first",
             found=f"{low:g} to {high:g}",
-            remedy="the anatomy is only known there; try 10 14",
+            remedy="the simulator knows the anatomy only there; try 10 14",
         )
     return low, high
 
@@ -152,16 +152,16 @@ def check_weeks(weeks: tuple[float, float]) -> tuple[float, float]:
 def draw_sizes(
     rng: np.random.Generator, count: int, weeks: tuple[float, float]
 ) -> tuple[FloatArray, FloatArray]:
-    """(count,) ages in days and (count,) crown-rump lengths, mm."""
+    """Draw (count,) ages in days and (count,) crown-rump lengths, mm."""
     days = 7 * rng.uniform(*weeks, count)
     factor = log_normal(rng, table("body/biometry")["crown_rump_length"]["cv"], count)
     return days, np.array([crown_rump_length_at(day) for day in days]) * factor
 
 
 def mean_sac_ml(days: FloatArray, crl_mm: FloatArray) -> FloatArray:
-    """(A,) mean volume of the amniotic sac at an age in days, for a fetus of a length, millilitres.
+    """Return the (A,) mean volumes of the amniotic sac, mL, by age and crown-rump length.
 
-    A fetus that is large for its age has as much more room.
+    The volume scales with the cube of the fetus's length over the mean length at that age.
     """
     numbers = table("body/biometry")["volume_ml"]
     mean = np.interp(days / 7, numbers["weeks"], numbers["sac"])
@@ -170,7 +170,7 @@ def mean_sac_ml(days: FloatArray, crl_mm: FloatArray) -> FloatArray:
 
 
 def draw_lengths(rng: np.random.Generator, crl_mm: FloatArray) -> Lengths:
-    """Joint-to-joint distances of A fetuses, each name to (A,) mm."""
+    """Draw the joint-to-joint distances of A fetuses: each name to (A,) mm."""
     numbers = table("body/biometry")
     cv, side_cv = numbers["jitter"]["segment_cv"], numbers["jitter"]["side_cv"]
     lengths = {}
@@ -192,24 +192,24 @@ def draw_postures(
     sac_ml: FloatArray,
     like: PoseLibrary | None = None,
 ) -> tuple[Angles, Posture]:
-    """Joint angles of A bodies, and the bodies.
+    """Draw the joint angles of A bodies, and return them with the postures.
 
-    Those that run into themselves, or are stretched out further than a sac of (A,) `sac_ml` allows,
-    are drawn again.
+    A body is drawn again if it intersects itself, or if a sac of (A,) `sac_ml` cannot hold it.
 
-    An imitated pose may not fit another body: a fetus of the first trimester has a larger head and
-    belly than one near term. Draws that do not fit stray further, round by round, until they do.
+    An imitated pose may not fit another body, because a fetus of the first trimester has a larger
+    head and belly than one near term. The draws then deviate more from it in every round, until
+    they fit.
 
     Raises:
-        BadInput: poses to imitate that no body can take.
+        BadInput: no body can take the poses to imitate.
     """
     count = len(crl_mm)
     angles = {name: np.empty(count) for name in ANGLES}
     missing = np.arange(count)
-    for number in range(MOST_ROUNDS):
+    for number in range(MAX_ROUNDS):
         if not len(missing):
             return angles, pose_body(angles, lengths)
-        # A single body is drawn several times at once, because one batch costs as much as one body.
+        # At least 16 candidates are drawn at once, because a batch costs as much as one body.
         rows = np.resize(missing, max(len(missing), 16))
         drawn = draw_angles(rng, len(rows), like, looseness=1 + 0.03 * number)
         own = {name: mm[rows] for name, mm in lengths.items()}
@@ -223,13 +223,14 @@ def draw_postures(
         missing = np.setdiff1d(missing, found)
     raise BadInput(
         "poses to imitate",
-        expected="poses that a body can take without running into itself",
-        found=f"{len(missing)} of {count} draws that always do",
-        remedy="check left and right of the library's poses, or leave them out",
+        expected="poses that a body can take without intersecting itself",
+        found=f"{len(missing)} of {count} bodies that always intersect",
+        remedy="check left and right in the library's poses, or use another library",
     )
 
 
 def _draw_details(rng: np.random.Generator, crl_mm: float) -> dict[str, float]:
+    """Draw the details of a fetus, see `Fetus.details`."""
     # Mean nuchal translucency by crown-rump length: the Fetal Medicine Foundation's polynomial.
     log_nt = -1.03 + 0.0314 * crl_mm - 2.20e-4 * crl_mm**2
     return {

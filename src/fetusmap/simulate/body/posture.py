@@ -1,8 +1,8 @@
-"""The articulated body: joint angles to landmarks and frames, and back.
+"""Convert joint angles into landmarks and frames (forward kinematics), and back.
 
-Everything is batched over A fetuses. The body frame is x right, y ventral, z cranial, with the
-sacrum at the origin; a rotation about +x by a positive angle leads a limb that hangs along -z
-towards the belly.
+All functions are batched over A fetuses. The body frame is x right, y ventral, z cranial, with the
+sacrum at the origin. A rotation about +x by a positive angle moves a limb that points along -z
+towards the belly. The landmarks are those of fetus-16, which the simulator exports.
 """
 
 from __future__ import annotations
@@ -39,28 +39,29 @@ Lengths = Mapping[str, FloatArray]
 
 @dataclass(frozen=True)
 class Posture:
-    """Where the parts of A bodies are, in the body frame.
+    """Positions and orientations of the parts of A bodies in the body frame.
 
     Attributes:
         landmarks_mm: (A, 16, 3) in the order of fetus-16.
-        frames: name to (A, 3, 3) columns right, ventral, cranial of that part: "sacrum", "pelvis",
-            "waist", "thorax", "nape", "head", and for each side "upper_arm", "forearm", "hand",
-            "thigh", "leg", "foot", whose -z runs along the limb away from the trunk.
+        frames: name to (A, 3, 3) frames with the columns right, ventral, cranial: "sacrum",
+            "pelvis", "waist", "thorax", "nape", "head", and for each side "upper_arm", "forearm",
+            "hand", "thigh", "leg", "foot", whose -z points along the limb away from the trunk.
     """
 
     landmarks_mm: FloatArray
     frames: Mapping[str, RotationMatrix]
 
     def __getitem__(self, landmark: str) -> FloatArray:
-        """(A, 3) positions of a landmark."""
+        """Return the (A, 3) positions of a landmark."""
         return np.asarray(self.landmarks_mm[:, load_skeleton().index(landmark)])
 
 
 def pose_body(angles: Angles, lengths: Lengths) -> Posture:
     """Place the landmarks of A bodies (forward kinematics).
 
-    The trunk is two arcs, lumbar and thoracic, that share its flexion 35 to 65; their chords have
-    the given lengths. Pelvis and thorax stand as the middles of those arcs.
+    The trunk consists of a lumbar and a thoracic arc, which take 35 % and 65 % of its flexion;
+    their chords have the given lengths. Pelvis and thorax have the orientation at the middle of
+    their arc.
 
     Args:
         angles: each name of ANGLES to (A,) degrees.
@@ -86,8 +87,8 @@ def pose_body(angles: Angles, lengths: Lengths) -> Posture:
         sign = 1.0 if side == "right" else -1.0
         shoulder = lengths["half_shoulder"][:, None] * [sign, 0.0, -0.11]
         hip = lengths["half_hip"][:, None] * [sign, 0.26, -0.04]
-        at[f"{side}_shoulder"] = at["neck"] + _moved(frames["thorax"], shoulder)
-        at[f"{side}_hip"] = at["sacrum"] + _moved(frames["pelvis"], hip)
+        at[f"{side}_shoulder"] = at["neck"] + _in_parent(frames["thorax"], shoulder)
+        at[f"{side}_hip"] = at["sacrum"] + _in_parent(frames["pelvis"], hip)
         arm = _limb(a, side, sign, ("shoulder", "elbow", "wrist"), bends=1.0)
         leg = _limb(a, side, sign, ("hip", "knee", "ankle"), bends=-1.0)
         for trunk, names, turns, bones, joints in (
@@ -106,10 +107,10 @@ def pose_body(angles: Angles, lengths: Lengths) -> Posture:
 
 
 def limb_angles(landmarks_mm: FloatArray) -> dict[str, FloatArray]:
-    """Limb angles that `pose_body` would need (inverse kinematics), degrees.
+    """Return the limb angles that `pose_body` would need (inverse kinematics), degrees.
 
-    Shoulders and elbows are told against the thorax (its axis spine to neck, its side from
-    shoulder to shoulder), hips and knees against the pelvis. Hands and feet have no landmarks.
+    Shoulders and elbows are measured relative to the thorax (axis from spine to neck, side from
+    shoulder to shoulder), hips and knees relative to the pelvis. Hands and feet have no landmarks.
 
     Args:
         landmarks_mm: (A, 16, 3) in any right-handed frame.
@@ -131,10 +132,10 @@ def limb_angles(landmarks_mm: FloatArray) -> dict[str, FloatArray]:
         ):
             upper = _unit(at[f"{side}_{middle}"] - at[f"{side}_{near}"])
             lower = _unit(at[f"{side}_{far}"] - at[f"{side}_{middle}"])
-            x, y, z = np.moveaxis(_moved(np.swapaxes(frame, -1, -2), upper), -1, 0)
+            x, y, z = np.moveaxis(_in_parent(np.swapaxes(frame, -1, -2), upper), -1, 0)
             flexion, abduction = np.arctan2(y, -z), np.arcsin(np.clip(sign * x, -1, 1))
             straight = frame @ _swing(flexion, abduction, sign)
-            x, y, z = np.moveaxis(_moved(np.swapaxes(straight, -1, -2), lower), -1, 0)
+            x, y, z = np.moveaxis(_in_parent(np.swapaxes(straight, -1, -2), lower), -1, 0)
             angles[f"{side}_{near}_flexion"] = flexion
             angles[f"{side}_{near}_abduction"] = abduction
             angles[f"{side}_{near}_rotation"] = np.arctan2(-sign * x, bends * y)
@@ -149,14 +150,16 @@ def _limb(
     joints: tuple[str, str, str],
     bends: float,
 ) -> tuple[RotationMatrix, RotationMatrix, RotationMatrix]:
-    """Rotations of the upper part against the trunk, the lower against it, and the end part.
+    """Return the rotations of the upper part of a limb, its lower part and its end.
+
+    Each is relative to the part before it, the first one relative to the trunk.
 
     `bends` is 1 where the middle joint closes towards the belly (elbow), -1 where it closes
     towards the back (knee).
     """
     near, middle, end = (f"{side}_{joint}" for joint in joints)
     swing = _swing(a[f"{near}_flexion"], a[f"{near}_abduction"], sign)
-    # Turned so that a positive angle brings the lower part of a bent limb to the midline.
+    # The sign makes a positive angle bring the lower part of a bent limb to the midline.
     turn = rotation_about([0, 0, 1.0], sign * bends * a[f"{near}_rotation"])
     hinge = rotation_about([1.0, 0, 0], bends * a[f"{middle}_flexion"])
     last = rotation_about([1.0, 0, 0], a[f"{end}_flexion"])
@@ -166,28 +169,29 @@ def _limb(
 
 
 def _swing(flexion: FloatArray, abduction: FloatArray, sign: float) -> RotationMatrix:
+    """Return the rotation of a straight limb by flexion and abduction."""
     about_x = rotation_about([1.0, 0, 0], flexion)
     return np.asarray(about_x @ rotation_about([0, 1.0, 0], -sign * abduction))
 
 
 def _along(frame: RotationMatrix, length: FloatArray) -> FloatArray:
-    """(A, 3) steps of a length along the frame's cranial axis."""
+    """Return (A, 3) steps of a length along the cranial axis of the frame."""
     return np.asarray(frame[..., 2] * np.asarray(length)[:, None])
 
 
-def _moved(frame: RotationMatrix, vectors: FloatArray) -> FloatArray:
-    """(A, 3) vectors of a frame, in the frame around it."""
+def _in_parent(frame: RotationMatrix, vectors: FloatArray) -> FloatArray:
+    """Return (A, 3) vectors of a frame in its parent frame."""
     return np.asarray((frame @ vectors[..., None])[..., 0])
 
 
 def _unit(vectors: FloatArray) -> FloatArray:
-    """Directions; NaN for a vector without length."""
+    """Return unit vectors; NaN for a vector without length."""
     length = np.linalg.norm(vectors, axis=-1, keepdims=True)
     return np.asarray(vectors / np.where(length > 0, length, np.nan))
 
 
 def _frame(right: FloatArray, cranial: FloatArray) -> RotationMatrix:
-    """(A, 3, 3) columns right, ventral, cranial, exact along cranial."""
+    """Return (A, 3, 3) frames (right, ventral, cranial) that are exact along cranial."""
     z = _unit(cranial)
     x = _unit(right - (right * z).sum(-1, keepdims=True) * z)
     return np.stack([x, np.cross(z, x), z], axis=-1)

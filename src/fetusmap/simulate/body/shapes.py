@@ -1,4 +1,7 @@
-"""Solid shapes by their signed distance: negative inside, mm. Coordinates come as three arrays."""
+"""Solid shapes, defined by their signed distance in mm, negative inside.
+
+Coordinates are given as three arrays that broadcast to each other.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ DIRECTIONS = _STEPS / np.linalg.norm(_STEPS, axis=1, keepdims=True)
 
 @dataclass(frozen=True, eq=False)
 class RoundCone:
-    """A capsule whose radius changes evenly between its ends; a ball when they coincide."""
+    """A capsule whose radius changes linearly between its ends; a ball if they coincide."""
 
     start: FloatArray
     end: FloatArray
@@ -24,7 +27,7 @@ class RoundCone:
     end_radius: float
 
     def distance(self, x: Field, y: Field, z: Field) -> Field:
-        """Signed distance, mm: exact for equal radii, else to first order in their slope."""
+        """Return the signed distance, mm: exact for equal radii, else to first order."""
         step = (self.end - self.start).astype(np.float32)
         square = float(step @ step)
         x, y, z = (
@@ -42,44 +45,47 @@ class RoundCone:
         return np.asarray(np.sqrt(x * x + y * y + z * z) - radius)
 
     def balls(self) -> tuple[FloatArray, FloatArray]:
-        """(2, 3) centres and (2,) radii of balls that bound it together with their hull."""
+        """Return (2, 3) centres and (2,) radii of balls whose hull contains the shape."""
         return np.stack([self.start, self.end]), np.array([self.start_radius, self.end_radius])
 
     def surface_points(self) -> Points3:
-        """(52, 3) points all around on the balls at its ends."""
+        """Return (52, 3) points on the balls at both ends."""
         return np.concatenate(
             [self.start + self.start_radius * DIRECTIONS, self.end + self.end_radius * DIRECTIONS]
         )
 
     def transformed(self, rotation: RotationMatrix, shift: FloatArray) -> RoundCone:
-        """The same shape elsewhere."""
+        """Return the rotated and shifted shape."""
         return replace(self, start=rotation @ self.start + shift, end=rotation @ self.end + shift)
 
 
 @dataclass(frozen=True, eq=False)
 class Ellipsoid:
-    """Semi-axes along the columns of `axes`."""
+    """An ellipsoid whose semi-axes are parallel to the columns of `axes`."""
 
     center: FloatArray
     axes: RotationMatrix
     semi_axes: FloatArray
 
     def distance(self, x: Field, y: Field, z: Field) -> Field:
-        """Signed distance, mm, to first order: q (q - 1) / |grad q| of the quadratic form q."""
+        """Return the signed distance, mm, to first order: q (q - 1) / |grad(q^2 / 2)|.
+
+        q is the distance from the centre over that of the surface in the same direction.
+        """
         x, y, z = self.local(x, y, z)
         x, y, z = x * x, y * y, z * z
         first = (1 / self.semi_axes**2).astype(np.float32)
         second = (1 / self.semi_axes**4).astype(np.float32)
         level = np.sqrt(x * first[0] + y * first[1] + z * first[2])
         slope = np.sqrt(x * second[0] + y * second[1] + z * second[2])
-        # At the centre both vanish; the distance there is the smallest semi-axis.
+        # At the centre both vanish; the distance to the surface is the smallest semi-axis there.
         least = np.float32(self.semi_axes.min())
         with np.errstate(invalid="ignore"):
             ratio = np.where(slope > 1e-6, level / slope, least)
         return np.asarray((level - 1) * ratio)
 
     def local(self, x: Field, y: Field, z: Field) -> tuple[Field, Field, Field]:
-        """Coordinates along its own axes from its centre, mm."""
+        """Return coordinates along the ellipsoid's own axes from its centre, mm."""
         cx, cy, cz = self.center.astype(np.float32)
         x, y, z = x - cx, y - cy, z - cz
         first, second, third = self.axes.T.astype(np.float32)
@@ -90,15 +96,15 @@ class Ellipsoid:
         )
 
     def balls(self) -> tuple[FloatArray, FloatArray]:
-        """(2, 3) centres and (2,) radii, twice those of the ball around it."""
+        """Return (2, 3) centres and (2,) radii: twice the ball around the ellipsoid."""
         return np.stack([self.center, self.center]), np.full(2, self.semi_axes.max())
 
     def surface_points(self) -> Points3:
-        """(26, 3) points all around on its surface."""
+        """Return (26, 3) points on the surface in all directions."""
         return np.asarray(self.center + (DIRECTIONS * self.semi_axes) @ self.axes.T)
 
     def transformed(self, rotation: RotationMatrix, shift: FloatArray) -> Ellipsoid:
-        """The same shape elsewhere."""
+        """Return the rotated and shifted shape."""
         return replace(self, center=rotation @ self.center + shift, axes=rotation @ self.axes)
 
 
@@ -106,12 +112,12 @@ Shape = RoundCone | Ellipsoid
 
 
 def ball(center: FloatArray, radius: float) -> RoundCone:
-    """A ball."""
+    """Return a ball as a round cone of no length."""
     return RoundCone(center, center, radius, radius)
 
 
 def smooth_union(first: Field, second: Field, blend_mm: float) -> Field:
-    """Distance to the union of two solids, rounded where they meet.
+    """Return the distance to the union of two solids, rounded where they meet.
 
     min(a, b) - max(k - |a - b|, 0)^2 / 4k: Quilez' polynomial smooth minimum.
     """

@@ -1,4 +1,4 @@
-"""The bones of the fetus as capsules: limbs, vertebrae, ribs, girdles, jaw."""
+"""Build the bones of a fetus as capsules: limbs, vertebrae, ribs, girdles, jaw."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from fetusmap.types import FloatArray
 
 Bone = tuple[Shape, Medium, float]
 
-# Age at which a bone is half ossified, weeks, and its mirror-like brightness when it is whole.
+# Age at which a bone is half ossified, weeks, and its specular reflection when it is ossified.
 LONG, FLAT, VERTEBRA, RIB, SMALL = (9.5, 1.0), (11.0, 0.7), (10.5, 0.6), (11.3, 0.45), (12.0, 0.35)
 VERTEBRAE, RIBS = 30, 11
 
 
 def bones(fetus: Fetus, trunk: Trunk) -> Iterator[Bone]:
-    """All bones but the skull. What is not ossified yet is cartilage."""
+    """Yield all bones but the skull; bones that are not ossified yet are cartilage."""
     shaft = table("body/biometry")["shaft"]
     crl, at = fetus.crl_mm, fetus.posture
     thick = 0.0105 * crl
@@ -72,7 +72,7 @@ def bones(fetus: Fetus, trunk: Trunk) -> Iterator[Bone]:
 
 
 def _vertebrae(fetus: Fetus, trunk: Trunk) -> Iterator[Bone]:
-    """Thirty vertebrae from the tail into the neck, each a body and two arches."""
+    """Yield thirty vertebrae from tail to neck, each as a body and two arches."""
     crl = fetus.crl_mm
     for t in np.linspace(-0.12, 1.18, VERTEBRAE):
         frame = trunk.frame(float(t))
@@ -84,7 +84,7 @@ def _vertebrae(fetus: Fetus, trunk: Trunk) -> Iterator[Bone]:
 
 
 def _ribs(fetus: Fetus, trunk: Trunk) -> Iterator[Bone]:
-    """Arcs from the column around the chest, sloping down to the front."""
+    """Yield the ribs: arcs from the column around the chest that descend to the front."""
     for t in np.linspace(0.56, 0.92, RIBS):
         radius = trunk.radius(float(t)) * 0.84
         frame = trunk.frame(float(t))
@@ -103,7 +103,7 @@ def _ribs(fetus: Fetus, trunk: Trunk) -> Iterator[Bone]:
 
 
 def _jaws(fetus: Fetus) -> Iterator[Bone]:
-    """Mandible, maxilla, nasal bone."""
+    """Yield mandible, maxilla, nasal bone and the base of the skull."""
     crl = fetus.crl_mm
     center, frame = fetus.posture["head"][0], fetus.posture.frames["head"][0]
     front = fetus.sizes_mm["occipitofrontal_diameter"] / 2
@@ -123,17 +123,19 @@ def _jaws(fetus: Fetus) -> Iterator[Bone]:
 def _bone(
     fetus: Fetus, start: FloatArray, end: FloatArray, radius: float, kind: tuple[float, float]
 ) -> Bone:
-    half_age, mirror = kind
+    """Return a bone of one kind, ossified according to the age of the fetus."""
+    half_age, specular = kind
     ossified = fetus.ossification * float(np.clip((fetus.weeks - half_age) / 2 + 0.5, 0, 1))
     medium = Medium.LONG_BONE if ossified > 0.3 else Medium.CARTILAGE
-    return RoundCone(start, end, radius, radius), medium, mirror * ossified
+    return RoundCone(start, end, radius, radius), medium, specular * ossified
 
 
 def _growth(fetus: Fetus) -> float:
-    """Shafts are a little shorter before 11 weeks, when only their middles are bone."""
+    """Return a factor on the length of shafts: before 11 weeks only their middles are bone."""
     return float(np.clip(0.7 + 0.15 * (fetus.weeks - 9.5), 0.7, 1.0))
 
 
 def _shaft(near: FloatArray, far: FloatArray, part: float) -> tuple[FloatArray, FloatArray]:
+    """Return the ends of the ossified part of a bone between two joints."""
     middle, half = (near + far) / 2, (far - near) / 2 * part
     return middle - half, middle + half

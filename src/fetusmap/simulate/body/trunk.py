@@ -1,4 +1,4 @@
-"""The axis of the trunk: two arcs from sacrum over spine to neck, with a frame at every point."""
+"""The axis of the trunk: two arcs from sacrum over spine to neck, with a frame at each point."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from fetusmap.types import FloatArray, RotationMatrix
 
 @dataclass(frozen=True, eq=False)
 class Trunk:
-    """The vertebral column and the girth around it; t runs from 0 (sacrum) to 1 (neck).
+    """Vertebral column and radius of the trunk; t runs from 0 (sacrum) to 1 (neck).
 
     Attributes:
-        fetus: whose trunk it is.
-        girth_mm: its largest radius.
+        fetus: gives posture, angles and lengths.
+        girth_mm: largest radius of the trunk.
     """
 
     fetus: Fetus
@@ -26,36 +26,37 @@ class Trunk:
     _known: dict[float, tuple[FloatArray, RotationMatrix]] = field(default_factory=dict, repr=False)
 
     def radius(self, t: float) -> float:
-        """Radius of the trunk, mm: buttocks, belly, chest, the root of the neck."""
+        """Return the radius of the trunk at t, mm: buttocks, belly, chest, base of the neck."""
         profile = ((-0.12, 0.40), (0.0, 0.70), (0.2, 0.93), (0.42, 1.0), (0.62, 0.95),
                    (0.8, 0.83), (0.93, 0.62), (1.0, 0.45))  # fmt: skip
         where, part = zip(*profile, strict=True)
         return self.girth_mm * float(np.interp(t, where, part))
 
     def frame(self, t: float) -> RotationMatrix:
-        """(3, 3) columns right, ventral, cranial at t."""
+        """Return the (3, 3) frame at t with the columns right, ventral, cranial."""
         return self._arc(t)[1]
 
     def at(self, t: float, right: float = 0.0, ventral: float = 0.0) -> FloatArray:
-        """(3,) the point at t, moved by mm to the right and towards the belly."""
+        """Return the (3,) point of the column at t, shifted to the right and to ventral, mm."""
         point, frame = self._arc(t)
         return np.asarray(point + frame[:, 0] * right + frame[:, 1] * ventral)
 
     def middle(self, t: float, right: float = 0.0, ventral: float = 0.0) -> FloatArray:
-        """(3,) as `at`, from the middle of the trunk, which lies ventral of the column.
+        """Return a (3,) point relative to the middle of the trunk, which is ventral of the column.
 
-        Offsets are parts of the radius at t.
+        Offsets are fractions of the radius at t.
         """
         radius = self.radius(t)
         return self.at(t, right * radius, (0.62 + ventral) * radius)
 
     def _arc(self, t: float) -> tuple[FloatArray, RotationMatrix]:
-        """Point and frame at t; asked for many times at the same few."""
+        """Return point and frame at t; results are cached, because the same few t recur."""
         if t not in self._known:
             self._known[t] = self._compute_arc(t)
         return self._known[t]
 
     def _compute_arc(self, t: float) -> tuple[FloatArray, RotationMatrix]:
+        """Compute point and frame at t, on the lumbar or on the thoracic arc."""
         posture, angles, lengths = self.fetus.posture, self.fetus.angles_deg, self.fetus.lengths_mm
         lower, upper = lengths["sacrum_spine"], lengths["spine_neck"]
         bend = np.radians(
@@ -69,7 +70,7 @@ class Trunk:
             start, first = posture["spine"][0], posture.frames["waist"][0]
             length, bend, part = upper, (1 - LUMBAR_PART) * bend, (t - split) / (1 - split)
         angle = float(np.linalg.norm(bend))
-        # The chord of a part of an arc, over that of the whole.
+        # Chord of a part of the arc over the chord of the whole arc.
         chord = np.sin(angle * part / 2) / np.sin(angle / 2) if angle > 1e-9 else part
         along = first @ rotation_from_vector(bend * part / 2)
         return start + along[:, 2] * (length * chord), first @ rotation_from_vector(bend * part)

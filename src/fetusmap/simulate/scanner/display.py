@@ -1,4 +1,4 @@
-"""From envelopes to grey levels, as scanners do: compression, filters, a curve."""
+"""Turn envelopes into grey levels as scanners do: log compression, filters, grey curve."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CURVE_STEPS = 1024
 
 
 def to_decibels(envelope: Field) -> Field:
-    """20 log10, in place."""
+    """Convert an envelope to decibels in place: 20 log10."""
     for block in row_blocks(len(envelope)):
         rows = envelope[block]
         np.maximum(rows, np.float32(1e-9), out=rows)
@@ -22,10 +22,10 @@ def to_decibels(envelope: Field) -> Field:
 
 
 def to_grey(level_db: Field, scanner: Scanner) -> Field:
-    """Grey levels 0 to 255 (float) of levels in dB, in place.
+    """Convert levels in dB to grey levels from 0 to 255 (float) in place.
 
-    White is set from the volume's own brightest echoes (automatic gain) and the headroom above
-    them; black lies the dynamic range below.
+    An automatic gain sets white at a headroom above the brightest echoes of the volume; black lies
+    the dynamic range below white.
     """
     bright = float(np.percentile(level_db[::5, ::3, ::3], 99.0))
     white = bright + scanner.headroom * scanner.dynamic_range_db
@@ -48,7 +48,7 @@ def to_grey(level_db: Field, scanner: Scanner) -> Field:
 
 
 def grey_curve(scanner: Scanner) -> Field:
-    """(1024,) grey level for each step of the compressed level: a power, and some of an S."""
+    """Return the (1024,) grey level of each compressed level: a power mixed with an S-curve."""
     level = np.linspace(0, 1, CURVE_STEPS) ** scanner.gamma
     sigmoid = level * level * (3 - 2 * level)
     mixed = (1 - scanner.contrast) * level + scanner.contrast * sigmoid
@@ -56,7 +56,7 @@ def grey_curve(scanner: Scanner) -> Field:
 
 
 def _filter(level: Field, scanner: Scanner) -> None:
-    """Smoothing across neighbouring beams, and sharpening along them, as post-processing does."""
+    """Smooth across neighbouring beams and sharpen along them in place, as post-processing does."""
     smooth, sharp = np.float32(scanner.smoothing), np.float32(scanner.edge_enhancement)
     rows = len(level)
     before = level[0].copy()
@@ -64,7 +64,7 @@ def _filter(level: Field, scanner: Scanner) -> None:
         row = level[n]
         own = row.copy()
         after = level[min(n + 1, rows - 1)]
-        # 1/4, 1/2, 1/4 along the beam: what is above it is an edge.
+        # The difference from the mean (1/4, 1/2, 1/4) along the beam is an edge.
         edge = own - (np.float32(0.5) * own + np.float32(0.25) * (before + after))
         if scanner.smoothing > 0:
             mean = own * np.float32(0.5)

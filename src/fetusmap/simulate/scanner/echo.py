@@ -1,4 +1,4 @@
-"""From media to envelopes: attenuation, speckle, interfaces, clutter, haze, noise, point spread."""
+"""Compute envelopes: attenuation, speckle, interfaces, clutter, haze, noise, point spread."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from fetusmap.types import Field, FloatArray, Labels
 from fetusmap.volume.beams import BeamLattice, row_blocks
 
 NEPER_PER_DB = np.log(10) / 20
-SHIFT = 17  # beams between a scatterer and the noise that shares its random number
+NOISE_SHIFT_BEAMS = 17  # the noise uses the random numbers of scatterers that many beams away
 
 
 @dataclass(frozen=True, eq=False)
-class Illumination:
-    """What the beam meets on its way, on the coarse lattice.
+class Insonification:
+    """Effects of the medium between probe and sample, on the coarse lattice.
 
     Attributes:
-        gain: amplitude that is left of an echo after attenuation, compensation and dropout.
+        gain: factor on the amplitude of an echo after attenuation, compensation and dropout.
         background: power of clutter and haze.
     """
 
@@ -39,20 +39,20 @@ class Illumination:
     background: Field
 
 
-def illuminate(
+def insonify(
     painting: Painting,
     lattice: BeamLattice,
     factors: tuple[int, int, int],
     probe: Probe,
-) -> Illumination:
-    """Attenuate, compensate, and add what does not come from the focus.
+) -> Insonification:
+    """Compute the gain along each beam, and the power of echoes from outside the focus.
 
-    A(r) = 2 f0 sum(alpha dr); the average over the neighbouring beams makes shadows soft.
+    The attenuation is A(r) = 2 f0 sum(alpha dr); averaging over neighbouring beams softens shadows.
     """
     scanner = probe.scanner
     ranges = lattice.ranges_mm[:: factors[0]]
     loss_db = _loss_db(painting.label, lattice, factors, scanner)
-    # The median: one pocket of gas must not lift everything beside it.
+    # The median, because one pocket of gas must not brighten everything beside it.
     typical = np.median(loss_db[:, ::2, ::2], axis=(1, 2))
     compensation = scanner.attenuation_compensated * typical
     if scanner.lateral_compensated > 0:
@@ -66,13 +66,13 @@ def illuminate(
     loss_db -= gain_db.astype(np.float32)[:, None, None]
     loss_db += _dropout_db(probe, lattice, factors)
     gain = np.exp(np.float32(-NEPER_PER_DB) * loss_db)
-    return Illumination(gain, _background(painting, gain, ranges, lattice, factors, scanner))
+    return Insonification(gain, _background(painting, gain, ranges, lattice, factors, scanner))
 
 
 def _lateral_gain_db(
     loss_db: Field, lattice: BeamLattice, factors: tuple[int, int, int], scanner: Scanner
 ) -> Field:
-    """What an automatic gain lifts behind wide shadows and lowers behind wide fluid."""
+    """Return the automatic gain that brightens wide shadows and darkens the echoes behind fluid."""
     own = loss_db - loss_db.mean(axis=(1, 2), keepdims=True)
     _, turn, swing = lattice.steps
     wide = smooth(own, (0.0, 0.15 / (turn * factors[1]), 0.15 / (swing * factors[2])))
@@ -85,6 +85,7 @@ def _loss_db(
     factors: tuple[int, int, int],
     scanner: Scanner,
 ) -> Field:
+    """Return the two-way loss at each coarse sample, dB."""
     per_sample = property_of_media("attenuation") * np.float32(
         2 * scanner.frequency_mhz * lattice.steps[0] / 10 * scanner.attenuation
     )
@@ -98,7 +99,7 @@ def _loss_db(
 
 
 def _halved(block: Field, axis: int, factor: int) -> Field:
-    """Weights 1/4, 1/2, 1/4 across the beams, then every n-th."""
+    """Smooth one axis with weights 1/4, 1/2, 1/4, then take every n-th sample."""
     moved = np.moveaxis(block, axis, 0)
     blurred = moved * np.float32(0.5)
     blurred[1:] += np.float32(0.25) * moved[:-1]
@@ -109,7 +110,7 @@ def _halved(block: Field, axis: int, factor: int) -> Field:
 
 
 def _dropout_db(probe: Probe, lattice: BeamLattice, factors: tuple[int, int, int]) -> Field:
-    """(1, t, p) lost to missing contact and to the flicker of frames."""
+    """Return the (1, t, p) loss from missing contact and from the flicker of frames, dB."""
     thetas, phis = lattice.thetas_rad[:: factors[1]], lattice.phis_rad[:: factors[2]]
     lost = np.zeros((len(thetas), len(phis)))
     for sector in probe.dropouts:
@@ -129,11 +130,11 @@ def _background(
     factors: tuple[int, int, int],
     scanner: Scanner,
 ) -> Field:
-    """Power of side lobes around bright echoes, and of reverberation near the probe."""
+    """Return the power of side lobes around bright echoes, and of reverberation near the probe."""
     r, t, p = factors
     amplitude = _echo_amplitude()
     power = np.take(amplitude**2, painting.label[::r, ::t, ::p])
-    power += painting.mirror[::r, ::t, ::p] ** 2
+    power += painting.specular[::r, ::t, ::p] ** 2
     power *= gain**2
     _, turn, swing = lattice.steps
     # Side lobes and slice thickness reach some seven degrees to each side.
@@ -146,7 +147,7 @@ def _background(
 
 
 def _noise_amplitude(ranges: FloatArray, scanner: Scanner) -> Field:
-    """(R,) of each part of the amplifier's complex noise, which rises with the gain over depth."""
+    """Return the (R,) amplitude of each part of the complex noise, which rises with depth."""
     tissue = float(_echo_amplitude()[Medium.FETAL_TISSUE])
     level_db = scanner.noise_db + scanner.noise_slope_db_per_cm * (ranges - 60) / 10
     return np.asarray(tissue * 10 ** (level_db / 20) / np.sqrt(2), dtype=np.float32)
@@ -156,24 +157,25 @@ def synthesize(
     painting: Painting,
     lattice: BeamLattice,
     upsampler: Upsampler,
-    illumination: Illumination,
+    insonification: Insonification,
     texture: Field,
     scanner: Scanner,
     speckle_seed: int,
 ) -> Field:
-    """(R, T, P) envelope: the mean over the looks of |point spread of complex echoes|.
+    """Return the (R, T, P) envelope: the mean of |blurred complex echoes| over compounding frames.
 
-    Noise of the amplifier is added after the beams were formed, so its grain is one beam wide. It
-    borrows the scatterers' random numbers from beams far away.
+    Echoes are complex normal numbers times the amplitude of the medium, plus the specular
+    reflections of interfaces, which have one phase and therefore stay bright and even. An interface
+    wider than the point spread keeps its amplitude on every lattice.
 
-    Echoes are complex normal numbers times the medium's amplitude, plus what interfaces mirror,
-    which has one phase and so stays bright and even. An interface wider than the point spread keeps
-    its amplitude, whatever the lattice.
+    The noise of the amplifier is added after beam forming, so its grain is one beam wide. To save
+    time it uses the random numbers of scatterers in distant beams.
     """
     spread = PointSpread.of(scanner, lattice)
     shape = lattice.shape
     gain, background, slow = (
-        upsampler.spread(field) for field in (illumination.gain, illumination.background, texture)
+        upsampler.spread(field)
+        for field in (insonification.gain, insonification.background, texture)
     )
     hiss = _noise_amplitude(lattice.ranges_mm, scanner)[:, None, None]
     rough = np.float32(table("scanner/specular")["roughness"])
@@ -183,7 +185,7 @@ def synthesize(
     work = np.empty(shape, np.float32)
     envelope = np.empty(shape, np.float32)
     echoes = [np.empty(shape, np.float32) for _ in range(2)]
-    for look in range(scanner.compounding_frames):
+    for frame in range(scanner.compounding_frames):
         for rows in row_blocks(shape[0]):
             first, last = rows.start, rows.stop
             label = painting.label[first:last]
@@ -198,27 +200,30 @@ def synthesize(
             wave += upsampler.rows(background, first, last)
             wave *= np.float32(0.5)  # half of the power in each part of the complex number
             np.sqrt(wave, out=wave)
-            own *= painting.mirror[first:last]
+            own *= painting.specular[first:last]
             own *= np.maximum(1 + rough * swell, np.float32(0.2))
             own *= np.float32(1 / coherent_gain(spread, (first + last) // 2))
             for part, target in enumerate(echoes):
                 echo = rng.standard_normal(wave.shape, dtype=np.float32)
-                noise = np.roll(echo, (SHIFT, SHIFT), axis=(1, 2)) * hiss[first:last]
+                noise = (
+                    np.roll(echo, (NOISE_SHIFT_BEAMS, NOISE_SHIFT_BEAMS), axis=(1, 2))
+                    * hiss[first:last]
+                )
                 echo *= wave
                 if part == 0:
                     echo += own
                 spread_across(echo, first, spread, target[first:last])
                 target[first:last] += noise
-        _add_envelope(echoes, spread, work, envelope, fresh=look == 0)
+        _add_envelope(echoes, spread, work, envelope, first_frame=frame == 0)
     if scanner.compounding_frames > 1:
         envelope /= scanner.compounding_frames
     return envelope
 
 
 def _add_envelope(
-    echoes: list[Field], spread: PointSpread, work: Field, envelope: Field, *, fresh: bool
+    echoes: list[Field], spread: PointSpread, work: Field, envelope: Field, *, first_frame: bool
 ) -> None:
-    """Blur both parts along the beams and add their modulus."""
+    """Blur both parts along the beams and add their modulus to the envelope."""
     real, imaginary = echoes
     spread_along(real, spread, work)
     spread_along(imaginary, spread, real)
@@ -229,11 +234,12 @@ def _add_envelope(
         other *= other
         square += other
         np.sqrt(square, out=square)
-        if fresh:
+        if first_frame:
             envelope[rows] = square
         else:
             envelope[rows] += square
 
 
 def _echo_amplitude() -> Field:
+    """Return the mean echo amplitude of every label number."""
     return np.asarray(10 ** (property_of_media("echo") / 20), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""Distances to the body and to the walls around it, on a coarse lattice of beams."""
+"""Compute distances to the body and to the walls around it on a coarse lattice of beams."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from fetusmap.simulate.scene.uterus import Uterus, placenta_profile
 from fetusmap.types import Field, Points3
 from fetusmap.volume.beams import BeamLattice, Box
 
-REACH_MM = 9.0  # around each solid; further out the distance to it is not computed
+MAX_DISTANCE_COMPUTED_MM = 9.0
+"""Farther from a solid, the distance to it is not computed."""
+
 FAR_MM = 1000.0
 
 
@@ -25,11 +27,11 @@ class Fields:
     """Signed distances on a lattice, mm, negative inside.
 
     Attributes:
-        body: to the fetus' skin.
-        sac: to the wall of the sac.
-        placenta: to the outer side of placenta and decidua.
-        amnion: to the amnion, or None when it lies on the wall.
-        texture: slow random variation inside the media, mean 0, deviation 1.
+        body: distance to the skin of the fetus.
+        sac: distance to the wall of the sac.
+        placenta: distance to the outer side of placenta and decidua.
+        amnion: distance to the amnion, or None if it lies on the wall.
+        texture: slow random variation inside the media, mean 0, standard deviation 1.
     """
 
     body: Field
@@ -41,11 +43,11 @@ class Fields:
 
 @dataclass(frozen=True, eq=False)
 class Placement:
-    """Coordinates of a lattice's samples as a moving fetus meets them.
+    """Coordinates of the samples of a lattice, relative to a fetus that moves during the sweep.
 
     Attributes:
-        lattice: of the samples.
-        motion_mm: (P, 3) how far the fetus has moved at each sweep angle.
+        lattice: lattice of the samples.
+        motion_mm: (P, 3) displacement of the fetus at each sweep angle.
     """
 
     lattice: BeamLattice
@@ -53,17 +55,17 @@ class Placement:
 
     @classmethod
     def of(cls, lattice: BeamLattice, probe: Probe) -> Placement:
-        """Where the samples lie when a probe sweeps."""
+        """Return the placement of the samples during the sweep of a probe."""
         phis = lattice.phis_rad
         part = (phis - phis[0]) / (phis[-1] - phis[0])
         return cls(lattice, probe.motion_mm(part).astype(np.float32))
 
     def still(self, box: Box) -> tuple[Field, Field, Field]:
-        """x, y, z of the samples in a box, mm, for what does not move."""
+        """Return x, y, z of the samples in a box, mm: coordinates for what does not move."""
         return self.lattice.positions(box)
 
     def moving(self, box: Box) -> tuple[Field, Field, Field]:
-        """x, y, z less the fetus' motion, for what moves with it."""
+        """Return x, y, z minus the motion, mm: coordinates for what moves with the fetus."""
         x, y, z = self.lattice.positions(box)
         mx, my, mz = self.motion_mm[box[2]].T
         return x - mx, y - my, z - mz
@@ -71,7 +73,7 @@ class Placement:
     def boxes(
         self, shapes: Sequence[Shape], margin_mm: float, *, moves: bool = True
     ) -> list[Box | None]:
-        """For each shape the samples that may lie within a margin of it."""
+        """Return for each shape the box of samples that may lie within a margin of it."""
         if not shapes:
             return []
         centers, radii = (np.stack(part) for part in zip(*(s.balls() for s in shapes), strict=True))
@@ -82,12 +84,12 @@ class Placement:
         return self.lattice.boxes_around(centers, radii, margin_mm)
 
     def box(self, shape: Shape, margin_mm: float, *, moves: bool = True) -> Box | None:
-        """The samples that may lie within a margin of one shape."""
+        """Return the box of samples that may lie within a margin of one shape."""
         return self.boxes([shape], margin_mm, moves=moves)[0]
 
 
 def compute_fields(placement: Placement, body: Body, scene: Scene, probe: Probe) -> Fields:
-    """Distances on the placement's lattice, which is meant to be coarse."""
+    """Compute all distances on the lattice of the placement, which should be coarse."""
     whole = (slice(None),) * 3
     skin = _body_distance(placement, body, probe)
     x, y, z = placement.still(whole)
@@ -118,7 +120,7 @@ def compute_fields(placement: Placement, body: Body, scene: Scene, probe: Probe)
 
 
 def _bumps(uterus: Uterus, probe: Probe, x: Field, y: Field, z: Field) -> Field:
-    """How much further in the wall stands than a smooth ellipsoid, mm."""
+    """Return how far the uneven wall lies inside a smooth ellipsoid, mm."""
     total = np.zeros(np.broadcast_shapes(x.shape, y.shape), np.float32)
     for row in uterus.bumps:
         wave = probe.rotation @ row[:3]
@@ -129,11 +131,12 @@ def _bumps(uterus: Uterus, probe: Probe, x: Field, y: Field, z: Field) -> Field:
 
 
 def _body_distance(placement: Placement, body: Body, probe: Probe) -> Field:
+    """Return the distance to the skin: head and trunk joined softly, limbs more firmly."""
     distance = np.full(placement.lattice.shape, FAR_MM, dtype=np.float32)
     soft, firm = 0.036 * body.crl_mm, 0.016 * body.crl_mm
     for shapes, blend in ((body.outline, soft), (body.limbs, firm)):
         placed = [shape.transformed(probe.rotation, probe.shift_mm) for shape in shapes]
-        boxes = placement.boxes(placed, REACH_MM)
+        boxes = placement.boxes(placed, MAX_DISTANCE_COMPUTED_MM)
         for shape, box in zip(placed, boxes, strict=True):
             if box is not None:
                 own = shape.distance(*placement.moving(box))
@@ -142,7 +145,7 @@ def _body_distance(placement: Placement, body: Body, probe: Probe) -> Field:
 
 
 def _texture(lattice: BeamLattice, seed: int) -> Field:
-    """Smooth noise on two scales, about 3 mm and 10 mm."""
+    """Return smooth noise on two scales, about 3 mm and 10 mm."""
     rng = np.random.Generator(np.random.SFC64(seed))
     step, turn, swing = lattice.steps
     middle = float(np.mean(lattice.ranges_mm))
@@ -166,9 +169,10 @@ def _texture(lattice: BeamLattice, seed: int) -> Field:
 
 
 class Upsampler:
-    """Takes fields from a decimated lattice back to the full one, some rows at a time.
+    """Interpolates fields from a decimated lattice to the full one, some rows at a time.
 
-    Linear between nodes, which stand on samples of the full lattice, so that nothing shifts.
+    The interpolation is linear between nodes that coincide with samples of the full lattice, so
+    that it shifts nothing.
     """
 
     def __init__(self, factors: tuple[int, int, int], coarse_shape: tuple[int, int, int]) -> None:
@@ -176,13 +180,13 @@ class Upsampler:
         self._across = [_linear(n, f) for n, f in zip(coarse_shape[1:], factors[1:], strict=True)]
 
     def spread(self, coarse: Field) -> Field:
-        """The field at full resolution across the beams, still coarse along them."""
+        """Interpolate across the beams; along the beams the field stays coarse."""
         theta, phi = self._across
         spread = coarse if self.factors[2] == 1 else coarse @ phi.T
         return np.asarray(spread if self.factors[1] == 1 else np.matmul(theta, spread))
 
     def rows(self, spread: Field, first: int, last: int) -> Field:
-        """Rows `first` to `last` (not included) of the full field, from what `spread` returned."""
+        """Return rows `first` to `last` (excluded) of the full field, from a result of `spread`."""
         factor = self.factors[0]
         low = first // factor
         high = min(-(-(last - 1) // factor), len(spread) - 1)
@@ -196,6 +200,6 @@ class Upsampler:
 
 
 def _linear(nodes: int, factor: int) -> Field:
-    """((nodes - 1) * factor + 1, nodes) weights of linear interpolation."""
+    """Return ((nodes - 1) * factor + 1, nodes) weights of linear interpolation."""
     where = np.arange((nodes - 1) * factor + 1)[:, None] / factor
     return np.asarray(np.maximum(1 - np.abs(where - np.arange(nodes)), 0), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""Skull with sutures and fontanelle, and the brain inside."""
+"""Paint the skull with sutures and fontanelle, and the brain inside."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from fetusmap.simulate.tables import table
 from fetusmap.types import BoolArray, Field, Labels
 from fetusmap.volume.beams import change_along
 
-SUTURE_MM = 0.9
+SUTURE_HALF_WIDTH_MM = 0.9  # before the ossification of the skull narrows it
 
 
 def paint_head(
     label: Labels,
-    mirror: Field,
+    specular: Field,
     placement: Placement,
     head: Ellipsoid,
     body: Body,
@@ -25,11 +25,11 @@ def paint_head(
     """Paint skull, brain, ventricles, choroid plexus and falx into the head's samples.
 
     Args:
-        label: of the full lattice, changed.
-        mirror: of the full lattice, changed.
-        placement: of that lattice.
-        head: outer surface of the skull, in the probe's frame; x right, y towards the face.
-        body: for its size and ossification.
+        label: media of the full lattice, changed in place.
+        specular: specular reflections of the full lattice, changed in place.
+        placement: placement of that lattice.
+        head: outer surface of the skull in the probe's frame; x right, y towards the face.
+        body: gives size and ossification.
     """
     box = placement.box(head, 1.0)
     if box is None:
@@ -38,34 +38,35 @@ def paint_head(
     distance = head.distance(*coordinates)
     x, y, z = head.local(*coordinates)
     a, b, c = (float(s) for s in head.semi_axes)
-    step, mirrors = placement.lattice.steps[0], table("scanner/specular")
+    step, levels = placement.lattice.steps[0], table("scanner/specular")
     thickness = max(0.012 * body.crl_mm, 0.75 * step)
     facing = np.minimum(np.abs(change_along(distance, step)), 1)
-    # Where the vault is: not the face, not the base.
+    # The vault is the skull without face and base.
     vault = (z > -0.5 * c + 0.55 * y * c / b) | (y < -0.25 * b)
     shell = (distance > -thickness) & (distance < 0) & vault & (z > -0.8 * c)
     bone = shell & ~_sutures(x, y, z, (a, b, c), body)
     inside = (distance < -thickness) & vault
-    own, shine = label[box], mirror[box]
+    own, shine = label[box], specular[box]
     set_medium(own, Medium.BRAIN, where=inside)
     _paint_brain(own, x, y, z, (a, b, c), inside)
     set_medium(own, Medium.CARTILAGE, where=shell)
     set_medium(own, Medium.SKULL, where=bone)
-    bright = (0.10 + 0.90 * facing**4) * np.float32(mirrors["skull"] * body.ossification)
+    bright = (0.10 + 0.90 * facing**4) * np.float32(levels["skull"] * body.ossification)
     np.copyto(shine, bright, where=bone)
-    # The falx is a sheet: bright where its normal, the head's x axis, lies along the beam.
+    # The falx is a sheet; it is bright where its normal, the x axis of the head, is parallel to
+    # the beam.
     across = change_along(x, step) ** 2
     sheet = np.maximum(1 - (x / np.float32(0.7)) ** 2, 0) * inside
     sheet *= (z > 0.05 * c - 0.3 * np.abs(y) * c / b) & (np.abs(y) < 0.85 * b)
-    np.maximum(shine, sheet * np.float32(mirrors["falx"]) * (0.1 + 0.9 * across), out=shine)
+    np.maximum(shine, sheet * np.float32(levels["falx"]) * (0.1 + 0.9 * across), out=shine)
 
 
 def _sutures(
     x: Field, y: Field, z: Field, semi: tuple[float, float, float], body: Body
 ) -> BoolArray:
-    """Gaps between the bones: sagittal and metopic, coronal, lambdoid, and the large fontanelle."""
+    """Return the gaps: sagittal, metopic, coronal and lambdoid suture, and the large fontanelle."""
     _, b, c = semi
-    gap = np.float32(SUTURE_MM * (1.5 - 0.7 * min(body.ossification, 1.0)))
+    gap = np.float32(SUTURE_HALF_WIDTH_MM * (1.5 - 0.7 * min(body.ossification, 1.0)))
     top = z > 0.1 * c
     middle = (np.abs(x) < gap) & (top | (y > 0))
     coronal = (np.abs(y - 0.22 * b - 0.15 * z) < gap) & (z > -0.1 * c)
@@ -82,7 +83,7 @@ def _paint_brain(
     semi: tuple[float, float, float],
     inside: BoolArray,
 ) -> None:
-    """Lateral ventricles, nearly filled with plexus as before 14 weeks; the fourth ventricle."""
+    """Paint the lateral ventricles, which plexus nearly fills before 14 weeks, and the fourth."""
     a, b, c = semi
     side = np.abs(x)
 

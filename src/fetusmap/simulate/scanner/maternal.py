@@ -1,4 +1,4 @@
-"""The mother around the uterus: layers of her wall with fascia, bladder, bowel and gas."""
+"""Paint the maternal abdominal wall with its fascia, and bladder, bowel and gas."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from fetusmap.simulate.tables import table
 from fetusmap.types import Field, FloatArray, Labels
 from fetusmap.volume.beams import change_along
 
-SHEET_MM = 0.6  # half the thickness of a sheet of fascia, as it is painted
+SHEET_HALF_WIDTH_MM = 0.6  # of a sheet of fascia, as it is painted
 
 
 def maternal_layers(
     mother: Mother, thetas: FloatArray, phis: FloatArray
 ) -> list[tuple[Medium, Field]]:
-    """Each layer with the range where it ends, (T, P) mm; the deepest first."""
+    """Return each layer with the range where it ends, (T, P) mm, the deepest layer first."""
     theta, phi = thetas[:, None], phis[None, :]
     depth = np.zeros((len(thetas), len(phis)))
     layers = []
@@ -39,9 +39,10 @@ def maternal_layers(
 def maternal_sheets(
     mother: Mother, layers: list[tuple[Medium, Field]], thetas: FloatArray, phis: FloatArray
 ) -> list[tuple[Field, Field]]:
-    """Ranges (T, P) and strengths (T, P) of what reflects in the wall: its layers' ends, fascia.
+    """Return ranges (T, P), mm, and strengths (T, P) of the reflectors in the abdominal wall.
 
-    Their brightness comes and goes, as sheets of fibres that are nowhere quite even.
+    These are the ends of the layers and sheets of fascia. Their brightness varies from place to
+    place, because sheets of fibres are nowhere quite even.
     """
     theta, phi = thetas[:, None], phis[None, :]
     whole = layers[0][1]
@@ -61,33 +62,33 @@ def maternal_sheets(
 
 def paint_layers(
     label: Labels,
-    mirror: Field,
+    specular: Field,
     ranges: Field,
     layers: list[tuple[Medium, Field]],
     sheets: list[tuple[Field, Field]],
 ) -> None:
-    """Paint the wall over some ranges, and the sheets that reflect in it.
+    """Paint the abdominal wall and its reflecting sheets over some ranges.
 
     Args:
-        label: (r, T, P) of those ranges, changed.
-        mirror: likewise.
+        label: (r, T, P) media at those ranges, changed in place.
+        specular: (r, T, P) specular reflections, changed in place.
         ranges: (r,) mm.
-        layers: from `maternal_layers`.
-        sheets: from `maternal_sheets`.
+        layers: result of `maternal_layers`.
+        sheets: result of `maternal_sheets`.
     """
-    mirrors = table("scanner/specular")
-    bright = mirrors["surface"] * mirrors["wall"] * reflectivity(Medium.FAT, Medium.MUSCLE)
+    levels = table("scanner/specular")
+    bright = levels["surface"] * levels["wall"] * reflectivity(Medium.FAT, Medium.MUSCLE)
     for medium, end in layers:
         inside = ranges[:, None, None] < end
         set_medium(label, medium, where=inside)
-        np.copyto(mirror, 0, where=inside)
+        np.copyto(specular, 0, where=inside)
     for end, strength in sheets:
-        beyond = (ranges[:, None, None] - end) * np.float32(1 / SHEET_MM)
-        mirror += np.maximum(1 - beyond * beyond, 0) * (strength * np.float32(bright))
+        beyond = (ranges[:, None, None] - end) * np.float32(1 / SHEET_HALF_WIDTH_MM)
+        specular += np.maximum(1 - beyond * beyond, 0) * (strength * np.float32(bright))
 
 
 def maternal_neighbours(scene: Scene, probe: Probe) -> list[Part]:
-    """Bladder and loops of bowel beside the uterus, in the probe's frame."""
+    """Return bladder and loops of bowel beside the uterus, in the probe's frame."""
     mother = scene.mother
     sac, reach = _sac(scene, probe)
     neighbours = []
@@ -105,9 +106,9 @@ def maternal_neighbours(scene: Scene, probe: Probe) -> list[Part]:
 
 
 def paint_gas(
-    label: Labels, mirror: Field, placement: Placement, scene: Scene, probe: Probe
+    label: Labels, specular: Field, placement: Placement, scene: Scene, probe: Probe
 ) -> None:
-    """Pockets of gas in the bowel: their near sides shine, and nothing is seen behind."""
+    """Paint pockets of bowel gas: the near side is bright, and everything behind is dark."""
     sac, reach = _sac(scene, probe)
     for *direction, size in scene.mother.gas:
         center = sac.center + np.array(direction) * (reach + 2.0 + size)
@@ -120,13 +121,13 @@ def paint_gas(
         set_medium(label[box], Medium.GAS, where=gas)
         facing = np.clip(-change_along(distance, placement.lattice.steps[0]), 0, 1)
         shine = np.maximum(1 - (distance / 0.9) ** 2, 0) * facing**2
-        mirror[box] = np.maximum(
-            mirror[box], shine * gas * np.float32(table("scanner/specular")["gas"])
+        specular[box] = np.maximum(
+            specular[box], shine * gas * np.float32(table("scanner/specular")["gas"])
         )
 
 
 def _sac(scene: Scene, probe: Probe) -> tuple[Ellipsoid, float]:
-    """The sac in the probe's frame, and how far the uterus reaches from its middle at most, mm."""
+    """Return the sac in the probe's frame, and the largest radius of the uterus, mm."""
     sac = scene.uterus.sac.transformed(probe.rotation, probe.shift_mm)
     walls = scene.uterus.myometrium_mm + scene.uterus.decidua_mm
     return sac, float(sac.semi_axes.max()) + walls

@@ -1,4 +1,4 @@
-"""From distances to media: a label for every sample, and how much each mirrors the beam."""
+"""Assign a medium and the amplitude of specular reflection to every sample."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ from fetusmap.simulate.tables import table
 from fetusmap.types import Field, FloatArray, Labels
 from fetusmap.volume.beams import row_blocks
 
-INTERFACE_MM = 0.45
+INTERFACE_HALF_WIDTH_MM = 0.45  # of an interface at right angles to the beam
 FLUIDS = (Medium.AMNIOTIC_FLUID, Medium.COELOMIC_FLUID)
 
 
 @dataclass(frozen=True, eq=False)
 class Painting:
-    """Media on the full lattice.
+    """Media and specular reflections on the full lattice.
 
     Attributes:
         label: (R, T, P) uint8 numbers of `Medium`.
-        mirror: (R, T, P) amplitude that interfaces send straight back.
+        specular: (R, T, P) amplitude that interfaces reflect back to the probe.
     """
 
     label: Labels
-    mirror: Field
+    specular: Field
 
 
 def paint(
@@ -51,24 +51,25 @@ def paint(
     scene: Scene,
     probe: Probe,
 ) -> Painting:
-    """Label every sample of the full lattice, the large before the small."""
+    """Label every sample of the full lattice; small structures come last and cover large ones."""
     shape = placement.lattice.shape
     painting = Painting(np.empty(shape, np.uint8), np.empty(shape, np.float32))
     _paint_spaces(painting, placement, upsampler, fields, scene)
     neighbours = maternal_neighbours(scene, probe)
     _paint_parts(painting, placement, neighbours, over=(Medium.VISCERA,), moves=False)
-    paint_gas(painting.label, painting.mirror, placement, scene, probe)
+    paint_gas(painting.label, painting.specular, placement, scene, probe)
     _paint_cord(painting, placement, scene, probe)
-    # Limbs again: the coarse lattice alone would lose the thinnest of them.
+    # Limbs are painted again, because the coarse lattice would lose the thinnest ones.
     fine = [Part(shape, Medium.FETAL_TISSUE) for shape in (*body.limbs, *body.fine)]
     _paint_parts(painting, placement, _placed(fine, probe), over=FLUIDS)
     head = body.head.transformed(probe.rotation, probe.shift_mm)
-    paint_head(painting.label, painting.mirror, placement, head, body)
+    paint_head(painting.label, painting.specular, placement, head, body)
     _paint_parts(painting, placement, _placed(body.parts, probe))
     return painting
 
 
 def _placed(parts: Sequence[Part], probe: Probe) -> list[Part]:
+    """Return parts of the body in the probe's frame."""
     return [
         replace(part, shape=part.shape.transformed(probe.rotation, probe.shift_mm))
         for part in parts
@@ -82,7 +83,7 @@ def _paint_spaces(
     fields: Fields,
     scene: Scene,
 ) -> None:
-    """Body, fluids, walls and layers, with their interfaces, from distances to them."""
+    """Paint body, fluids, walls and layers with their interfaces, from the distances to them."""
     lattice, uterus = placement.lattice, scene.uterus
     body, sac, placenta = (
         upsampler.spread(field) for field in (fields.body, fields.sac, fields.placenta)
@@ -93,15 +94,15 @@ def _paint_spaces(
     deepest = float(layers[0][1].max()) + 1
     ranges = lattice.ranges_mm.astype(np.float32)
     step = lattice.steps[0]
-    mirrors = table("scanner/specular")
-    skin = mirrors["surface"] * reflectivity(Medium.AMNIOTIC_FLUID, Medium.FETAL_TISSUE)
-    serosa = mirrors["surface"] * mirrors["serosa"]
+    levels = table("scanner/specular")
+    skin = levels["surface"] * reflectivity(Medium.AMNIOTIC_FLUID, Medium.FETAL_TISSUE)
+    serosa = levels["surface"] * levels["serosa"]
     serosa *= reflectivity(Medium.MYOMETRIUM, Medium.VISCERA)
     rows = len(ranges)
     for block in row_blocks(rows):
         first, last = block.start, block.stop
-        beyond = min(last + 1, rows)  # one more, to see how distances change along the beam
-        label, mirror = painting.label[first:last], painting.mirror[first:last]
+        beyond = min(last + 1, rows)  # one more row, for the derivative along the beam
+        label, specular = painting.label[first:last], painting.specular[first:last]
         skin_at = upsampler.rows(body, first, beyond)
         sac_at = upsampler.rows(sac, first, beyond)
         outer_at = upsampler.rows(placenta, first, beyond)
@@ -114,30 +115,32 @@ def _paint_spaces(
         set_medium(label, Medium.PLACENTA, where=in_placenta)
         in_sac = sac_at[: last - first] < 0
         set_medium(label, Medium.AMNIOTIC_FLUID, where=in_sac)
-        np.multiply(_interface(skin_at, step, last - first), np.float32(skin), out=mirror)
-        mirror += _interface(sac_at, step, last - first) * np.float32(mirrors["sac"] * skin)
-        mirror += _interface(outer_at, step, last - first) * np.float32(serosa)
+        np.multiply(_interface(skin_at, step, last - first), np.float32(skin), out=specular)
+        specular += _interface(sac_at, step, last - first) * np.float32(levels["sac"] * skin)
+        specular += _interface(outer_at, step, last - first) * np.float32(serosa)
         if amnion is not None:
             membrane = upsampler.rows(amnion, first, beyond)
             outside = in_sac & (membrane[: last - first] > 0)
             set_medium(label, Medium.COELOMIC_FLUID, where=outside)
-            sheet = _interface(membrane, step, last - first) * np.float32(mirrors["amnion"] * skin)
-            mirror += sheet * in_sac
+            sheet = _interface(membrane, step, last - first) * np.float32(levels["amnion"] * skin)
+            specular += sheet * in_sac
         set_medium(label, Medium.FETAL_TISSUE, where=skin_at[: last - first] < 0)
         if ranges[first] < deepest:
-            paint_layers(label, mirror, ranges[first:last], layers, sheets)
+            paint_layers(label, specular, ranges[first:last], layers, sheets)
 
 
 def _interface(distance: Field, step: float, rows: int) -> Field:
-    """How much a surface at distance 0 mirrors, 0 to 1: most where it faces the beam.
+    """Return the specular reflection of a surface at distance 0, from 0 to 1.
 
-    S = (1 - (d / w)^2)+ (0.1 + 0.9 cos^4) with cos = dd/dr. A surface along the beam would be
-    sampled as a comb, so it is widened there.
+    S = (1 - (d / w)^2)+ (0.1 + 0.9 cos^4) with cos = dd/dr: it is strongest where the surface is at
+    right angles to the beam. A surface parallel to the beam would alias into a comb, so it is
+    widened there.
 
     Args:
-        distance: signed, (rows or rows + 1, T, P): one row more than wanted, where there is one.
-        step: between rows, mm.
-        rows: how many are wanted.
+        distance: signed distance, (rows or rows + 1, T, P): one row more than needed, except at
+            the end of the lattice.
+        step: distance between rows, mm.
+        rows: number of rows of the result.
     """
     facing = np.empty_like(distance[:rows])
     known = min(rows, len(distance) - 1)
@@ -146,8 +149,8 @@ def _interface(distance: Field, step: float, rows: int) -> Field:
     facing *= np.float32(1 / step)
     np.abs(facing, out=facing)
     np.minimum(facing, 1, out=facing)
-    width = facing * np.float32(-1.6 * INTERFACE_MM)
-    width += np.float32(2.6 * INTERFACE_MM)
+    width = facing * np.float32(-1.6 * INTERFACE_HALF_WIDTH_MM)
+    width += np.float32(2.6 * INTERFACE_HALF_WIDTH_MM)
     profile = distance[:rows] / width
     profile *= profile
     np.subtract(1, profile, out=profile)
@@ -161,7 +164,7 @@ def _interface(distance: Field, step: float, rows: int) -> Field:
 
 
 def _paint_cord(painting: Painting, placement: Placement, scene: Scene, probe: Probe) -> None:
-    """The cord and the yolk sac, where there is fluid."""
+    """Paint the cord and the yolk sac where there is fluid."""
     path, radius = probe.to_world(scene.cord_mm), scene.cord_radius_mm
     ends = list(pairwise(path))
     tube = [Part(RoundCone(a, b, radius, radius), Medium.CORD) for a, b in ends]
@@ -186,11 +189,10 @@ def _paint_parts(
     over: tuple[Medium, ...] = (),
     moves: bool = True,
 ) -> None:
-    """Give the samples of each part its medium, where they are of one of the media `over`.
+    """Assign the medium of each part to its samples that have one of the media `over`.
 
-    Without `over` a part covers anything, or only soft media of the body if it lies within it.
-    Parts thinner than the lattice are painted as thick as it, so that none falls between the
-    samples.
+    Without `over` a part covers every medium, or only soft fetal media if it has the flag `within`.
+    Parts thinner than the distance of the samples are thickened, so that none falls between them.
     """
     if not parts:
         return
@@ -212,9 +214,9 @@ def _paint_parts(
         filled = _filled(part.shape, shape)
         thin = part.medium == Medium.LONG_BONE and filled < 0.5
         set_medium(label, Medium.THIN_BONE if thin else part.medium, where=chosen)
-        if part.mirror > 0:
-            shine = bone * part.mirror * filled * _across_beam(shape, beam)
-            painting.mirror[box] = np.maximum(painting.mirror[box], chosen * np.float32(shine))
+        if part.specular > 0:
+            shine = bone * part.specular * filled * _across_beam(shape, beam)
+            painting.specular[box] = np.maximum(painting.specular[box], chosen * np.float32(shine))
 
 
 def _thickened(shape: Shape, least_mm: float) -> Shape:
@@ -228,7 +230,7 @@ def _thickened(shape: Shape, least_mm: float) -> Shape:
 
 
 def _filled(shape: Shape, painted: Shape) -> float:
-    """How much of what is painted the shape fills, by the cross-sections of bones."""
+    """Return the cross-section of a bone over the cross-section that was painted for it."""
     if isinstance(shape, Ellipsoid) or isinstance(painted, Ellipsoid):
         return 1.0
     return float(((shape.start_radius + shape.end_radius)
@@ -236,7 +238,7 @@ def _filled(shape: Shape, painted: Shape) -> float:
 
 
 def _across_beam(shape: Shape, beam: FloatArray) -> float:
-    """How much of the echo comes back: sine to the sixth of the angle between beam and bone."""
+    """Return the reflected part of the echo: sin^6 of the angle between beam and bone."""
     if isinstance(shape, Ellipsoid):
         return 1.0
     axis = shape.end - shape.start

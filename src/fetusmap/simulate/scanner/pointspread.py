@@ -1,7 +1,8 @@
-"""The point spread: separable Gaussians that widen with range, as products with band matrices.
+"""Apply the point spread: separable Gaussians that widen with range.
 
-Across the beams the width changes with every block of ranges; along them it is constant. Taps have
-unit energy, so that speckle keeps the power of its scatterers whatever the width.
+Each Gaussian is a product with a band matrix. Across the beams the width changes with every block
+of ranges; along the beams it is constant. The taps have unit energy, so that speckle of every width
+keeps the power of its scatterers.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from fetusmap.simulate.scanner.scanner import FWHM_PER_SD, Scanner
 from fetusmap.types import Field, FloatArray
 from fetusmap.volume.beams import BeamLattice
 
-ROWS = 48  # ranges that one axial product yields
+ROWS_PER_PRODUCT = 48  # ranges that one axial product computes
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,9 +23,9 @@ class PointSpread:
     """Standard deviations of the point spread of complex amplitude, in samples of a lattice.
 
     Attributes:
-        axial: one number.
-        theta: (R,) by range.
-        phi: (R,) by range.
+        axial: along the beams, the same at all ranges.
+        theta: (R,) lateral, for each range.
+        phi: (R,) in the direction of the sweep, for each range.
     """
 
     axial: float
@@ -33,7 +34,7 @@ class PointSpread:
 
     @classmethod
     def of(cls, scanner: Scanner, lattice: BeamLattice) -> PointSpread:
-        """What a scanner has on a lattice."""
+        """Return the point spread of a scanner in samples of a lattice."""
         ranges = np.maximum(lattice.ranges_mm, 0.0)
         step, turn, swing = lattice.steps
         arm = lattice.probe_radius_mm + ranges
@@ -46,13 +47,13 @@ class PointSpread:
 
 
 def spread_across(block: Field, first: int, spread: PointSpread, out: Field) -> None:
-    """Blur some ranges, (r, T, P), in both directions across the beams, into `out`.
+    """Blur the amplitudes at some ranges in both directions across the beams.
 
     Args:
-        block: amplitudes.
-        first: index of its first range; the widths of its middle range serve for all of it.
-        spread: widths.
-        out: like block.
+        block: (r, T, P) amplitudes.
+        first: index of the block's first range; the widths at its middle range apply to the block.
+        spread: widths of the point spread.
+        out: (r, T, P) result.
     """
     middle = first + len(block) // 2
     theta = band_matrix(block.shape[1], float(spread.theta[middle]))
@@ -62,27 +63,27 @@ def spread_across(block: Field, first: int, spread: PointSpread, out: Field) -> 
 
 
 def spread_along(amplitude: Field, spread: PointSpread, out: Field) -> None:
-    """Blur (R, T, P) along the beams, into `out`."""
+    """Blur (R, T, P) amplitudes along the beams and write the result to `out`."""
     rows, columns = len(amplitude), amplitude[0].size
     halo = int(np.ceil(3 * spread.axial))
     flat, target = amplitude.reshape(rows, columns), out.reshape(rows, columns)
-    whole = band_matrix(ROWS + 2 * halo, spread.axial)[halo : halo + ROWS]
-    for first in range(0, rows, ROWS):
-        last = min(first + ROWS, rows)
+    whole = band_matrix(ROWS_PER_PRODUCT + 2 * halo, spread.axial)[halo : halo + ROWS_PER_PRODUCT]
+    for first in range(0, rows, ROWS_PER_PRODUCT):
+        last = min(first + ROWS_PER_PRODUCT, rows)
         low, high = max(first - halo, 0), min(last + halo, rows)
-        # Columns of the band that fall outside the volume meet nothing there.
+        # Columns of the band that lie outside the volume would be multiplied with zeros.
         band = whole[: last - first, low - (first - halo) : high - (first - halo)]
         np.matmul(np.ascontiguousarray(band), flat[low:high], out=target[first:last])
 
 
 def coherent_gain(spread: PointSpread, row: int) -> float:
-    """What the taps make of an even amplitude at a range: the product of their sums."""
+    """Return the factor on a constant amplitude at a range: the product of the sums of the taps."""
     widths = (spread.axial, float(spread.theta[row]), float(spread.phi[row]))
     return float(np.prod([_taps(sd).sum() for sd in widths]))
 
 
 def band_matrix(count: int, sd: float) -> Field:
-    """(count, count) symmetric Gaussian taps of unit energy, `sd` in samples."""
+    """Return (count, count) symmetric Gaussian taps of unit energy; `sd` is in samples."""
     taps = _taps(sd)
     reach = len(taps) // 2
     padded = np.zeros(2 * max(count, reach + 1) - 1, np.float32)
@@ -93,7 +94,7 @@ def band_matrix(count: int, sd: float) -> Field:
 
 
 def _taps(sd: float) -> Field:
-    """Gaussian taps of unit energy out to three standard deviations, `sd` in samples."""
+    """Return Gaussian taps of unit energy up to three standard deviations; `sd` is in samples."""
     sd = max(sd, 1e-3)
     reach = int(np.ceil(3 * sd))
     taps = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sd) ** 2)

@@ -1,4 +1,4 @@
-"""Where the probe stands, what it sees, and how the fetus moves while it sweeps."""
+"""Draw the position of the probe, the exported field, and the motion of the fetus."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ USUAL_BOX_MM = (110.0, 102.5, 130.0)  # lateral, depth, sweep: 220 x 205 x 260 v
 
 @dataclass(frozen=True, eq=False)
 class Dropout:
-    """A sector without contact: echoes behind it are weaker.
+    """Sector without contact between probe and skin: echoes behind it are weaker.
 
     Attributes:
-        axis: "theta" or "phi", across which the sector lies.
-        center: its middle, as a part of the field from -0.5 to 0.5.
-        width: its standard deviation, likewise.
-        depth_db: what is lost in its middle.
+        axis: angle that the sector limits, "theta" or "phi".
+        center: middle of the sector, as a fraction of the field from -0.5 to 0.5.
+        width: standard deviation of its profile, as a fraction of the field.
+        depth_db: loss in its middle.
     """
 
     axis: str
@@ -37,21 +37,21 @@ class Dropout:
 
 @dataclass(frozen=True, eq=False)
 class Probe:
-    """A probe on the mother, holding still while its array swings.
+    """A probe that rests on the mother while its array swings.
 
-    The world is the probe's frame: x lateral, y depth, z sweep, the origin on the array's surface.
+    The world frame is the probe's: x lateral, y depth, z sweep; the origin is on the array.
 
     Attributes:
-        scanner: its setting.
+        scanner: setting of the scanner.
         rotation: (3, 3) probe_from_body.
-        shift_mm: (3,) where the fetus' sacrum is.
-        box_low_mm, box_high_mm: (3,) the part of the field that is exported as a volume.
-        drift_mm: (3,) how far the fetus drifts from the first frame to the last.
-        jump_mm: (3,) a sudden move.
-        jump_at: when it happens, as a part of the sweep.
+        shift_mm: (3,) position of the sacrum of the fetus.
+        box_low_mm, box_high_mm: (3,) corners of the box that is exported as a volume.
+        drift_mm: (3,) drift of the fetus from the first frame to the last.
+        jump_mm: (3,) displacement in a sudden move.
+        jump_at: time of the jump, as a fraction of the sweep.
         dropouts: sectors without contact.
-        gain_knots_db: (6,) errors of the time-gain compensation, evenly over the depth.
-        flicker_seed: of the gain of each frame.
+        gain_knots_db: (6,) errors of the time-gain compensation, evenly spaced over the depth.
+        flicker_seed: seed of the gain of each frame.
     """
 
     scanner: Scanner
@@ -67,18 +67,18 @@ class Probe:
     flicker_seed: int
 
     def to_world(self, points_mm: Points3) -> Points3:
-        """(..., 3) points of the fetus' frame in the probe's, before the fetus moves."""
+        """Return (..., 3) points of the body frame in the probe's frame, before the fetus moves."""
         return np.asarray(points_mm @ self.rotation.T + self.shift_mm)
 
     def motion_mm(self, part: FloatArray) -> Points3:
-        """(..., 3) how far the fetus has moved at a part, 0 to 1, of the sweep."""
+        """Return the (..., 3) displacement of the fetus at a fraction, 0 to 1, of the sweep."""
         part = np.asarray(part, dtype=np.float64)[..., None]
-        # A jump takes about a twentieth of the sweep.
+        # A jump lasts about a twentieth of the sweep.
         jumped = np.clip((part - self.jump_at) / 0.05 + 0.5, 0, 1)
         return np.asarray((part - 0.5) * self.drift_mm + jumped * self.jump_mm)
 
     def grid(self, spacing_mm: float) -> Grid:
-        """The exported box as a grid of cubic voxels."""
+        """Return the exported box as a grid of cubic voxels."""
         shape = np.maximum(16, np.round((self.box_high_mm - self.box_low_mm) / spacing_mm))
         middle = (self.box_low_mm + self.box_high_mm) / 2
         return Grid.centered([int(n) for n in shape], spacing_mm, middle)
@@ -95,11 +95,11 @@ def draw_probe(
     """Draw how a fetus in its scene is scanned.
 
     Args:
-        rng: the probe's generator.
+        rng: generator of the probe.
         body: solids of the fetus.
-        scene: whose walls decide how deep the sac lies.
-        profile: of the scanner.
-        difficulty: knobs that make the volume harder.
+        scene: surroundings, whose walls determine the depth of the sac.
+        profile: name of the scanner profile.
+        difficulty: knobs that make the volume harder to read.
     """
     difficulty = difficulty or Difficulty()
     scanner = draw_scanner(rng, profile, difficulty)
@@ -126,7 +126,7 @@ def draw_probe(
 
 
 def _draw_rotation(rng: np.random.Generator) -> RotationMatrix:
-    """Long axis within 25 degrees of perpendicular to the beam for most; else any orientation."""
+    """Draw an orientation: mostly within 25 degrees of perpendicular to the beam, else any."""
     numbers = table("body/joints")["orientation"]
     if rng.random() >= numbers["across_the_beam"]:
         return np.asarray(random_rotations(rng, 1)[0])
@@ -137,7 +137,7 @@ def _draw_rotation(rng: np.random.Generator) -> RotationMatrix:
 
 
 def _reach_up(rotation: RotationMatrix, scene: Scene) -> float:
-    """How far the uterus reaches from the sac's middle towards the probe, mm."""
+    """Return the extent of the uterus from the centre of the sac towards the probe, mm."""
     uterus = scene.uterus
     axes = rotation @ uterus.sac.axes
     half = float(np.linalg.norm(axes[1] * uterus.sac.semi_axes))
@@ -153,9 +153,9 @@ def _draw_box(
     middle: FloatArray,
     size: FloatArray,
 ) -> tuple[FloatArray, FloatArray]:
-    """(3,) lowest and highest corner of what is exported.
+    """Draw the (3,) lowest and highest corner of the exported box.
 
-    Whoever exports a volume keeps head and trunk (`solids`) in it; a limb may be cut off.
+    The box contains head and trunk (`solids`), as a sonographer would choose it; it may cut limbs.
     """
     points = np.concatenate([solid.surface_points() for solid in solids]) @ rotation.T + shift
     half = size / 2
@@ -169,15 +169,16 @@ def _draw_box(
 def _draw_move(
     rng: np.random.Generator, name: str, moving: bool, difficulty: Difficulty
 ) -> FloatArray:
+    """Draw a displacement of the fetus; the knob lengthens it."""
     length = float(rng.uniform(*table("scanner/scanners")["motion"][name])) * moving
     return np.asarray(unit_vectors(rng, 1)[0] * (length + difficulty.motion_mm))
 
 
 def _draw_dropouts(rng: np.random.Generator, difficulty: Difficulty) -> tuple[Dropout, ...]:
-    """Sectors without contact; the knob adds sectors to those that would be there without it."""
+    """Draw sectors without contact; the knob adds sectors to those of the default setting."""
     most = int(table("scanner/scanners")["dropout"]["most"])
     chance = table("scanner/scanners")["dropout"]["chance"] * difficulty.dropout
-    luck = rng.random(most)
+    draws = rng.random(most)
     sectors = tuple(
         Dropout(
             axis=str(rng.choice(["theta", "phi"])),
@@ -187,4 +188,4 @@ def _draw_dropouts(rng: np.random.Generator, difficulty: Difficulty) -> tuple[Dr
         )
         for _ in range(most)
     )
-    return tuple(sector for sector, draw in zip(sectors, luck, strict=True) if draw < chance)
+    return tuple(sector for sector, draw in zip(sectors, draws, strict=True) if draw < chance)

@@ -1,4 +1,4 @@
-"""The scanner: frequency, apertures, field and everything that turns echoes into grey levels."""
+"""Draw the setting of a scanner: frequency, apertures, field, gain and display."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ USUAL_PROFILE = "usual"
 
 @dataclass(frozen=True)
 class Difficulty:
-    """How much harder than usual a volume is to read; the defaults change nothing.
+    """Knobs that make a volume harder to read than usual; the defaults change nothing.
 
     Attributes:
-        clutter_db: more off-axis clutter and haze.
-        noise_db: more electronic noise.
+        clutter_db: added to off-axis clutter and haze.
+        noise_db: added to electronic noise.
         dropout: factor on the number and depth of sectors without contact.
-        dynamic_range_db: added to what the display shows; negative is harsher.
+        dynamic_range_db: added to the dynamic range; negative values give a harsher contrast.
         blur: factor on the point spread in all three directions.
-        ossification: factor on how much of the skeleton is bone; above 1 casts more shadow.
-        motion_mm: added drift and jump of the fetus during the sweep.
+        ossification: factor on the ossified part of the skeleton; above 1 shadows are stronger.
+        motion_mm: added to drift and jump of the fetus during the sweep.
         attenuation: factor on the attenuation of all tissue.
     """
 
@@ -40,7 +40,7 @@ class Difficulty:
     attenuation: float = 1.0
 
     def __post_init__(self) -> None:
-        """Refuse what no scanner could do."""
+        """Refuse values outside the range that a scanner could have."""
         limits = {
             "clutter_db": (-40, 30), "noise_db": (-60, 40), "dropout": (0, 10),
             "dynamic_range_db": (-30, 40), "blur": (0.5, 4), "ossification": (0, 3),
@@ -57,7 +57,6 @@ class Difficulty:
                 )
 
 
-# Every knob at its bad end, within what a poor examination still gives.
 HARD = Difficulty(
     clutter_db=9.0,
     noise_db=15.0,
@@ -68,11 +67,12 @@ HARD = Difficulty(
     motion_mm=3.0,
     attenuation=1.5,
 )
+"""Every knob at its difficult end, as in a poor examination."""
 
 
 @dataclass(frozen=True)
 class Scanner:
-    """One setting of one scanner; the fields' ranges and units are those of `scanners.toml`."""
+    """Setting of a scanner; `scanners.toml` explains the fields with their units and ranges."""
 
     frequency_mhz: float
     bandwidth: float
@@ -108,12 +108,12 @@ class Scanner:
 
     @property
     def wavelength_mm(self) -> float:
-        """In tissue."""
+        """Return the wavelength in tissue."""
         return SPEED_MM_PER_US / self.frequency_mhz
 
     @property
     def axial_fwhm_mm(self) -> float:
-        """Full width at half maximum of the envelope of a point, along the beam.
+        """Return the full width at half maximum of the envelope of a point, along the beam.
 
         A Gaussian band that is down 6 dB at its edges gives a pulse of
         (4 ln 2 / pi) c / (2 B f0); electronics and focusing make it 1.76 times as long (a guess
@@ -123,15 +123,15 @@ class Scanner:
         return float(1.76 * pulse * self.axial_blur)
 
     def lateral_fwhm_mm(self, range_mm: FloatArray) -> FloatArray:
-        """Across the beam in the array's plane: 0.93 wavelengths times the F-number, at least 1.6.
+        """Return the width in the array's plane: 0.93 wavelengths times the F-number.
 
-        The dynamic aperture keeps the F-number at 1.6 until the array ends.
+        The dynamic aperture keeps the F-number at 1.6 until the whole array is in use.
         """
         f_number = np.maximum(range_mm / self.aperture_lateral_mm, 1.6)
         return np.asarray(0.93 * self.wavelength_mm * f_number * self.lateral_blur)
 
     def elevation_fwhm_mm(self, range_mm: FloatArray) -> FloatArray:
-        """Across the array's plane: diffraction, and the cone of a fixed focus."""
+        """Return the width across the array's plane: diffraction, and the cone of a fixed focus."""
         diffraction = 0.93 * self.wavelength_mm * range_mm / self.aperture_elevation_mm
         cone = 0.6 * self.aperture_elevation_mm * np.abs(1 - range_mm / self.elevation_focus_mm)
         return np.asarray(np.hypot(np.maximum(diffraction, 0.5), cone) * self.elevation_blur)
@@ -142,15 +142,15 @@ def draw_scanner(
     profile: str = USUAL_PROFILE,
     difficulty: Difficulty | None = None,
 ) -> Scanner:
-    """Draw a scanner's setting.
+    """Draw the setting of a scanner.
 
     Args:
-        rng: the probe's generator.
-        profile: "usual", or a name in `profiles()`.
-        difficulty: knobs that make it worse.
+        rng: generator of the probe.
+        profile: "usual", or another name in `profiles()`.
+        difficulty: knobs that make the volume harder to read.
 
     Raises:
-        KeyError: no such profile; settings have checked it.
+        KeyError: the profile does not exist; `SimulationSettings` checks this.
     """
     difficulty = difficulty or Difficulty()
     numbers = table("scanner/scanners")
@@ -172,7 +172,7 @@ def draw_scanner(
 
 
 def profiles() -> tuple[str, ...]:
-    """Names of the scanner profiles; those that begin with "shifted" are for testing only."""
+    """Return the names of the scanner profiles; "shifted" ones are for tests only."""
     return (USUAL_PROFILE, *table("scanner/scanners")["profiles"])
 
 

@@ -1,4 +1,4 @@
-"""Gaussian smoothing of lattices by dense products, which beat taps where the blur is wide."""
+"""Gaussian smoothing by dense matrix products, which are faster than taps for a wide blur."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from fetusmap.types import Field
 
 
 def smooth(field: Field, sds: tuple[float, float, float]) -> Field:
-    """(R, T, P) field blurred along each axis by a standard deviation in samples; 0 leaves it.
+    """Blur a (R, T, P) field along each axis by a standard deviation in samples; 0 does nothing.
 
-    Weights sum to one everywhere: at the borders what lies outside counts for nothing.
+    The weights sum to one everywhere: at the borders only samples inside the lattice count.
     """
     for axis, sd in enumerate(sds):
         if sd > 0:
@@ -25,6 +25,7 @@ def smooth(field: Field, sds: tuple[float, float, float]) -> Field:
 
 
 def _weights(count: int, sd: float) -> Field:
+    """Return (count, count) Gaussian weights whose rows sum to one."""
     apart = np.arange(count)[:, None] - np.arange(count)
     weights = np.exp(-0.5 * (apart / sd) ** 2)
     return np.asarray(weights / weights.sum(axis=1, keepdims=True), dtype=np.float32)

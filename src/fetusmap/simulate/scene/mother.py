@@ -12,16 +12,17 @@ from fetusmap.types import FloatArray
 
 @dataclass(frozen=True, eq=False)
 class Mother:
-    """Layers under the probe; depth is measured along the beams.
+    """Layers under the probe, with depth measured along the beams, and neighbours of the uterus.
 
     Attributes:
         skin_mm, fat_mm, muscle_mm: mean thicknesses.
-        waves: (3, 6) amplitude (part of the thickness), two frequencies (per radian) and three
+        waves: (3, 6) amplitude (fraction of the thickness), two frequencies (per radian) and three
             phases of the undulation of each layer.
-        bladder: (5,) how far it lies aside, laterally and along the sweep, and its semi-axes, mm;
-            None when it is empty.
-        fascia: (F, 5) sheets in the wall: depth (part of it), strength, two frequencies, a phase.
-        loops: (L, 5) bowel and other neighbours of the uterus: direction, radius, which medium.
+        bladder: (5,) lateral position, position along the sweep, and semi-axes, mm; None if it is
+            empty.
+        fascia: (F, 5) sheets in the wall: depth (fraction of the wall), strength, two frequencies,
+            a phase.
+        loops: (L, 5) bowel and other neighbours of the uterus: direction, radius, choice of medium.
         gas: (G, 4) directions and sizes of pockets of bowel gas around the uterus.
     """
 
@@ -36,7 +37,7 @@ class Mother:
 
     @property
     def wall_mm(self) -> float:
-        """Skin, fat and muscle together."""
+        """Return the thickness of skin, fat and muscle together."""
         return self.skin_mm + self.fat_mm + self.muscle_mm
 
 

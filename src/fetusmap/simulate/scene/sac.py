@@ -1,4 +1,4 @@
-"""The shape of the amniotic sac around a body."""
+"""Draw the shape of the amniotic sac around a body."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from fetusmap.types import Points3
 
 
 def draw_sac_around(rng: np.random.Generator, body: Body, volume_mm3: float) -> Ellipsoid:
-    """An ellipsoid that holds the body, of a given volume where the body leaves it room.
+    """Draw an ellipsoid of a given volume that contains the body.
 
-    It is the smallest one around the body mixed with one of any shape and direction: a sac does not
-    copy the body that floats in it. A body that is too large makes its sac larger.
+    It is a mixture of the smallest ellipsoid around the body and one of random shape and direction,
+    because a sac does not copy the shape of the body. If the body needs more space than the given
+    volume, the sac becomes larger.
     """
     shapes = (*body.outline, *body.limbs)
     points = np.concatenate([shape.surface_points() for shape in shapes])
@@ -32,21 +33,21 @@ def draw_sac_around(rng: np.random.Generator, body: Body, volume_mm3: float) -> 
         semi = np.sqrt(squares * away.sum(axis=1).max()) * slack ** (1 / 3)
         if semi.prod() <= target:
             break
-        part /= 2  # closer to the body's own shape there is more room
+        part /= 2  # a shape closer to the body's own needs less volume
     axes[:, 0] *= np.sign(np.linalg.det(axes))
-    # The real root of (a + t)(b + t)(c + t) = target: how much the walls can move out.
+    # The real root t of (a + t)(b + t)(c + t) = target enlarges all semi-axes to the volume.
     roots = np.roots(np.poly(-semi) - np.array([0, 0, 0, max(target, semi.prod())]))
-    room = max(0.0, float(roots[np.abs(roots.imag) < 1e-6].real.max()))
-    return Ellipsoid(tight.center + axes @ aside * room, axes, semi + room)
+    margin = max(0.0, float(roots[np.abs(roots.imag) < 1e-6].real.max()))
+    return Ellipsoid(tight.center + axes @ aside * margin, axes, semi + margin)
 
 
 def smallest_ellipsoid(points_mm: Points3, tolerance: float = 0.01) -> Ellipsoid:
-    """The ellipsoid of least volume around (N, 3) points, to a relative tolerance.
+    """Return the ellipsoid of least volume around (N, 3) points, to a relative tolerance.
 
-    Khachiyan's algorithm with the step of Kumar and Yildirim (2005): weights of the points grow
-    where they lie farthest out, until all lie inside.
+    Khachiyan's algorithm with the step of Kumar and Yildirim (2005): the weight of the outermost
+    point is increased until all points lie inside.
     """
-    # Only corners of the convex hull can touch it.
+    # Only corners of the convex hull can touch the ellipsoid.
     points_mm = points_mm[ConvexHull(points_mm).vertices]
     count, dimension = points_mm.shape
     lifted = np.concatenate([points_mm, np.ones((count, 1))], axis=1)

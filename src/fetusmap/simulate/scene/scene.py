@@ -1,4 +1,4 @@
-"""Everything around the fetus, drawn as one scene."""
+"""Draw the surroundings of a fetus as one scene."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class Scene:
     """Everything around the fetus.
 
     Attributes:
-        uterus: sac and walls.
-        mother: layers and neighbours.
-        cord_mm: (C, 3) the cord's axis in the fetus' frame, from the navel to the placenta.
-        cord_radius_mm: of the cord.
-        yolk_sac_mm: (3,) middle of the yolk sac, or None when it is gone.
-        yolk_sac_radius_mm: its radius.
-        texture_seed: of the slow variation of echo levels inside the media.
+        uterus: amniotic sac and walls of the uterus.
+        mother: layers of the abdominal wall and neighbours of the uterus.
+        cord_mm: (C, 3) axis of the cord in the body frame, from the navel to the placenta.
+        cord_radius_mm: radius of the cord.
+        yolk_sac_mm: (3,) centre of the yolk sac, or None if it has disappeared.
+        yolk_sac_radius_mm: radius of the yolk sac.
+        texture_seed: seed of the slow variation of echo levels inside the media.
     """
 
     uterus: Uterus
@@ -43,9 +43,9 @@ def draw_scene(rng: np.random.Generator, fetus: Fetus, body: Body) -> Scene:
     """Draw the surroundings of a fetus.
 
     Args:
-        rng: the scene's generator.
-        fetus: whose age and size give the volumes.
-        body: its solids, which give the sac its shape: never what a field of view cuts off.
+        rng: generator of the scene.
+        fetus: age and size determine the volumes.
+        body: solids of the whole fetus, around which the sac is drawn.
     """
     mother = draw_mother(rng)
     numbers = table("body/biometry")["volume_ml"]
@@ -69,7 +69,7 @@ def draw_scene(rng: np.random.Generator, fetus: Fetus, body: Body) -> Scene:
 def _draw_cord(
     rng: np.random.Generator, fetus: Fetus, body: Body, uterus: Uterus, count: int = 48
 ) -> Points3:
-    """A coiled curve from the navel to the placenta."""
+    """Draw a coiled curve from the navel to the placenta."""
     sac = uterus.sac
     outward = body.navel_direction + 0.4 * unit_vectors(rng, 1)[0]
     free = unit_vectors(rng, 2) * (sac.semi_axes * rng.uniform(0.4, 0.85, (2, 1)))
@@ -93,6 +93,7 @@ def _draw_cord(
 
 
 def _on_wall(rng: np.random.Generator, uterus: Uterus) -> FloatArray:
+    """Draw a point between amnion and wall of the sac."""
     sac = uterus.sac
     part = 1 - (0.5 * uterus.amnion_gap_mm + 1.0) / sac.semi_axes.min()
     return np.asarray(sac.center + sac.axes @ (unit_vectors(rng, 1)[0] * sac.semi_axes * part))

@@ -1,4 +1,4 @@
-"""The amniotic sac, the placenta and the walls of the uterus."""
+"""Draw the placenta and the walls of the uterus around the amniotic sac."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from fetusmap.types import FloatArray
 
 @dataclass(frozen=True, eq=False)
 class Uterus:
-    """The sac and its walls, in the fetus' frame.
+    """Amniotic sac and its walls, in the body frame.
 
     Attributes:
-        sac: the ellipsoid; the space within `clearance_mm` of the body belongs to it too.
+        sac: ellipsoid; the space within `clearance_mm` of the body belongs to the sac, too.
         bumps: (B, 5) waves of the wall: wave vector (1/mm), phase, amplitude (mm).
-        clearance_mm: fluid between body and wall at least.
-        amnion_gap_mm: how far the amnion still is from the wall; 0 when it has joined it.
-        placenta_direction: (3,) unit vector from the sac's middle.
+        clearance_mm: smallest thickness of the fluid between body and wall.
+        amnion_gap_mm: distance between amnion and wall; 0 after they have fused.
+        placenta_direction: (3,) unit vector from the centre of the sac.
         placenta_cosine: cosine of the half angle that the placenta covers.
-        placenta_mm: its largest thickness.
-        decidua_mm: lining all around.
-        myometrium_mm: muscle around all of it.
+        placenta_mm: largest thickness of the placenta.
+        decidua_mm: thickness of the decidua all around the sac.
+        myometrium_mm: thickness of the muscle around the decidua.
     """
 
     sac: Ellipsoid
@@ -69,13 +69,13 @@ def draw_uterus(rng: np.random.Generator, fetus: Fetus, sac: Ellipsoid) -> Uteru
 
 
 def placenta_profile(cosine: FloatArray, limit: float) -> FloatArray:
-    """Thickness over the largest one, by the cosine of the angle to the placenta's middle."""
+    """Return thickness over largest thickness, by the cosine of the angle to the middle."""
     inside = np.clip((cosine - limit) / (1 - limit), 0, 1)
     return np.asarray(np.sqrt(inside * (2 - inside)))
 
 
 def _thickness(volume_mm3: float, radius_mm: float, limit: float) -> float:
-    """The largest thickness of a cap of that volume on a sphere."""
+    """Return the largest thickness of a placenta of a given volume on a sphere."""
     cosine = np.linspace(limit, 1, 65)
     profile = placenta_profile(cosine, limit)
     low, high = 0.0, 80.0
