@@ -14,6 +14,8 @@ from fetusmap._version import __version__
 if TYPE_CHECKING:
     from fetusmap.anatomy import (
         Pose,
+        Provenance,
+        Quality,
         Skeleton,
         crown_rump_length,
         gestational_age,
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     )
     from fetusmap.atlas import PoseLibrary, load_library, save_library
     from fetusmap.dataset import Dataset, DatasetWriter, load_dataset
-    from fetusmap.errors import BadInput, FetusmapError, UnreadableFile
+    from fetusmap.errors import BadInput, FetusmapError, ResourceError, UnreadableFile
     from fetusmap.estimate import PoseEstimator, Prediction
     from fetusmap.geometry import Grid, align_rigid, align_similarity
     from fetusmap.io import load_pose, load_volume, save_pose, save_volume
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
 _HOME = {
     **dict.fromkeys(
         (
-            "Pose", "Skeleton", "crown_rump_length", "gestational_age",
+            "Pose", "Provenance", "Quality", "Skeleton", "crown_rump_length", "gestational_age",
             "joint_angles_deg", "load_skeleton", "measurements", "reference_pose",
             "trunk_flexion_deg",
         ),
@@ -44,7 +46,9 @@ _HOME = {
     ),
     **dict.fromkeys(("PoseLibrary", "load_library", "save_library"), "fetusmap.atlas"),
     **dict.fromkeys(("Dataset", "DatasetWriter", "load_dataset"), "fetusmap.dataset"),
-    **dict.fromkeys(("BadInput", "FetusmapError", "UnreadableFile"), "fetusmap.errors"),
+    **dict.fromkeys(
+        ("BadInput", "FetusmapError", "ResourceError", "UnreadableFile"), "fetusmap.errors"
+    ),
     **dict.fromkeys(("PoseEstimator", "Prediction"), "fetusmap.estimate"),
     **dict.fromkeys(("Grid", "align_rigid", "align_similarity"), "fetusmap.geometry"),
     **dict.fromkeys(
@@ -70,6 +74,9 @@ __all__ = [
     "PoseEstimator",
     "PoseLibrary",
     "Prediction",
+    "Provenance",
+    "Quality",
+    "ResourceError",
     "Session",
     "Skeleton",
     "UnreadableFile",
