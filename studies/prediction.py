@@ -22,8 +22,7 @@ from fetusmap.estimate import PoseEstimator
 from fetusmap.io import load_volume, save_pose, save_volume
 from fetusmap.network import one_thread
 from fetusmap.preprocess import prepare
-from fetusmap.scale.prediction import PredictionSettings, predict_cases
-from fetusmap.scale.sources import VolumeFile, find_volumes
+from fetusmap.scale import PredictionSettings, VolumeFile, find_volumes, predict_cases
 from fetusmap.simulate import SimulationSettings, simulate_case
 from fetusmap.volume import Volume
 from studies.measure import interleaved_seconds
