@@ -58,7 +58,7 @@ def draw_growth() -> Figure:
 
 
 def draw_vocabulary() -> Figure:
-    """The nouns and how they hang together."""
+    """Diagram of the main objects and of what they contain."""
     figure = new_figure(10.5, 4.3)
     axes = figure.subplots()
     axes.set_xlim(0, 10.5)
@@ -67,12 +67,12 @@ def draw_vocabulary() -> Figure:
     nouns = {
         "Grid": (0.3, 3.0, "shape + affine"),
         "Volume": (2.4, 3.0, "array on a Grid"),
-        "Case": (4.9, 2.0, "volume + perhaps a pose"),
+        "Case": (4.9, 2.0, "volume, pose if known"),
         "Dataset": (7.6, 2.0, "cases with splits"),
-        "Skeleton": (0.3, 1.0, "landmarks, segments,\nmirror pairs"),
+        "Skeleton": (0.3, 1.0, "landmarks, segments,\nmirror pairs, limbs"),
         "Pose": (2.4, 1.0, "positions + confidence"),
-        "Atlas": (4.9, 0.3, "an annotated pose"),
-        "Pose library": (7.6, 0.3, "atlases to compare with"),
+        "Atlas": (4.9, 0.3, "one annotated pose"),
+        "Pose library": (7.6, 0.3, "atlases for comparison"),
     }
     for name, (x, y, meaning) in nouns.items():
         _box(axes, x, y, name, meaning)

@@ -94,7 +94,7 @@ def draw_bodies(panels: np.ndarray, made: Rendering, width_mm: float, reach: flo
     if made.labels is None:
         raise ValueError("render with labels=True")
     mask = replace(made.labels, array=np.isin(made.labels.array, FETAL).astype(np.uint8))
-    # A little above the landmarks' middle: above the head's one there is half a head.
+    # A little above the middle of the landmarks, because half of the head lies above its landmark.
     low, high = made.pose.positions_mm.min(axis=0), made.pose.positions_mm.max(axis=0)
     center = (low + high) / 2 + body_axes(made.pose)[:, 2] * 0.08 * width_mm
     for axes, view in zip(panels, body_views(made.pose), strict=True):
@@ -109,7 +109,7 @@ def draw_bodies(panels: np.ndarray, made: Rendering, width_mm: float, reach: flo
 
 
 def draw_sheet(count: int = 24) -> Figure:
-    """Cases as training meets them: everything drawn anew for each."""
+    """Cases as they are used in training; everything is drawn anew for each case."""
     cases = stream_cases(SimulationSettings(preset="mid"), SEED)
     made = [case for case, _ in zip(cases, range(count), strict=False)]
     pictures = [preview_picture(case.volume, case.pose, size=180) for case in made]
@@ -119,7 +119,7 @@ def draw_sheet(count: int = 24) -> Figure:
 
 
 def draw_knobs() -> Figure:
-    """One fetus under each difficulty knob at its bad end, and under all of them."""
+    """One fetus with each difficulty knob at its most difficult value, and with all of them."""
     knobs = [entry.name for entry in fields(Difficulty)]
     settings = {"as drawn": Difficulty()}
     for name in knobs:
