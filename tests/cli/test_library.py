@@ -67,6 +67,26 @@ def test_a_dataset(fetusmap: Callable, dataset: Path, target: Path) -> None:
     assert made_by["joined"][0]["dataset"] == "four"
 
 
+def test_a_dataset_keeps_its_own_skeleton(
+    fetusmap: Callable, volume: Path, tmp_path: Path, target: Path
+) -> None:
+    pair = skeleton_from_plain(PAIR)
+    read = fm.load_volume(volume)
+    with fm.DatasetWriter(tmp_path / "d", name="pairs", licence="CC0-1.0", skeleton=pair) as writer:
+        for number in range(2):
+            case = fm.Volume(read.array, read.grid, name=f"case-{number}")
+            writer.add(case, fm.Pose(pair, np.array([[0.0, 1.0, 2.0], [9.0, number, 2.0]])))
+    assert fetusmap("library", "build", tmp_path / "d", "--mirror", "-o", target).code == 0
+    library = fm.load_library(target)
+    assert library.skeleton == pair
+    assert library.positions_mm.shape == (4, 2, 3)
+    outcome = fetusmap(
+        "library", "build", tmp_path / "d", "--simulate", 2, "-o", target, "--overwrite"
+    )
+    assert outcome.code == 2
+    assert outcome.err.count("\n") == 1
+
+
 def test_one_split(fetusmap: Callable, dataset: Path, target: Path) -> None:
     assert fetusmap("library", "build", dataset, "--split", "test", "-o", target).code == 0
     assert fm.load_library(target).groups == ("s1", "s1")
