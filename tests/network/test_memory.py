@@ -61,7 +61,7 @@ def test_what_a_policy_stores_can_be_counted(policy, convolutions, pooled):
 @pytest.mark.parametrize("policy", POLICIES)
 @pytest.mark.parametrize(
     ("widths", "shape"),
-    [(WIDTHS, (33, 40, 27)), (LandWidths((8, 16, 24, 32, 40)), (44, 41, 30)), (WIDTHS, (9, 11, 7))],
+    [(WIDTHS, (25, 30, 21)), (LandWidths((8, 16, 24, 32, 40)), (34, 32, 27)), (WIDTHS, (9, 11, 7))],
 )
 def test_the_predicted_peak_is_the_allocators(policy, widths, shape):
     predicted = predict_peak_bytes(widths, policy, shape)
