@@ -11,8 +11,11 @@ import bz2
 import gzip
 import sys
 import zlib
-from collections.abc import Callable
-from typing import BinaryIO
+
+TYPE_CHECKING = False  # to import typing would more than double the time that the process takes
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import BinaryIO
 
 CHUNK_BYTES = 1 << 20
 MAX_SURPLUS_BYTES = 1 << 20
