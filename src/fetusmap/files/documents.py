@@ -23,12 +23,7 @@ would take more than 1 GB of memory."""
 class Document(BaseModel):
     """Base of the models of this package's JSON files: frozen; an unknown key is an error."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        allow_inf_nan=False,
-        protected_namespaces=(),  # pydantic 2.9 warns of fields such as `model_sha256`
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 Number = Annotated[float, Strict()]
