@@ -1,4 +1,4 @@
-"""`fetusmap simulate`: what it writes, what it refuses, and how it stops and goes on."""
+"""`fetusmap simulate`: its output, its errors, and how it is interrupted and continued."""
 
 import json
 import os
@@ -79,7 +79,7 @@ def copied(cohort: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(cohort, tmp_path / "cohort"))
 
 
-# What it writes
+# Output
 
 
 def test_a_dataset_with_pictures(cohort: Path) -> None:
@@ -179,7 +179,7 @@ def test_poses_to_imitate(fetusmap: Callable, cohort: Path, tmp_path: Path) -> N
     assert "other settings (poses like)" in outcome.err
 
 
-# How it goes on
+# Continuing and extending
 
 
 def test_a_finished_dataset_stays_as_it_is(fetusmap: Callable, copied: Path) -> None:
@@ -253,7 +253,7 @@ def test_a_terminal_sees_how_far_it_is(copied: Path) -> None:
         assert words_ in text
 
 
-# What it refuses
+# Errors
 
 
 @pytest.mark.parametrize(
@@ -370,7 +370,7 @@ def test_an_unfinished_dataset_of_other_settings_is_refused_and_kept(
     assert files_below(copied) == before
 
 
-def test_somebody_elses_dataset_is_refused_and_kept(
+def test_another_dataset_is_refused_and_kept(
     fetusmap: Callable, volume: Path, tmp_path: Path
 ) -> None:
     with fm.DatasetWriter(
@@ -393,7 +393,7 @@ def test_a_damaged_dataset_is_one_line(fetusmap: Callable, copied: Path) -> None
     assert "dataset.json" in outcome.err
 
 
-# How it stops
+# Interruptions
 
 
 @dataclass
@@ -595,7 +595,9 @@ def check_out_of_space(code: int, out: str, err: str, folder: Path) -> None:
 
 @needs_posix
 @pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
-def test_no_room_for_a_volume(fetusmap: Callable, tmp_path: Path, workers: int) -> None:
+def test_a_disk_without_space_for_a_volume(
+    fetusmap: Callable, tmp_path: Path, workers: int
+) -> None:
     import resource  # where there is POSIX
 
     def limit() -> None:

@@ -125,7 +125,7 @@ def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
         find_foreign_cases(tmp_path / "missing")
 
 
-def test_cases_of_one_name_in_several_folders_are_told_apart(
+def test_cases_of_one_name_in_several_folders_get_different_names(
     tmp_path: Path, make_volume: Callable[..., fm.Volume], pose: fm.Pose
 ) -> None:
     for subject in ("sub-01", "sub-02"):

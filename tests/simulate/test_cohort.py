@@ -1,4 +1,4 @@
-"""Simulated datasets: the same bytes whoever writes them and however often they are broken off."""
+"""Simulated datasets have the same bytes after interruptions, extensions and with any workers."""
 
 import json
 import multiprocessing
@@ -47,7 +47,7 @@ def content(folder):
 
 @pytest.fixture(scope="module")
 def dataset_folder(tmp_path_factory):
-    """Written in one go; every other one is called the same and lies elsewhere."""
+    """A dataset that was written without interruption; the others have the same name."""
     folder = tmp_path_factory.mktemp("whole") / "cohort"
     list(write(folder))
     return folder
@@ -73,7 +73,7 @@ def test_a_dataset_holds_the_cases_of_the_stream(dataset_folder):
         np.testing.assert_array_equal(pose.confidence, expected.pose.confidence)
 
 
-def test_the_table_tells_how_each_case_was_drawn(dataset_folder):
+def test_the_table_describes_how_each_case_was_drawn(dataset_folder):
     for number, case in enumerate(fm.load_dataset(dataset_folder).cases):
         seeds = Seeds.of_case(SEED, number)
         drawn = draw_case(SETTINGS, seeds)
@@ -132,7 +132,7 @@ def test_a_broken_off_dataset_goes_on_where_it_stopped(tmp_path, whole, workers)
     list(write(folder))
     assert content(folder) == whole
     again = first.volume_path.stat().st_mtime_ns, first.landmarks_path.stat().st_mtime_ns
-    assert again == written  # it was not made twice
+    assert again == written  # it was not written twice
 
 
 def test_an_extended_dataset_has_the_bytes_of_one_that_was_written_at_once(tmp_path, whole):
@@ -274,7 +274,7 @@ def test_a_killed_run_can_be_taken_up_again(tmp_path, whole, workers):
     assert len(fm.load_dataset(folder).cases) == COUNT
 
 
-def test_killed_workers_are_told_in_one_line_and_the_run_can_be_repeated(tmp_path, whole):
+def test_killed_workers_give_an_error_of_one_line_and_the_run_can_be_repeated(tmp_path, whole):
     folder = tmp_path / "cohort"
     before = {process.pid for process in multiprocessing.active_children()}
     cases = write(folder, 2)
@@ -319,7 +319,7 @@ def test_other_settings_do_not_go_on(begun_folder, changed, what):
 
 @pytest.fixture(scope="module")
 def begun_folder(tmp_path_factory):
-    """One case, and then it was broken off."""
+    """A dataset that was interrupted after one case."""
     folder = tmp_path_factory.mktemp("begun") / "cohort"
     cases = write(folder)
     next(cases)
@@ -334,7 +334,7 @@ def test_libraries_of_other_poses_are_other_settings():
     )
     same = dataset_origin(SimulationSettings("half", like=draw_poses(3, seed=0)), 1, 0)
     assert one["poses_like"] == same["poses_like"] != other["poses_like"]
-    # Even where nobody wrote down how they were made.
+    # Even if nothing records how they were made.
     library = draw_poses(3, seed=0)
     nameless = fm.PoseLibrary(library.skeleton, library.positions_mm + 1)
     again = fm.PoseLibrary(library.skeleton, library.positions_mm)
@@ -368,14 +368,14 @@ def test_a_finished_dataset_is_left_alone(dataset_folder, whole, changed):
         ),
     ],
 )
-def test_bad_orders_are_refused_at_once_and_leave_nothing_behind(tmp_path, changed, message):
+def test_bad_arguments_are_refused_at_once_and_leave_nothing_behind(tmp_path, changed, message):
     with pytest.raises(BadInput, match=message) as caught:
         write(tmp_path / "cohort", **changed)
     assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_after_each_case_that_was_made_somebody_can_look_at_it(tmp_path, whole):
+def test_a_function_is_called_after_each_case_that_was_made(tmp_path, whole):
     folder = tmp_path / "cohort"
     seen = []
     cases = write(folder, after_case=lambda case, made: seen.append((case, made)))
@@ -429,7 +429,9 @@ if __name__ == "__main__":
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs limits on the size of files")
 @pytest.mark.parametrize("workers", [0, 2])
-def test_no_room_is_told_in_one_line_and_nothing_half_written_counts(tmp_path, whole, workers):
+def test_a_full_disk_gives_an_error_of_one_line_and_no_half_written_case_counts(
+    tmp_path, whole, workers
+):
     """A volume that may not grow beyond 200 kB stands for a disk that is full."""
     folder = tmp_path / "cohort"
     run = subprocess.run(

@@ -237,7 +237,7 @@ def test_landmarks_lie_in_their_part_of_the_label_map(rendered):
 
 
 def test_the_stomach_is_left_of_the_trunk_in_the_volume(rendered):
-    told = 0
+    compared = 0
     for _, made in rendered:
         stomach = np.argwhere(made.labels.array == Medium.STOMACH)
         if len(stomach) == 0:
@@ -245,8 +245,8 @@ def test_the_stomach_is_left_of_the_trunk_in_the_volume(rendered):
         pose, axes = made.pose, body_axes(made.pose)
         middle = made.labels.grid.to_world(stomach.mean(axis=0))
         assert (middle - pose["spine"].position_mm) @ axes[:, 0] < 0
-        told += 1
-    assert told >= len(rendered) - 1
+        compared += 1
+    assert compared >= len(rendered) - 1
 
 
 def test_balls_at_landmarks_are_painted_where_the_truth_says(make_probe):

@@ -1,4 +1,4 @@
-"""Endless cases: each a function of the seed and its number, whoever makes it."""
+"""A stream of cases: each case is a function of the seed and its number alone."""
 
 from itertools import islice, pairwise
 

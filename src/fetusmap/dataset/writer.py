@@ -182,7 +182,7 @@ class DatasetWriter:
     def has(self, case: Case) -> bool:
         """Return whether this run or the run that it resumes has finished an annotated case.
 
-        A case without annotation cannot be told from an interrupted one and counts as unfinished.
+        A case without annotation looks like an interrupted one and counts as unfinished.
         """
         known = self._resumed or case.name.lower() in self._cases
         return known and case.volume_path.is_file() and case.is_annotated

@@ -128,7 +128,9 @@ def angle_between_rotations(first: ArrayLike, second: ArrayLike) -> FloatArray:
 
 def cross_matrix(vector: ArrayLike) -> FloatArray:
     """Return the (..., 3, 3) matrices whose product with u is the cross product `vector` x u."""
-    x, y, z = np.moveaxis(np.asarray(vector, dtype=np.float64), -1, 0)
-    zero = np.zeros_like(x)
-    rows = [[zero, -z, y], [z, zero, -x], [-y, x, zero]]
-    return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
+    vector = np.asarray(vector, dtype=np.float64)
+    x, y, z = vector[..., 0], vector[..., 1], vector[..., 2]
+    matrix = np.zeros((*vector.shape, 3))
+    matrix[..., 0, 1], matrix[..., 0, 2], matrix[..., 1, 2] = -z, y, -x
+    matrix[..., 1, 0], matrix[..., 2, 0], matrix[..., 2, 1] = z, -y, x
+    return matrix

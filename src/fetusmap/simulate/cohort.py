@@ -27,7 +27,7 @@ from fetusmap.simulate.case import SimulationSettings, draw_case
 from fetusmap.simulate.draws import Seeds
 from fetusmap.simulate.rendering import Drawn, Rendering, render, true_pose_of
 from fetusmap.simulate.stream import case_name_of
-from fetusmap.workers import check_workers, map_in_order
+from fetusmap.workers import check_workers, map_in_processes
 
 LICENCE = "CC0-1.0"
 COUNT_KEY = "cases"
@@ -126,7 +126,7 @@ def _write(
     _check_splits_stay(folder, splits)
     with begin() as writer:
         jobs = (_job(writer, number) for number in range(count))
-        for case in map_in_order(make, jobs, workers):
+        for case in map_in_processes(make, jobs, workers):
             writer.adopt(case)
             yield case
         writer.splits = splits

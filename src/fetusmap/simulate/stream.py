@@ -11,7 +11,7 @@ from fetusmap.errors import BadInput
 from fetusmap.simulate.case import SimulationSettings, draw_case
 from fetusmap.simulate.draws import Seeds
 from fetusmap.simulate.rendering import Rendering, render
-from fetusmap.workers import check_workers, map_in_order
+from fetusmap.workers import check_workers, map_in_processes
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def stream_cases(
     part = shard or Shard()
     start = first + (part.index - first) % part.of
     numbers = count_from(start, part.of)
-    return map_in_order(
+    return map_in_processes(
         partial(simulate_case, settings, seed, beams=beams, labels=labels), numbers, workers
     )
 

@@ -200,7 +200,7 @@ def test_imitated_limbs_are_near_those_given_at_the_fetus_own_proportions():
     example = fm.PoseLibrary(example.skeleton, 3 * example.positions_mm)  # size must not matter
     found = draw_poses(400, seed=0, like=example)
     theirs, ours = (limb_angles(p.positions_mm.astype(float)) for p in (example, found))
-    # Which pose was imitated is not told: the nearest one.
+    # Nothing records which pose was imitated: the nearest one is taken.
     apart = np.stack([difference(ours[n][:, None], theirs[n]) for n in theirs], axis=-1)
     nearest = np.abs(apart).mean(axis=-1).argmin(axis=1)
     errors = apart[np.arange(400), nearest]
@@ -247,7 +247,7 @@ def test_poses_with_coincident_landmarks_are_left_out_too():
 
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_poses_that_no_body_can_take_are_strayed_from_until_one_can(seed):
+def test_draws_deviate_from_poses_that_no_body_can_take_until_one_can(seed):
     nonsense = np.random.default_rng(seed).normal(scale=20, size=(1, 16, 3)).astype(np.float32)
     found = draw_poses(10, seed=0, like=fm.PoseLibrary(fm.load_skeleton(), nonsense))
     assert np.isfinite(found.positions_mm).all()

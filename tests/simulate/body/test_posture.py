@@ -243,7 +243,7 @@ def test_a_batch_equals_its_bodies_one_by_one(angles, lengths):
 
 
 @st.composite
-def told_apart(draw):
+def distinct_angles(draw):
     """Angles that landmarks tell apart: limbs that are bent, and not led away beyond a right angle.
 
     An upper arm at 100 degrees of abduction is one at 80 that is flexed by half a turn.
@@ -258,7 +258,7 @@ def told_apart(draw):
 
 
 @given(
-    angles=told_apart(),
+    angles=distinct_angles(),
     lengths=all_lengths(),
     turn=st.from_type(Rotation),
     far=st.floats(-300, 300),
@@ -299,7 +299,7 @@ def test_limb_angles_are_unknown_where_a_landmark_is_absent():
     }
 
 
-@given(angles=told_apart(), lengths=all_lengths())
+@given(angles=distinct_angles(), lengths=all_lengths())
 def test_interior_angles_of_elbow_and_knee_are_half_a_turn_less_their_flexion(angles, lengths):
     posture = bodies(angles, lengths)
     for n in range(3):
