@@ -91,7 +91,7 @@ def test_euler_angles_agree_with_scipy_about_moving_and_fixed_axes(axes, angles)
     degrees = list(angles[: len(axes)])
     for moving, scipy_axes in ((True, axes.upper()), (False, axes)):
         rotation = Rotation.from_euler(scipy_axes, degrees, degrees=True)
-        expected = rotation.as_matrix().reshape(3, 3)  # (1, 3, 3) of one angle before SciPy 1.17
+        expected = rotation.as_matrix().reshape(3, 3)  # older SciPy: (1, 3, 3) of one angle
         found = rotation_from_euler(degrees, axes, moving=moving)
         np.testing.assert_allclose(found, expected, atol=1e-14)
 
