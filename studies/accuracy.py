@@ -20,7 +20,7 @@ from fetusmap.evaluate import (
 )
 from fetusmap.quality import MAX_CORRECT_ERROR_MM
 from fetusmap.simulate import HARD, SimulationSettings, simulate_case
-from fetusmap.workers import available_processors, map_in_order
+from fetusmap.workers import available_processors, map_in_processes
 
 SEED = 2019
 TEST_CASES = range(100, 152)
@@ -64,7 +64,7 @@ def predict_cohort(
 ) -> list[Outcome]:
     """Simulate cases at full resolution and predict each, on all processor cores."""
     predict = partial(_predict, settings, seed, model)
-    return list(map_in_order(predict, numbers, available_processors()))
+    return list(map_in_processes(predict, numbers, available_processors()))
 
 
 def summarize(outcomes: list[Outcome]) -> dict[str, object]:

@@ -28,13 +28,13 @@ def count_imports(source: Path) -> dict[str, dict[str, int]]:
     sys.path.remove(str(source))
     parts = sorted(child.partition(".")[2] for child in graph.find_children(PACKAGE))
     counts: dict[str, dict[str, int]] = {part: {} for part in parts if not part.startswith("_")}
-    for module in graph.modules:
+    for module in sorted(graph.modules):
         importer = _part_of(module)
         others = {_part_of(other) for other in graph.find_modules_directly_imported_by(module)}
         for imported in sorted(others - {importer}):
             if importer in counts and imported in counts:
                 counts[importer][imported] = counts[importer].get(imported, 0) + 1
-    return counts
+    return {part: dict(sorted(found.items())) for part, found in counts.items()}
 
 
 def _part_of(module: str) -> str:

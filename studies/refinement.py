@@ -25,7 +25,7 @@ from fetusmap.simulate.draws import Seeds
 from fetusmap.simulate.rendering import true_pose_of
 from fetusmap.simulate.shipped_library import draw_atlases
 from fetusmap.volume import Volume
-from fetusmap.workers import available_processors, map_in_order
+from fetusmap.workers import available_processors, map_in_processes
 from studies.accuracy import COHORTS, SEED, TEST_CASES
 
 TRAINING_CASES = range(100)
@@ -73,7 +73,7 @@ def run() -> dict[str, object]:
 def refine_cohort(name: str) -> list[Outcome]:
     """Simulate a cohort and refine each case in every way, on all processor cores."""
     one = partial(_refine, name)
-    return list(map_in_order(one, TEST_CASES, available_processors()))
+    return list(map_in_processes(one, TEST_CASES, available_processors()))
 
 
 def summarize(outcomes: list[Outcome]) -> dict[str, object]:

@@ -19,7 +19,7 @@ import pytest
 
 from fetusmap.errors import BadInput
 from fetusmap.simulate import SimulationSettings, simulate_case
-from fetusmap.workers import AHEAD, available_processors, map_in_order
+from fetusmap.workers import AHEAD, available_processors, map_in_processes
 
 
 def children():
@@ -30,13 +30,13 @@ def children():
 def test_results_come_in_the_order_of_their_items(workers):
     """The first takes the longest."""
     items = [30000, 3, 1, 2000, 5, 4]
-    found = list(map_in_order(math.factorial, items, workers))
+    found = list(map_in_processes(math.factorial, items, workers))
     assert found == [math.factorial(n) for n in items]
 
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_nothing_to_do_is_done(workers):
-    assert list(map_in_order(operator.neg, [], workers)) == []
+    assert list(map_in_processes(operator.neg, [], workers)) == []
 
 
 @pytest.mark.parametrize("workers", [0, 1, 2])
@@ -48,7 +48,7 @@ def test_endless_items_are_taken_only_a_few_ahead(workers):
             taken.append(number)
             yield number
 
-    results = map_in_order(operator.neg, items(), workers)
+    results = map_in_processes(operator.neg, items(), workers)
     assert taken == []
     assert list(islice(results, 5)) == [0, -1, -2, -3, -4]
     assert len(taken) <= 5 + AHEAD * max(workers, 1)
@@ -57,7 +57,7 @@ def test_endless_items_are_taken_only_a_few_ahead(workers):
 
 def test_stopping_early_stops_the_workers():
     before = children()
-    results = map_in_order(operator.neg, count(), 2)
+    results = map_in_processes(operator.neg, count(), 2)
     assert next(results) == 0
     assert len(children() - before) == 2
     results.close()
@@ -67,7 +67,7 @@ def test_stopping_early_stops_the_workers():
 @pytest.mark.parametrize("workers", [0, 2])
 def test_errors_of_the_work_reach_the_caller(workers):
     before = children()
-    results = map_in_order(math.sqrt, [4.0, -1.0, 9.0], workers)
+    results = map_in_processes(math.sqrt, [4.0, -1.0, 9.0], workers)
     assert next(results) == 2.0
     with pytest.raises(ValueError, match=r"math domain|expected a nonnegative"):
         next(results)
@@ -77,7 +77,7 @@ def test_errors_of_the_work_reach_the_caller(workers):
 def test_our_own_errors_cross_the_border_between_processes_whole():
     simulate = partial(simulate_case, SimulationSettings("half"), 0)
     with pytest.raises(BadInput, match=r"^case number: expected 0 or more, found -3") as caught:
-        list(map_in_order(simulate, [-3], 2))
+        list(map_in_processes(simulate, [-3], 2))
     assert caught.value.remedy == "try 0"
 
 
@@ -89,14 +89,14 @@ def test_errors_of_the_items_reach_the_caller_and_stop_the_workers():
         raise RuntimeError("no more")
 
     with pytest.raises(RuntimeError, match="no more"):
-        list(map_in_order(operator.neg, items(), 2))
+        list(map_in_processes(operator.neg, items(), 2))
     assert children() == before
 
 
 def test_a_killed_worker_is_told_in_one_line():
     before = children()
     with pytest.raises(BadInput, match=r"^workers: .* one that ended") as caught:
-        list(map_in_order(signal.raise_signal, [signal.SIGKILL] * 4, 2))
+        list(map_in_processes(signal.raise_signal, [signal.SIGKILL] * 4, 2))
     assert "\n" not in str(caught.value)
     assert children() == before
 
@@ -104,7 +104,7 @@ def test_a_killed_worker_is_told_in_one_line():
 @pytest.mark.parametrize("workers", [-1, -8])
 def test_negative_numbers_of_workers_are_refused_in_one_line(workers):
     with pytest.raises(BadInput, match=r"^workers: expected 0 or more") as caught:
-        next(map_in_order(operator.neg, [1], workers))
+        next(map_in_processes(operator.neg, [1], workers))
     assert "\n" not in str(caught.value)
 
 
@@ -160,9 +160,9 @@ def test_a_script_that_forgets_its_main_guard_is_told_so(tmp_path):
     script.write_text(
         "import operator\n"
         "from fetusmap.errors import BadInput\n"
-        "from fetusmap.workers import map_in_order\n"
+        "from fetusmap.workers import map_in_processes\n"
         "try:\n"
-        "    list(map_in_order(operator.neg, [1, 2], 2))\n"
+        "    list(map_in_processes(operator.neg, [1, 2], 2))\n"
         "except BadInput as error:\n"
         "    print(error)\n"
     )
@@ -187,9 +187,9 @@ def test_workers_do_not_outlive_a_killed_parent():
     code = (
         "import multiprocessing, operator, time\n"
         "from itertools import count\n"
-        "from fetusmap.workers import map_in_order\n"
+        "from fetusmap.workers import map_in_processes\n"
         "if __name__ == '__main__':\n"
-        "    results = map_in_order(operator.neg, count(), 2)\n"
+        "    results = map_in_processes(operator.neg, count(), 2)\n"
         "    next(results)\n"
         "    print(*[p.pid for p in multiprocessing.active_children()], flush=True)\n"
         "    time.sleep(60)\n"

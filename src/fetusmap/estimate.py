@@ -112,7 +112,7 @@ class PoseEstimator:
         Raises:
             BadInput: the device is unknown, or the model or the pose library cannot be used.
         """
-        folder = MODELS.get(str(model), Path(model))
+        folder = model_folder(model)
         pipeline, card = load_model(folder)
         where = device_named(device)
         for detector in pipeline.detectors.values():
@@ -259,6 +259,11 @@ class PoseEstimator:
         evidence = collect_evidence(unrefined[0], library)
         grid, calibration = prepared.volume.grid, self.card.calibration
         return assess_quality(evidence, final[0].positions_mm, skeleton, calibration, grid)
+
+
+def model_folder(model: str | Path) -> Path:
+    """Return the folder of a model that ships, by its name, or the given folder."""
+    return MODELS.get(str(model), Path(model))
 
 
 def input_sha256(volume: Volume) -> str:

@@ -1,4 +1,4 @@
-"""Work on many cases in several processes, with results in order and no word of the scheduling."""
+"""Work on many items in several processes, with results in the order of the items."""
 
 from __future__ import annotations
 
@@ -8,57 +8,55 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import CancelledError, Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import (
+    BrokenExecutor,
+    CancelledError,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+)
 from contextlib import contextmanager
 from multiprocessing import connection
 from multiprocessing.synchronize import Event
 from typing import Any, TypeVar
 
-from fetusmap.errors import BadInput
+from fetusmap.errors import BadInput, ResourceError
 
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
-AHEAD = 2  # results per worker that may wait for whoever takes them
+
+AHEAD = 2
+"""Number of results per worker that may wait for the caller."""
 
 
 def map_in_order(
     function: Callable[[ItemT], ResultT],
     items: Iterable[ItemT],
-    workers: int,
+    executor: Executor | None,
     *,
-    background: bool = False,
+    ahead: int = AHEAD,
 ) -> Iterator[ResultT]:
-    """`map(function, items)` in several processes, results in the order of the items.
-
-    `items` may be endless: only a few are taken ahead. When the caller stops, so do the workers;
-    they also stop when the caller's process dies.
+    """Compute `map(function, items)` with an executor, with results in the order of the items.
 
     Args:
-        function: importable by name, as are its arguments and results by pickle.
-        items: what to work on.
-        workers: 0 and 1 work in this process.
-        background: a single worker is a process of its own as well, and works ahead.
+        function: the function; for processes, it is importable by name, and its arguments and
+            results can be pickled.
+        items: what to work on. They may be endless: only a few are taken ahead.
+        executor: computes the results, see `process_executor`; None computes them here.
+        ahead: number of items that are submitted before their results are asked for.
 
     Raises:
-        BadInput: a negative number of workers, or a worker that was killed.
+        ResourceError: a process of the executor was killed.
     """
-    check_workers(workers)
-    if workers <= (0 if background else 1):
+    if executor is None:
         yield from map(function, items)
         return
-    context = multiprocessing.get_context("spawn")
-    stop = context.Event()
-    pool = ProcessPoolExecutor(
-        workers, context, initializer=_begin_worker, initargs=(stop, function)
-    )
     waiting: deque[Future[ResultT]] = deque()
     done = 0
     try:
         for item in items:
-            with _held(signal.SIGINT):  # a worker that is being started inherits this
-                waiting.append(pool.submit(_work, item))
-            if len(waiting) >= AHEAD * workers:
+            waiting.append(submit(executor, function, item))
+            if len(waiting) >= ahead:
                 result = waiting.popleft().result()
                 done += 1
                 yield result
@@ -66,34 +64,96 @@ def map_in_order(
             result = waiting.popleft().result()
             done += 1
             yield result
-    except BrokenProcessPool as error:
-        raise BadInput(
-            "workers",
-            expected=f"{workers} processes that go on to the end",
-            found="one that ended" if done else "one that ended before its first result",
-            remedy="use fewer workers if memory ran out, and run the same command again to go on"
-            if done
-            else "in a script, start the work below `if __name__ == '__main__':`; or use fewer "
-            "workers if memory ran out",
-        ) from error
+    except BrokenExecutor as error:
+        raise _explained(done) from error
+
+
+def map_in_processes(
+    function: Callable[[ItemT], ResultT],
+    items: Iterable[ItemT],
+    workers: int,
+    *,
+    background: bool = False,
+) -> Iterator[ResultT]:
+    """Compute `map(function, items)` in several processes, in the order of the items.
+
+    The processes end with the iterator, and when the caller's process dies.
+
+    Args:
+        function: see `map_in_order`.
+        items: see `map_in_order`.
+        workers: number of processes; 0 and 1 compute in this process.
+        background: also use a process of its own for a single worker, which then works ahead.
+
+    Raises:
+        BadInput: the number of workers is negative.
+        ResourceError: a worker was killed.
+    """
+    check_workers(workers)
+    if workers <= (0 if background else 1):
+        yield from map(function, items)
+        return
+    with process_executor(workers) as executor:
+        yield from map_in_order(function, items, executor, ahead=AHEAD * workers)
+
+
+@contextmanager
+def process_executor(workers: int) -> Iterator[Executor]:
+    """Open an executor of processes that ignore Ctrl-C and end with this process.
+
+    When the block ends, work that has not begun is dropped.
+
+    Args:
+        workers: number of processes, 1 or more.
+    """
+    context = multiprocessing.get_context("spawn")
+    stop = context.Event()
+    pool = ProcessPoolExecutor(workers, context, initializer=_begin_worker, initargs=(stop,))
+    try:
+        yield pool
     finally:
         with _held(signal.SIGINT, signal.SIGTERM):
             stop.set()
             pool.shutdown(wait=True, cancel_futures=True)
 
 
+def submit(
+    executor: Executor, function: Callable[[ItemT], ResultT], item: ItemT
+) -> Future[ResultT]:
+    """Submit one item; Ctrl-C does not reach a process that is being started meanwhile."""
+    with _held(signal.SIGINT):
+        return executor.submit(_work, function, item)
+
+
+def _explained(done: int) -> Exception:
+    if done:
+        return ResourceError(
+            "workers",
+            expected="processes that run to the end",
+            found="one that was killed",
+            remedy="use fewer workers if memory ran out, and repeat the command to continue",
+        )
+    return BadInput(
+        "workers",
+        expected="processes that run to the end",
+        found="one that ended before its first result",
+        remedy="in a script, start the work below `if __name__ == '__main__':`; or use fewer "
+        "workers if memory ran out",
+    )
+
+
 def check_workers(workers: int) -> None:
     """Refuse a negative number of workers.
 
     Raises:
-        BadInput: if it is.
+        BadInput: the number is negative.
     """
     if workers < 0:
         raise BadInput("workers", expected="0 or more", found=f"{workers}", remedy="try 1")
 
 
 def available_processors() -> int:
-    """Processor cores that this process may use."""
+    """Return the number of processor cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -101,7 +161,7 @@ def available_processors() -> int:
 
 @contextmanager
 def _held(*signals: signal.Signals) -> Iterator[None]:
-    """Deliver these signals only when the block has ended, where the system knows how to."""
+    """Deliver these signals only after the block, where the system supports it."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
@@ -112,24 +172,20 @@ def _held(*signals: signal.Signals) -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _work(item: Any) -> Any:
-    """The worker's function of the item, unless nobody waits for it any more."""
-    stop, function = _told[0]
-    if stop.is_set():
+def _work(function: Callable[[Any], Any], item: Any) -> Any:
+    """Compute one result, unless the caller no longer waits for it."""
+    if _stops and _stops[0].is_set():
         raise CancelledError
     return function(item)
 
 
-_told: list[tuple[Event, Callable[[Any], Any]]] = []
-"""In a worker: what says that nobody waits for its results any more, and what it computes.
-
-The function is sent once, because it may carry a large library of poses.
-"""
+_stops: list[Event] = []
+"""In a worker: the event that says that the caller no longer waits for results."""
 
 
-def _begin_worker(stop: Event, function: Callable[[Any], Any]) -> None:
-    """Leave interrupts to the parent, and do not outlive it."""
-    _told.append((stop, function))
+def _begin_worker(stop: Event) -> None:
+    """Leave interrupts to the parent process, and end with it."""
+    _stops.append(stop)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is not None:

@@ -47,7 +47,7 @@ def test_some_fail(scans, tmp_path, capsys):
         (["predict", "SCAN", "-o", "OUT", "--device", "tpu"], "device: expected auto, cpu or cuda"),
         (
             ["predict", "SCAN", "-o", "OUT", "--refine", "slow"],
-            "--refine: expected none, fast or paper",
+            "refine: expected none, fast, test-time-training",
         ),
         (["predict", "SCAN", "-o", "OUT", "--library", "FEW"], "--library: expected --refine fast"),
         (

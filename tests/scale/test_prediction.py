@@ -2,23 +2,25 @@
 
 import csv
 import json
+import shutil
 
 import matplotlib.image
 import numpy as np
 import pytest
 import torch
 
-from fetusmap.anatomy import channel_per_landmark, load_skeleton
-from fetusmap.atlas import save_library
-from fetusmap.detect import Detector, SinglePass, WholeGrid
 from fetusmap.errors import BadInput
-from fetusmap.io import load_pose, save_volume
-from fetusmap.model import save_model
-from fetusmap.network import LandWidths, build_land
-from fetusmap.quality import Calibration, Logistic
-from fetusmap.scale.prediction import PredictionSettings, predict_case, predict_cases
-from fetusmap.scale.sources import VolumeFile, find_volumes
-from fetusmap.simulate import SimulationSettings, draw_poses, simulate_case
+from fetusmap.io import Source, load_pose, save_volume
+from fetusmap.model import load_model, save_model
+from fetusmap.scale import (
+    PredictionSettings,
+    VolumeFile,
+    assign_folders,
+    find_volumes,
+    predict_case,
+    predict_cases,
+)
+from fetusmap.simulate import SimulationSettings, simulate_case
 
 FILES = {"pose.json", "pose.mrk.json", "lengths.csv", "preview.png", "done.json"}
 PLAIN = PredictionSettings(previews=False)
@@ -95,10 +97,11 @@ def test_a_broken_case_is_named_and_the_others_are_done(scan, tmp_path):
     assert second["status"] == "done"
 
 
-def test_two_processes_predict_what_one_does(scan, tmp_path):
+def test_two_processes_predict_what_one_does(scan, small, tmp_path):
     volumes = [VolumeFile("a", scan), VolumeFile("b", scan)]
-    alone = list(predict_cases(volumes, tmp_path / "one", PLAIN))
-    side_by_side = list(predict_cases(volumes, tmp_path / "two", PLAIN, workers=2))
+    settings = refined(small, refine="none", library=None)
+    alone = list(predict_cases(volumes, tmp_path / "one", settings))
+    side_by_side = list(predict_cases(volumes, tmp_path / "two", settings, workers=2))
     assert [r.case for r in side_by_side] == ["a", "b"]
     for one, two in zip(alone, side_by_side, strict=True):
         assert one.pose.equals(two.pose)
@@ -143,32 +146,16 @@ def test_done_json_says_what_was_predicted(scan, tmp_path):
     list(predict_cases(find_volumes([scan]), tmp_path, PLAIN))
     done = json.loads((tmp_path / "scan" / "done.json").read_text())
     assert done["refine"] == "none"
-    assert len(done["file_sha256"]) == len(done["model_sha256"]) == 64
+    assert len(done["input_sha256"]) == len(done["model_sha256"]) == 64
+    assert done["source"] == str(scan)
 
 
 # Refinement
 
 
-@pytest.fixture(scope="module")
-def small(tmp_path_factory):
-    """A model of the paper's network, tiny and with fresh weights, and two libraries."""
-    torch.manual_seed(0)
-    skeleton = load_skeleton()
-    network = build_land(LandWidths((8, 8)), own_statistics=True).eval()
-    plain = Detector(network, WholeGrid(3.0), channel_per_landmark(skeleton))
-    place = tmp_path_factory.mktemp("small")
-    flat = Logistic(intercept=0.0, weights=(0.0,) * 4)
-    sure = Calibration(landmark=flat, case=flat, fetus=flat, sides=flat, cases=1, empty_cases=1)
-    pipeline = SinglePass(skeleton, plain, draw_poses(20, seed=1))
-    save_model(pipeline, sure, place / "model", name="small", made_by={}, metrics={})
-    for seed in (2, 3):
-        save_library(draw_poses(40, seed=seed), place / f"{seed}.safetensors")
-    return place
-
-
 def refined(small, **changed):
-    told = {"refine": "fast", "library": str(small / "2.safetensors"), **changed}
-    return PredictionSettings(model=str(small / "model"), previews=False, **told)
+    given = {"refine": "fast", "library": str(small / "2.safetensors"), **changed}
+    return PredictionSettings(model=str(small / "model"), previews=False, **given)
 
 
 def test_another_library_or_refinement_is_predicted_anew(scan, small, tmp_path):
@@ -176,7 +163,7 @@ def test_another_library_or_refinement_is_predicted_anew(scan, small, tmp_path):
     assert predict_case(out, refined(small), file).seconds
     assert predict_case(out, refined(small), file).seconds is None
     assert predict_case(out, refined(small, library=str(small / "3.safetensors")), file).seconds
-    assert predict_case(out, refined(small, refine="paper"), file).seconds
+    assert predict_case(out, refined(small, refine="test-time-training"), file).seconds
     assert predict_case(out, refined(small, refine="none"), file).seconds
     # What no library had a say in is not done again for another one.
     other = refined(small, refine="none", library=str(small / "3.safetensors"))
@@ -192,7 +179,7 @@ def test_changes_are_in_the_summary(scan, small, tmp_path):
     assert done["refine"] == "fast"
 
 
-@pytest.mark.parametrize("refine", ["fast", "paper"])
+@pytest.mark.parametrize("refine", ["fast", "test-time-training"])
 def test_neither_processes_nor_order_change_what_is_refined(scan, made, small, tmp_path, refine):
     shape = np.array(made.volume.grid.shape)
     middle = made.volume.crop(shape // 4, 3 * shape // 4)
@@ -217,3 +204,99 @@ def test_a_library_that_does_not_load_stops_everything(scan, small, tmp_path):
     settings = refined(small, library=str(tmp_path / "nowhere.safetensors"))
     with pytest.raises(BadInput, match=r"nowhere\.safetensors"):
         list(predict_cases([VolumeFile("scan", scan)], tmp_path / "out", settings))
+
+
+# One output folder for several commands
+
+
+def test_results_of_another_file_of_the_same_name_are_not_touched(scan, made, small, tmp_path):
+    """Two hospitals name their scans alike; a second command must not delete the first's."""
+    other = tmp_path / "other" / "scan.nii.gz"
+    other.parent.mkdir()
+    save_volume(type(made.volume)(made.volume.array[::-1].copy(), made.volume.grid), other)
+    out, settings = tmp_path / "out", refined(small, refine="none", library=None)
+    names = []
+    for path in (scan, other, scan, other):
+        volumes, renamed = assign_folders(find_volumes([path]), out, settings.limits)
+        names.append(volumes[0].case)
+        assert len(renamed) == (path is other)
+        list(predict_cases(volumes, out, settings))
+    assert names == ["scan", "other-scan", "scan", "other-scan"]
+    assert [row["file"] for row in rows_of(out / "summary.csv")] == [str(other), str(scan)]
+    poses = [(out / name / "pose.json").read_bytes() for name in ("scan", "other-scan")]
+    assert poses[0] != poses[1]
+
+
+def test_a_file_that_was_moved_keeps_its_folder_and_its_results(scan, small, tmp_path):
+    out, settings = tmp_path / "out", refined(small, refine="none", library=None)
+    list(predict_cases(find_volumes([scan]), out, settings))
+    moved = tmp_path / "elsewhere" / "scan.nii.gz"
+    moved.parent.mkdir()
+    scan.rename(moved)
+    volumes, renamed = assign_folders(find_volumes([moved]), out, settings.limits)
+    assert (volumes[0].case, renamed) == ("scan", [])
+    (result,) = predict_cases(volumes, out, settings)
+    assert result.seconds is None
+
+
+def test_folders_of_an_earlier_version_belong_to_the_file_with_their_hash(scan, tmp_path):
+    folder = tmp_path / "scan"
+    folder.mkdir()
+    old = {"format": "fetusmap-done", "version": 1, "file_sha256": Source(scan).sha256()}
+    for name, record in (("scan", old), ("scans-scan", {**old, "file_sha256": "0" * 64})):
+        (folder / "done.json").write_text(json.dumps(record))
+        volumes, _ = assign_folders([VolumeFile("scan", scan)], tmp_path, PLAIN.limits)
+        assert volumes[0].case == name
+
+
+def test_the_table_holds_the_cases_of_all_commands(scan, made, small, tmp_path):
+    """Also those that failed, and those whose command was killed before it wrote the table."""
+    out, settings = tmp_path / "out", refined(small, refine="none", library=None)
+    broken = scan.parent / "broken.nrrd"
+    broken.write_bytes(b"NRRD0004\nnonsense\n")
+    list(predict_cases([VolumeFile("broken", broken)], out, settings))
+    predict_case(out, settings, VolumeFile("second", scan))  # without any table
+    assert [row["case"] for row in rows_of(out / "summary.csv")] == ["broken"]
+    list(predict_cases([VolumeFile("first", scan)], out, settings))
+    rows = rows_of(out / "summary.csv")
+    assert [row["case"] for row in rows] == ["broken", "first", "second"]
+    assert [row["status"] for row in rows] == ["failed", "done", "done"]
+    assert rows[1]["quality"] == rows[2]["quality"]
+    save_volume(made.volume, scan.parent / "mended.nii.gz")
+    list(predict_cases([VolumeFile("broken", scan.parent / "mended.nii.gz")], out, settings))
+    assert [row["status"] for row in rows_of(out / "summary.csv")] == ["done"] * 3
+    assert not (out / "broken" / "failed.json").exists()
+
+
+def test_warnings_of_the_reader_are_in_the_table(scan, small, tmp_path):
+    settings = refined(small, refine="none", library=None, spacing_mm=(1.0, 1.0, 1.0))
+    list(predict_cases(find_volumes([scan]), tmp_path / "out", settings))
+    (row,) = rows_of(tmp_path / "out" / "summary.csv")
+    assert "spacing 1 x 1 x 1 mm given by the caller" in row["warnings"]
+
+
+def test_a_model_that_was_replaced_is_loaded_anew(scan, small, tmp_path):
+    folder = tmp_path / "model"
+    shutil.copytree(small / "model", folder)
+    settings = PredictionSettings(model=str(folder), previews=False)
+    first = predict_case(tmp_path, settings, VolumeFile("scan", scan))
+    pipeline, card = load_model(folder)
+    with torch.no_grad():
+        pipeline.plain.network.head.bias += 1.0
+    save_model(pipeline, card.calibration, folder, name="other", made_by={}, metrics={})
+    second = predict_case(tmp_path, settings, VolumeFile("scan", scan))
+    assert second.seconds is not None
+    names = [result.pose.provenance.model for result in (first, second)]
+    assert names == ["small", "other"]
+
+
+# Settings
+
+
+def test_the_hash_of_settings_covers_what_changes_a_result_and_nothing_else():
+    plain = PredictionSettings()
+    for changed in ({"refine": "fast"}, {"flip_average": False}, {"spacing_mm": (1.0, 1.0, 2.0)}):
+        assert PredictionSettings(**changed).sha256 != plain.sha256
+    for same in ({"previews": False}, {"follow_links": True}, {"model": "land"}, {"library": "x"}):
+        assert PredictionSettings(**same).sha256 == plain.sha256
+    assert PredictionSettings(refine="paper") == PredictionSettings(refine="test-time-training")

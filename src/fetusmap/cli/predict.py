@@ -7,14 +7,21 @@ from typing import Annotated
 
 import typer
 
-from fetusmap.cli.console import err, out, print_table, track
+from fetusmap.cli.console import err, out, print_table, track, warn
 from fetusmap.cli.options import FollowLinks, Spacing
 from fetusmap.errors import BadInput
-from fetusmap.estimate import REFINE
 from fetusmap.network import device_named
-from fetusmap.scale.prediction import PredictionSettings, predict_cases
-from fetusmap.scale.sources import find_volumes
-from fetusmap.scale.summary import SUMMARY_FILE, CaseResult, changes_of, joined
+from fetusmap.refine import refinement_named
+from fetusmap.scale import (
+    SUMMARY_FILE,
+    CaseResult,
+    PredictionSettings,
+    assign_folders,
+    changes_of,
+    find_volumes,
+    joined,
+    predict_cases,
+)
 from fetusmap.workers import available_processors
 
 SHOWN = 20
@@ -37,23 +44,28 @@ def predict(
     refine: Annotated[
         str,
         typer.Option(
-            metavar="none|fast|paper",
-            help="Correct what was found by a library of poses: fast is ours; paper tunes the "
-            "network to it, and often makes a good pose worse.",
+            metavar="none|fast|test-time-training",
+            help="Correct the detected pose with a library of poses. fast combines heatmaps and "
+            "library; test-time-training is the method of the paper, which often makes a good pose "
+            "worse.",
         ),
     ] = "none",
     library: Annotated[
         Path | None,
-        typer.Option(metavar="LIB", help="Poses to refine with; those that ship unless told."),
+        typer.Option(
+            metavar="LIB", help="Pose library to refine with; by default that of the package."
+        ),
     ] = None,
     flip_average: Annotated[
         bool,
         typer.Option(
-            "--flip-average/--no-flip-average", help="Look at the mirror image, too, and average."
+            "--flip-average/--no-flip-average",
+            help="Average the heatmaps with those of the mirror.",
         ),
     ] = True,
     model: Annotated[
-        str, typer.Option(metavar="NAME|FOLDER", help="The one that ships, or a model folder.")
+        str,
+        typer.Option(metavar="NAME|FOLDER", help="default or land, or the folder of a model."),
     ] = "default",
     device: Annotated[
         str, typer.Option(metavar="auto|cpu|cuda", help="Where to compute.")
@@ -61,28 +73,23 @@ def predict(
     spacing: Spacing = None,
     previews: Annotated[bool, typer.Option(help="Draw each case.")] = True,
     workers: Annotated[
-        int | None, typer.Option(help="Processes; one per processor core unless told.")
+        int | None, typer.Option(help="Number of processes; by default one per processor core.")
     ] = None,
     follow_links: FollowLinks = False,
 ) -> int:
-    """Find the pose of the fetus in each volume: 16 landmarks in mm, left told from right.
+    """Find the pose of the fetus in each volume: landmarks in mm, with left and right.
 
-    Repeat the command to go on with a run that was broken off. A case that fails is named in
-    summary.csv, and the exit code is 1; the others are done.
+    Repeat the command to continue an interrupted run. A case that fails is named in summary.csv,
+    and the exit code is 1; all other cases are done. Cases of earlier commands stay in summary.csv.
     """
-    chosen = next((name for name in REFINE if name == refine), None)
-    if chosen is None:
-        raise BadInput(
-            "--refine", expected="none, fast or paper", found=repr(refine), remedy="choose one"
-        )
+    chosen = refinement_named(refine)
     if library is not None and chosen == "none":
         raise BadInput(
             "--library",
-            expected="--refine fast or --refine paper beside it",
+            expected="--refine fast or --refine test-time-training with it",
             found="--refine none, which needs no library",
-            remedy="say how to refine, or leave the library out",
+            remedy="choose a refinement, or leave the library out",
         )
-    volumes = find_volumes(inputs)
     settings = PredictionSettings(
         model=model,
         device=device,
@@ -93,7 +100,10 @@ def predict(
         follow_links=follow_links,
         previews=previews,
     )
-    if workers is None:  # a graphics card has room for one
+    volumes, renamed = assign_folders(find_volumes(inputs), output, settings.limits)
+    for sentence in renamed:
+        warn(sentence)
+    if workers is None:  # a graphics card has room for one process
         on_card = device_named(device).type == "cuda"
         workers = 1 if on_card else min(available_processors(), len(volumes))
     running = predict_cases(volumes, output, settings, workers)
@@ -103,6 +113,7 @@ def predict(
         err.print(f"fetusmap: {failed[0].error}")
         return 2
     _print_results(results)
+    _print_warnings(results)
     for result in failed:
         err.print(f"{result.case}: {result.error}")
     count = len(results) - len(failed)
@@ -118,16 +129,30 @@ def _print_results(results: list[CaseResult]) -> None:
             rows.append((result.case, "failed", "", ""))
             continue
         quality = result.pose.quality
-        told = (joined(quality.reasons), changes_of(result.pose))
+        remarks = (joined(quality.reasons), changes_of(result.pose))
         rows.append(
             (
                 result.case,
                 f"{quality.score:.2f}",
                 "earlier" if result.seconds is None else f"{result.seconds:.1f} s",
-                "; ".join(filter(None, told)),
+                "; ".join(filter(None, remarks)),
             )
         )
     print_table("Predictions", ("case", "quality", "time", "remarks"), rows)
     if len(results) > SHOWN:
         out.print(f"... and {len(results) - SHOWN} more")
     out.print()
+
+
+def _print_warnings(results: list[CaseResult]) -> None:
+    """Doubts of the reader and of the estimator; summary.csv holds those that are not shown."""
+    lines = [
+        f"{result.case}: {warning}"
+        for result in results
+        if result.pose is not None
+        for warning in result.pose.provenance.warnings
+    ]
+    for line in lines[:SHOWN]:
+        warn(line)
+    if len(lines) > SHOWN:
+        warn(f"{len(lines) - SHOWN} more warnings are in {SUMMARY_FILE}")

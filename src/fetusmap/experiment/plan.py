@@ -36,7 +36,7 @@ from fetusmap.experiment.tasks import Task, TaskList
 from fetusmap.experiment.training import NETWORKS_FOLDER, train_network, weights_path
 from fetusmap.files import parse_document, read_json, sha256_of, visible_files, write_text
 from fetusmap.model import model_sha256
-from fetusmap.workers import map_in_order
+from fetusmap.workers import map_in_processes
 
 COHORT_PARTS = ("dataset.json", "cases.csv", "splits.json", "landmarks", "volumes")
 COSTS_FILES = ("costs.md", "costs.csv")
@@ -103,7 +103,9 @@ class Experiment:
         work = partial(train_network, self.folder, self.profile, device=self._device)
         networks = [_network_of(task) for task in open_tasks]
         side_by_side = self._workers if self._device == "cpu" else 1
-        for task, cost in zip(open_tasks, map_in_order(work, networks, side_by_side), strict=True):
+        for task, cost in zip(
+            open_tasks, map_in_processes(work, networks, side_by_side), strict=True
+        ):
             self.tasks.finish(task, cost.seconds, cost.peak_bytes)
             after(task)
 

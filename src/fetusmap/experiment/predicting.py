@@ -27,7 +27,7 @@ from fetusmap.preprocess import prepare
 from fetusmap.refine import refine_by_training, refine_fast
 from fetusmap.threads import one_blas_thread
 from fetusmap.volume import Volume
-from fetusmap.workers import map_in_order
+from fetusmap.workers import map_in_processes
 
 PREDICTIONS = "predictions"
 COSTS = "costs"
@@ -56,7 +56,7 @@ def predict_row(
     missing = [c for c in load_test_cases(folder) if not pose_path(folder, row, c.name).exists()]
     # A process of its own even for one worker, so that no memory of earlier rows is counted.
     many = workers if device == "cpu" else min(workers, 1)
-    yield from map_in_order(partial(_predict, job), missing, many, background=many > 0)
+    yield from map_in_processes(partial(_predict, job), missing, many, background=many > 0)
 
 
 def pose_path(folder: Path, row: Row, case: str) -> Path:

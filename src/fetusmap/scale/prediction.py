@@ -4,8 +4,8 @@ OUT/<case>/pose.json       landmarks, confidences, quality, provenance
 OUT/<case>/pose.mrk.json   the same for 3D Slicer
 OUT/<case>/lengths.csv     lengths, angles and the crown-rump estimate
 OUT/<case>/preview.png
-OUT/<case>/done.json       written last: what was predicted, with what
-OUT/summary.csv            one row per case, also for those that failed
+OUT/<case>/done.json       written last: what was predicted, with what; see `records`
+OUT/summary.csv            one row per case of the folder, also for those that failed
 """
 
 from __future__ import annotations
@@ -13,83 +13,44 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 from fetusmap._version import __version__
 from fetusmap.anatomy import Pose
-from fetusmap.errors import BadInput, FetusmapError, UnreadableFile, one_line
-from fetusmap.estimate import PoseEstimator, Refine
-from fetusmap.files.documents import Document, Version1, parse_document, read_json
-from fetusmap.files.reading import check_regular_file, sha256_of
-from fetusmap.files.writing import write_text
+from fetusmap.errors import BadInput, FetusmapError, one_line
+from fetusmap.estimate import PoseEstimator, model_folder
+from fetusmap.files import sha256_of
 from fetusmap.io import (
-    DEFAULT_LIMITS,
-    ReadLimits,
+    Source,
     load_pose,
-    load_volume,
+    open_source,
     save_pose,
+    volume_of,
     write_measurements_csv,
 )
+from fetusmap.model import model_sha256
 from fetusmap.network import one_thread
 from fetusmap.report import draw_prediction, save_figure
+from fetusmap.scale.isolation import Killed, OpenExecutor, run_cases
+from fetusmap.scale.records import (
+    DONE_FILE,
+    FAILED_FILE,
+    STARTED_FILE,
+    DoneDocument,
+    FailedDocument,
+    PredictionSettings,
+    StartedDocument,
+    read_done,
+    write_record,
+)
 from fetusmap.scale.sources import VolumeFile
-from fetusmap.scale.summary import SUMMARY_FILE, CaseResult, write_summary
+from fetusmap.scale.summary import CaseResult, write_summary
 from fetusmap.threads import one_blas_thread
-from fetusmap.types import Triple
-from fetusmap.workers import map_in_order
+from fetusmap.workers import check_workers, process_executor
 
-DONE_FILE = "done.json"
 RESULT_FILES = ("pose.json", "pose.mrk.json", "lengths.csv")
 PREVIEW_FILE = "preview.png"
-
-
-@dataclass(frozen=True)
-class PredictionSettings:
-    """With what cases are predicted.
-
-    Attributes:
-        model: "default" or a model folder.
-        device: "auto", "cpu" or "cuda".
-        refine: "none", "paper" or "fast".
-        library: file of the atlases to refine with; None for those that ship.
-        flip_average: also look at the mirror image.
-        spacing_mm: overrides the files' spacing.
-        follow_links: read through symbolic links.
-        previews: draw each case.
-    """
-
-    model: str = "default"
-    device: str = "auto"
-    refine: Refine = "none"
-    library: str | None = None
-    flip_average: bool = True
-    spacing_mm: Triple | None = None
-    follow_links: bool = False
-    previews: bool = True
-
-    @property
-    def limits(self) -> ReadLimits:
-        """What a file may ask for."""
-        return replace(DEFAULT_LIMITS, follow_links=self.follow_links)
-
-
-class DoneDocument(Document):
-    """What `done.json` holds: the same settings and input need not be predicted again."""
-
-    format: str = "fetusmap-done"
-    version: Version1 = 1
-    fetusmap: str
-    device: str
-    precision: str
-    file_sha256: str
-    model_sha256: str
-    refine: str
-    library_sha256: str | None = None
-    flip_average: bool
-    spacing_mm: Triple | None
-    previews: bool
 
 
 def predict_cases(
@@ -97,18 +58,26 @@ def predict_cases(
     output: Path,
     settings: PredictionSettings,
     workers: int = 1,
+    *,
+    open_executor: OpenExecutor = process_executor,
 ) -> Iterator[CaseResult]:
-    """Predict cases in order, write each into its folder, and the summary at the end.
+    """Predict cases, write each into its folder, and the table of the folder at the end.
+
+    A case that an earlier run began and did not finish may have killed its process. Such cases come
+    last, each in a process of its own; all others keep their order.
 
     Args:
-        volumes: see `find_volumes`.
-        output: folder; is made where it does not exist.
-        settings: with what.
-        workers: processes that work side by side; their number changes nothing but the time.
+        volumes: the cases, see `find_volumes` and `assign_folders`.
+        output: folder of the results; it is made if it does not exist.
+        settings: how to predict.
+        workers: number of processes, which changes nothing but the time.
+        open_executor: opens the executor that the cases run in.
 
     Raises:
-        BadInput: a model or device that cannot be used, or an output that cannot be written.
+        BadInput: the model, the library or the device cannot be used, or the output cannot be
+            written.
     """
+    check_workers(workers)
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -118,72 +87,116 @@ def predict_cases(
             found=(error.strerror or type(error).__name__).lower(),
             remedy="choose another",
         ) from error
-    # A model or library that does not load, or is too small, stops everything.
-    _estimator(settings.model, settings.device, settings.library).check(settings.refine)
+    # A model or a library that cannot be used stops everything before the first case.
+    _estimator(settings).check(settings.refine)
+    unfinished = [v for v in volumes if (output / v.case / STARTED_FILE).is_file()]
+    others = [volume for volume in volumes if volume not in unfinished]
     results: list[CaseResult] = []
-    for result in map_in_order(partial(predict_case, output, settings), volumes, workers):
+    for volume, result in run_cases(
+        partial(predict_case, output, settings),
+        others,
+        workers,
+        suspects=unfinished,
+        open_executor=open_executor,
+    ):
+        if isinstance(result, Killed):
+            failed = FailedDocument(source=volume.source, error=result.reason)
+            write_record(output / volume.case, FAILED_FILE, failed)
+            result = CaseResult(volume.case, volume.path, error=result.reason)
         results.append(result)
         yield result
-    write_summary(output / SUMMARY_FILE, results)
+    write_summary(output, results)
 
 
 def predict_case(output: Path, settings: PredictionSettings, volume: VolumeFile) -> CaseResult:
-    """Predict one case and write its folder; whatever goes wrong becomes part of the result."""
+    """Predict one case and write its folder; an error becomes part of the result."""
     start = time.perf_counter()
     try:
-        with one_thread(), one_blas_thread():  # workers must not get into each other's way
-            pose, fresh = _predict(output / volume.case, settings, volume)
+        with one_thread(), one_blas_thread():  # processes must not compete for processor cores
+            pose, is_new = _predict(output / volume.case, settings, volume)
     except (FetusmapError, MemoryError, OSError) as error:
-        return CaseResult(volume.case, volume.path, error=one_line(str(error) or "out of memory"))
+        return _failed(output, volume, str(error) or "not enough memory")
     except Exception as error:  # one bad case never stops the others
-        message = one_line(f"internal error: {type(error).__name__}: {error}")
-        return CaseResult(volume.case, volume.path, error=message)
-    seconds = time.perf_counter() - start if fresh else None
+        return _failed(output, volume, f"internal error: {type(error).__name__}: {error}")
+    seconds = time.perf_counter() - start if is_new else None
     return CaseResult(volume.case, volume.path, pose, seconds=seconds)
 
 
-@cache
-def _estimator(model: str, device: str, library: str | None) -> PoseEstimator:
-    return PoseEstimator.from_pretrained(model, device, library)
+def _failed(output: Path, volume: VolumeFile, message: str) -> CaseResult:
+    """Note in the folder of a case why it failed."""
+    error, folder = one_line(message), output / volume.case
+    with suppress(FetusmapError, OSError):  # on a full disk the table at least names the case
+        _remove_results(folder)
+        write_record(folder, FAILED_FILE, FailedDocument(source=volume.source, error=error))
+        (folder / STARTED_FILE).unlink(missing_ok=True)
+    return CaseResult(volume.case, volume.path, error=error)
 
 
 def _predict(folder: Path, settings: PredictionSettings, file: VolumeFile) -> tuple[Pose, bool]:
     """The pose, and whether it was predicted now."""
-    estimator = _estimator(settings.model, settings.device, settings.library)
-    check_regular_file(file.path, follow_links=settings.follow_links)
-    done = DoneDocument(
-        fetusmap=__version__,
-        device=estimator.device.type,
-        precision=estimator.precision,
-        file_sha256=sha256_of(file.path),
-        model_sha256=estimator.model_sha256,
-        refine=settings.refine,
-        library_sha256=None if settings.refine == "none" else estimator.library_sha256,
-        flip_average=settings.flip_average,
-        spacing_mm=settings.spacing_mm,
-        previews=settings.previews,
-    )
-    if _is_done(folder, done):
-        with suppress(FetusmapError):  # a pose that was damaged since is predicted anew
-            return load_pose(folder / "pose.json", estimator.pipeline.skeleton), False
-    for name in (DONE_FILE, *RESULT_FILES, PREVIEW_FILE):  # of another volume, model or setting
-        (folder / name).unlink(missing_ok=True)
-    volume = load_volume(file.path, spacing_mm=settings.spacing_mm, limits=settings.limits)
-    folder.mkdir(exist_ok=True)
+    estimator = _estimator(settings)
+    limits = settings.limits
+    with open_source(Source(file.path), limits) as opened:
+        done = DoneDocument(
+            source=file.source,
+            input_sha256=opened.sha256(),
+            settings_sha256=settings.sha256,
+            model_sha256=estimator.model_sha256,
+            library_sha256=None if settings.refine == "none" else estimator.library_sha256,
+            refine=settings.refine,
+            fetusmap=__version__,
+            device=estimator.device.type,
+            precision=estimator.precision,
+        )
+        if _is_done(folder, done, settings):
+            with suppress(FetusmapError):  # a damaged pose is predicted anew
+                pose = load_pose(folder / "pose.json", estimator.pipeline.skeleton)
+                (folder / STARTED_FILE).unlink(missing_ok=True)
+                return pose, False
+        write_record(folder, STARTED_FILE, StartedDocument(source=file.source))
+        _remove_results(folder)  # of other settings, or of an earlier version of the file
+        volume = volume_of(Source(file.path), opened, spacing_mm=settings.spacing_mm, limits=limits)
     found = estimator(volume, refine=settings.refine, flip_average=settings.flip_average)
     save_pose(found.pose, folder / "pose.json")
     save_pose(found.pose, folder / "pose.mrk.json")
     write_measurements_csv(found.pose, folder / "lengths.csv", file.case)
     if settings.previews:
         save_figure(draw_prediction(volume, found.pose, file.case), folder / PREVIEW_FILE)
-    write_text(folder / DONE_FILE, done.model_dump_json(indent=1) + "\n")
+    write_record(folder, DONE_FILE, done)
+    (folder / STARTED_FILE).unlink()
     return found.pose, True
 
 
-def _is_done(folder: Path, done: DoneDocument) -> bool:
-    try:
-        there = parse_document(DoneDocument, read_json(folder / DONE_FILE), folder)
-    except (BadInput, UnreadableFile):
-        return False
-    files = (*RESULT_FILES, *([PREVIEW_FILE] if done.previews else []))
-    return there == done and all((folder / name).is_file() for name in files)
+def _remove_results(folder: Path) -> None:
+    for name in (DONE_FILE, FAILED_FILE, *RESULT_FILES, PREVIEW_FILE):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _is_done(folder: Path, done: DoneDocument, settings: PredictionSettings) -> bool:
+    """Whether the folder holds the results that `done` describes; a moved file has the same."""
+    there = read_done(folder)
+    files = (*RESULT_FILES, *([PREVIEW_FILE] if settings.previews else []))
+    return (
+        there is not None
+        and there.model_copy(update={"source": done.source}) == done
+        and all((folder / name).is_file() for name in files)
+    )
+
+
+def _estimator(settings: PredictionSettings) -> PoseEstimator:
+    """The estimator of the settings, loaded once as long as its files stay the same."""
+    card = model_sha256(model_folder(settings.model))
+    path = Path(settings.library or "")
+    library = sha256_of(path) if path.is_file() else ""  # a missing file is refused when loading
+    return _load_estimator(settings.model, settings.device, settings.library, card, library)
+
+
+@lru_cache(maxsize=2)
+def _load_estimator(
+    model: str,
+    device: str,
+    library: str | None,
+    card_sha256: str,  # noqa: ARG001 - part of the key: files may change during a run
+    library_sha256: str,  # noqa: ARG001
+) -> PoseEstimator:
+    return PoseEstimator.from_pretrained(model, device, library)

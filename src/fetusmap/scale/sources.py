@@ -3,72 +3,110 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 
 from fetusmap.dataset import is_dataset, load_dataset
 from fetusmap.errors import BadInput
-from fetusmap.files import VOLUME_SUFFIXES, case_name, suffix_of
-from fetusmap.files.names import safe_name
-from fetusmap.files.tables import read_rows
+from fetusmap.files import VOLUME_SUFFIXES, case_name, read_rows, safe_name
+from fetusmap.io import ReadLimits, Source, find_sources
+from fetusmap.scale.records import owner_of
 
 
 @dataclass(frozen=True)
 class VolumeFile:
-    """A case to predict: its name, unique in the run, and its file."""
+    """A case to predict: its name, which is unique in the run, and its file."""
 
     case: str
     path: Path
 
+    @property
+    def source(self) -> str:
+        """The file as records of a case name it: its absolute path."""
+        return str(self.path.absolute())
 
-def find_volumes(sources: Sequence[Path]) -> list[VolumeFile]:
-    """The cases of files, folders, datasets and tables (CSV with a column `path`), in order.
 
-    A case is called after its file; where two files are called alike, the folder's name comes
-    first.
+def find_volumes(inputs: Sequence[Path]) -> list[VolumeFile]:
+    """Find the cases of files, folders, datasets and tables (CSV with a column `path`), in order.
+
+    A case is named after its file. If two files have the same name, the names of their folders
+    come first. Hidden files of a folder are passed over.
 
     Raises:
-        BadInput: a source without any volume, or two files that cannot be told apart by name.
+        BadInput: an input holds no volume, or two files have the same name and folder.
     """
     found: list[VolumeFile] = []
-    for source in sources:
-        cases = list(_volumes_of(source))
+    for path in inputs:
+        cases = list(_volumes_of(path))
         if not cases:
             raise BadInput(
-                source,
+                path,
                 expected=f"volumes ({', '.join(VOLUME_SUFFIXES)})",
                 found="none",
                 remedy="give volume files, a folder of them, a dataset, or a CSV with their paths",
             )
         found += cases
-    return _told_apart(found)
+    return _with_unique_names(found)
 
 
-def _volumes_of(source: Path) -> Iterator[VolumeFile]:
-    if is_dataset(source):
-        yield from (VolumeFile(case.name, case.volume_path) for case in load_dataset(source).cases)
-    elif source.is_dir():
-        for path in sorted(source.iterdir()):
-            if suffix_of(path, VOLUME_SUFFIXES):
-                yield VolumeFile(case_name(path), path)
-    elif source.suffix.lower() == ".csv":
-        for row in read_rows(source, ["path"]):
-            path = source.parent / row["path"]
-            yield VolumeFile(safe_name(row.get("case") or case_name(path)), path)
+def assign_folders(
+    volumes: Sequence[VolumeFile], output: Path, limits: ReadLimits
+) -> tuple[list[VolumeFile], list[str]]:
+    """Give each case a folder that does not belong to another file.
+
+    A folder in the output belongs to the file whose results it holds. A case whose folder belongs
+    to another file gets the name of its parent folder in front, and a number if that is not
+    enough. A file that was moved keeps its folder, because its content is the same.
+
+    Args:
+        volumes: the cases, see `find_volumes`.
+        output: the folder of all results.
+        limits: limits for reading a file whose content must be compared.
+
+    Returns:
+        The cases under their final names, and a sentence for each one that was renamed.
+    """
+    assigned: list[VolumeFile] = []
+    renamed: list[str] = []
+    taken: set[str] = set()
+    for volume in volumes:
+        names = (name for name in _names_for(volume) if name.lower() not in taken)
+        name = next(n for n in names if _may_use(output / n, volume, limits))
+        taken.add(name.lower())
+        assigned.append(replace(volume, case=name))
+        if name != volume.case:
+            renamed.append(
+                f"{volume.path}: its case is called {name}, because {output / volume.case} holds "
+                "the results of another file"
+            )
+    return assigned, renamed
+
+
+def _volumes_of(path: Path) -> Iterator[VolumeFile]:
+    if is_dataset(path):
+        yield from (VolumeFile(case.name, case.volume_path) for case in load_dataset(path).cases)
+    elif path.is_dir():
+        yield from (VolumeFile(found.name, found.path) for found in find_sources(path))
+    elif path.suffix.lower() == ".csv":
+        for row in read_rows(path, ["path"]):
+            volume = path.parent / row["path"]
+            yield VolumeFile(safe_name(row.get("case") or case_name(volume)), volume)
     else:
-        yield VolumeFile(case_name(source), source)
+        yield VolumeFile(case_name(path), path)
 
 
-def _told_apart(found: list[VolumeFile]) -> list[VolumeFile]:
-    """Cases of one name get their folder's name in front."""
+def _with_unique_names(found: list[VolumeFile]) -> list[VolumeFile]:
+    """Put the folder's name in front of names that occur more than once."""
     counts: dict[str, int] = {}
     for volume in found:
         counts[volume.case.lower()] = counts.get(volume.case.lower(), 0) + 1
     named = [
-        replace(v, case=safe_name(f"{v.path.resolve().parent.name}-{v.case}"))
-        if counts[v.case.lower()] > 1
-        else v
-        for v in found
+        replace(volume, case=_name_with_folder(volume))
+        if counts[volume.case.lower()] > 1
+        else volume
+        for volume in found
     ]
     seen: dict[str, Path] = {}
     for volume in named:
@@ -76,8 +114,29 @@ def _told_apart(found: list[VolumeFile]) -> list[VolumeFile]:
             raise BadInput(
                 volume.path,
                 expected="files that differ in name or in their folder's name",
-                found=f"one called like {seen[volume.case.lower()]}",
+                found=f"the same names as {seen[volume.case.lower()]}",
                 remedy="rename one, or predict them into two folders",
             )
         seen[volume.case.lower()] = volume.path
     return named
+
+
+def _names_for(volume: VolumeFile) -> Iterator[str]:
+    yield volume.case
+    longer = _name_with_folder(volume)
+    yield longer
+    yield from (safe_name(f"{longer}-{number}") for number in count(2))
+
+
+def _name_with_folder(volume: VolumeFile) -> str:
+    return safe_name(f"{volume.path.resolve().parent.name}-{volume.case}")
+
+
+def _may_use(folder: Path, volume: VolumeFile, limits: ReadLimits) -> bool:
+    """Whether a folder of results belongs to this file, or to none."""
+    owner = owner_of(folder)
+    if owner is None or owner[0] == volume.source:
+        return True
+    with suppress(BadInput):  # a file that cannot be read owns nothing
+        return Source(volume.path).sha256(limits) == owner[1]
+    return False

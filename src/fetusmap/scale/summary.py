@@ -1,32 +1,44 @@
-"""The table of a cohort: one row per case."""
+"""The table of a cohort: one row for every case of the output folder."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from fetusmap.anatomy import Pose, crown_rump_length
 from fetusmap.anatomy.measure import trunk_length_mm
-from fetusmap.files.tables import write_rows
+from fetusmap.errors import FetusmapError
+from fetusmap.files import read_rows, write_rows
+from fetusmap.io import load_pose
+from fetusmap.scale.records import DONE_FILE, FAILED_FILE, read_done, read_failed
 
 SUMMARY_FILE = "summary.csv"
 SUMMARY_COLUMNS = (
-    "case", "status", "quality", "reasons", "changes", "crown_rump_length_mm", "trunk_length_mm",
-    "seconds", "file",
-)  # fmt: skip
+    "case",
+    "status",
+    "quality",
+    "reasons",
+    "changes",
+    "warnings",
+    "crown_rump_length_mm",
+    "trunk_length_mm",
+    "seconds",
+    "file",
+)
 
 
 @dataclass(frozen=True)
 class CaseResult:
-    """What became of a case.
+    """The result of one case.
 
     Attributes:
-        case: its name.
-        path: of its volume.
-        pose: None where it failed.
+        case: name of the case.
+        path: path of its volume.
+        pose: the pose; None if the case failed.
         error: why it failed, in one line.
-        seconds: it took; None where an earlier run had finished it.
+        seconds: duration of the prediction; None if an earlier run had finished it.
     """
 
     case: str
@@ -36,20 +48,59 @@ class CaseResult:
     seconds: float | None = None
 
 
-def write_summary(path: Path, results: Sequence[CaseResult]) -> None:
-    """Write one row per case."""
-    write_rows(path, SUMMARY_COLUMNS, [_summary_row(result) for result in results])
+def write_summary(output: Path, results: Sequence[CaseResult]) -> None:
+    """Write the table of all cases of the output folder, sorted by name.
+
+    Rows of cases that this run did not work on are taken from the earlier table, or, if it lacks
+    them, from the folders of the cases.
+    """
+    rows: dict[str, Mapping[str, object]] = {}
+    for row in _earlier_rows(output / SUMMARY_FILE):
+        if (output / row["case"]).is_dir():
+            rows[row["case"]] = {name: row.get(name, "") for name in SUMMARY_COLUMNS}
+    for folder in _folders_of_cases(output):
+        if folder.name not in rows:
+            with suppress(FetusmapError):  # a damaged case is predicted anew by the next run
+                rows[folder.name] = _summary_row(_result_in(folder))
+    rows |= {result.case: _summary_row(result) for result in results}
+    ordered = [rows[name] for name in sorted(rows)]
+    write_rows(output / SUMMARY_FILE, SUMMARY_COLUMNS, ordered)
 
 
-def joined(sentences: object) -> str:
-    """Sentences of a pose's quality or provenance in one line."""
-    return "; ".join(str(s) for s in sentences) if isinstance(sentences, (list, tuple)) else ""
+def joined(sentences: Iterable[str]) -> str:
+    """Join sentences of a pose's quality or provenance into one line."""
+    return "; ".join(sentences)
 
 
 def changes_of(pose: Pose) -> str:
-    """What a refinement changed, or why it was not taken, in one line."""
-    kept = pose.provenance.rejected_because
-    return f"kept as found: {kept}" if kept else joined(pose.provenance.changes)
+    """Describe what a refinement changed, or why its result was rejected, in one line."""
+    rejected_because = pose.provenance.rejected_because
+    return (
+        f"not refined: {rejected_because}" if rejected_because else joined(pose.provenance.changes)
+    )
+
+
+def _earlier_rows(path: Path) -> list[dict[str, str]]:
+    try:
+        return read_rows(path, ["case"])
+    except FetusmapError:  # there is no table yet, or a damaged one
+        return []
+
+
+def _folders_of_cases(output: Path) -> Iterable[Path]:
+    for folder in output.iterdir():
+        if (folder / DONE_FILE).is_file() or (folder / FAILED_FILE).is_file():
+            yield folder
+
+
+def _result_in(folder: Path) -> CaseResult:
+    """The result of a case, from the files in its folder."""
+    failed = read_failed(folder)
+    if failed is not None:
+        return CaseResult(folder.name, Path(failed.source), error=failed.error)
+    done = read_done(folder)
+    source = done.source if done is not None else ""
+    return CaseResult(folder.name, Path(source), load_pose(folder / "pose.json"))
 
 
 def _summary_row(result: CaseResult) -> Mapping[str, object]:
@@ -57,13 +108,13 @@ def _summary_row(result: CaseResult) -> Mapping[str, object]:
     if result.pose is None:
         return {**row, "status": "failed", "reasons": result.error}
     quality = result.pose.quality
-    reasons = quality.reasons
     return {
         **row,
         "status": "done",
         "quality": quality.score,
-        "reasons": joined(reasons),
+        "reasons": joined(quality.reasons),
         "changes": changes_of(result.pose),
+        "warnings": joined(result.pose.provenance.warnings),
         "crown_rump_length_mm": round(crown_rump_length(result.pose).length_mm, 1),
         "trunk_length_mm": round(trunk_length_mm(result.pose), 1),
         "seconds": None if result.seconds is None else round(result.seconds, 2),

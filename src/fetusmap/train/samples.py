@@ -12,7 +12,7 @@ import numpy as np
 from fetusmap.errors import BadInput
 from fetusmap.train.augment import DrawGrid, Sample, apply_augmentation, draw_augmentation
 from fetusmap.train.cases import CasePool
-from fetusmap.workers import map_in_order
+from fetusmap.workers import map_in_processes
 
 MAX_ATTEMPTS = 100
 """Cases that are tried for one sample before the data are refused."""
@@ -65,7 +65,7 @@ def stream_samples(
             n-th sample.
         workers: number of processes; 0 makes each sample when it is asked for.
     """
-    yield from map_in_order(
+    yield from map_in_processes(
         partial(_sample, source), count(first, step), workers, background=workers > 0
     )
 
