@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import fetusmap as fm
-from fetusmap.errors import BadInput
+from fetusmap.errors import BadInput, ResourceError
 from fetusmap.simulate import (
     Difficulty,
     Seeds,
@@ -282,7 +282,7 @@ def test_killed_workers_give_an_error_of_one_line_and_the_run_can_be_repeated(tm
     for process in multiprocessing.active_children():
         if process.pid not in before:
             os.kill(process.pid, signal.SIGKILL)
-    with pytest.raises(BadInput, match="run the same command again") as caught:
+    with pytest.raises(ResourceError, match="repeat the command to continue") as caught:
         list(cases)
     assert "\n" not in str(caught.value)
     assert not (folder / "dataset.json").exists()
@@ -412,7 +412,7 @@ def test_a_place_that_cannot_be_written_is_one_line(tmp_path):
 
 FULL = """
 import resource, sys
-from fetusmap.errors import BadInput
+from fetusmap.errors import BadInput, ResourceError
 from fetusmap.simulate import SimulationSettings, simulate_dataset
 if __name__ == "__main__":
     resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
