@@ -14,11 +14,12 @@ _one_at_a_time = threading.Lock()
 
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """Matrix products on one thread: how they are split would change their last bits.
+    """Compute matrix products on one thread within the block.
 
-    It costs nothing here, where the matrices are small, and keeps several workers out of each
-    other's way. The limit holds for the whole process and only one thread may set it, so whoever
-    comes meanwhile waits.
+    The way in which a product is split among threads changes its last bits. One thread costs no
+    time here, where the matrices are small, and several processes do not compete for processor
+    cores. The limit holds for the whole process, so another thread that enters such a block waits
+    until this one leaves it.
     """
     with _one_at_a_time:
         _release_blas()
@@ -28,7 +29,7 @@ def one_blas_thread() -> Iterator[None]:
 
 
 def _release_blas() -> None:
-    """Let any thread set limits again: from threadpoolctl 3.7 on the first one keeps that right."""
+    """Let other threads set limits again; from threadpoolctl 3.7 on only the first one may."""
     release = getattr(OpenBLASController, "clear_controlling_thread", None)
     if release is not None:
         release(force=True)

@@ -112,8 +112,8 @@ def _candidate_orders(
             scores, _ = fit_orders(decided_mm, weights, few, orders)
         except DegenerateAlignment:  # too few landmarks so far: none can be ruled out
             scores = np.zeros(len(orders))
-        kept = MAX_ORDERS // 2**MAX_LIMB_PAIRS
-        orders = orders[np.argsort(scores, kind="stable")[:kept]]
+        beam = MAX_ORDERS // 2**MAX_LIMB_PAIRS
+        orders = orders[np.argsort(scores, kind="stable")[:beam]]
     return orders
 
 

@@ -90,7 +90,7 @@ def check_torch() -> str:
 
 
 def check_model() -> str:
-    """Load the model that ships, and look for a fetus where there is none."""
+    """Load the model that ships, and check that it finds no fetus in an empty volume."""
     from fetusmap.estimate import PoseEstimator  # here, as torch above
 
     estimator = PoseEstimator.from_pretrained()

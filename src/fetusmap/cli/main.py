@@ -99,7 +99,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def run(words: list[str], *, debug: bool = False) -> int:
-    """Run a command line and return its exit code; only here are errors turned into text."""
+    """Run a command line and return its exit code; errors become text only here."""
     try:
         result = app(words, prog_name="fetusmap", standalone_mode=False)
     except FetusmapError as error:
@@ -120,7 +120,7 @@ def run(words: list[str], *, debug: bool = False) -> int:
             f"internal error, please report it with the output of --debug: {what}", debug
         )
     if result == INTERRUPTED:
-        _complain("stopped; what was finished is kept", debug)
+        _complain("stopped; all finished work is saved", debug)
     return result if isinstance(result, int) else 0
 
 

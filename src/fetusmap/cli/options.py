@@ -1,4 +1,4 @@
-"""What the commands have in common: options, kinds of sources, and which fit together."""
+"""Options that several commands have, and the check that options fit their input."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FollowLinks = Annotated[bool, typer.Option("--follow-links", help="Read through 
 
 
 def kind_of(source: Path) -> str:
-    """What a path is; what is no folder is told apart by its suffix."""
+    """Return what a path is; a file is classified by its suffix."""
     if os.path.isdir(source):  # noqa: PTH112 - unlike is_dir() it does not raise
         return "a dataset" if is_dataset(source) else "a folder"
     if suffix_of(source, LIBRARY_SUFFIXES):
