@@ -480,7 +480,7 @@ def test_an_interrupt_ends_all_workers_and_keeps_what_is_finished(
         os.killpg(running.process.pid, signal.SIGINT)  # as Ctrl-C does: to workers, too
         code, out, err = running.end()
         assert (code, out) == (130, "")
-        assert err == "fetusmap: stopped; what was finished is kept\n"
+        assert err == "fetusmap: stopped; all finished work is saved\n"
         finished = {path.name for path in (tmp_path / "d" / "landmarks").iterdir()}
         assert finished
         times = [(tmp_path / "d" / "landmarks" / name).stat().st_mtime_ns for name in finished]
@@ -497,7 +497,7 @@ def test_an_interrupt_while_workers_start(tmp_path: Path) -> None:
         os.killpg(running.process.pid, signal.SIGINT)
         code, out, err = running.end()
         assert (code, out) == (130, "")
-        assert err == "fetusmap: stopped; what was finished is kept\n"
+        assert err == "fetusmap: stopped; all finished work is saved\n"
         running.wait_until(lambda: not running.members(), patience_s=10)
 
 
@@ -514,7 +514,7 @@ def test_interrupts_one_after_the_other(tmp_path: Path, delay_s: float) -> None:
             time.sleep(0.01)
         code, out, err = running.end()
         assert (code, out) == (130, "")
-        assert err == "fetusmap: stopped; what was finished is kept\n"
+        assert err == "fetusmap: stopped; all finished work is saved\n"
         running.wait_until(lambda: not running.members(), patience_s=10)
         assert temporary_files(tmp_path / "d") == []
 
