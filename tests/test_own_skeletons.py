@@ -29,8 +29,8 @@ TRAINING_CASES = 2 * (SIMULATED - HELD_OUT_CASES)
 
 FEW_STEPS = ("steps=3", "widths=8,16", "batch=1", "validation_cases=1", "warmup=0")
 ONE_MINUTE = (
-    "coarse.steps=150",
-    "canonical.steps=200",
+    "coarse.steps=800",
+    "canonical.steps=400",
     "widths=16,24,32",
     "batch=1",
     "warmup=10",
@@ -121,6 +121,17 @@ def pose_of(pose: fm.Pose, skeleton: Skeleton) -> fm.Pose:
     )
 
 
+@pytest.fixture(scope="module", autouse=True)
+def small_grids():
+    """Both passes have larger voxels than usual."""
+    with pytest.MonkeyPatch.context() as patch:
+        whole = partial(WholeVolumeGrid, spacing_mm=3.0, shape=(40, 40, 40))
+        in_body = partial(BodyFrameGrid, step=0.08, shape=(40, 32, 48))
+        patch.setattr("fetusmap.train.stages.WholeVolumeGrid", whole)
+        patch.setattr("fetusmap.train.stages.BodyFrameGrid", in_body)
+        yield
+
+
 @pytest.fixture(scope="module")
 def simulated() -> list[tuple[Volume, fm.Pose]]:
     """Volumes with poses of fetus-16."""
@@ -165,13 +176,8 @@ def train(own: SimpleNamespace, output: Path, settings: tuple[str, ...], *words:
 
 @pytest.fixture(scope="module")
 def model(own) -> Path:
-    """A two-pass model of the dataset, hardly trained, with small grids."""
-    with pytest.MonkeyPatch.context() as patch:
-        whole = partial(WholeVolumeGrid, spacing_mm=3.0, shape=(40, 40, 40))
-        in_body = partial(BodyFrameGrid, step=0.08, shape=(36, 32, 44))
-        patch.setattr("fetusmap.train.stages.WholeVolumeGrid", whole)
-        patch.setattr("fetusmap.train.stages.BodyFrameGrid", in_body)
-        return train(own, own.folder / "run", FEW_STEPS)
+    """A two-pass model of the dataset, hardly trained."""
+    return train(own, own.folder / "run", FEW_STEPS)
 
 
 @pytest.fixture(scope="module")
