@@ -140,6 +140,7 @@ def test_a_volume_that_kills_every_process_is_named_and_the_others_are_done(
         assert "b: the process that worked on it was killed 2 times" in captured.err
         assert "2 of 3 cases predicted" in captured.out
         assert statuses(out) == {"a": "done", "b": "failed", "c": "done"}
+        assert (out / "b" / "started.json").is_file()  # so that the next run tries it alone
 
 
 def test_a_case_that_an_earlier_run_left_unfinished_is_worked_on_last(scans, small, tmp_path):

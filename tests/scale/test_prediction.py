@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import shutil
 
 import matplotlib.image
@@ -266,6 +267,30 @@ def test_the_table_holds_the_cases_of_all_commands(scan, made, small, tmp_path):
     list(predict_cases([VolumeFile("broken", scan.parent / "mended.nii.gz")], out, settings))
     assert [row["status"] for row in rows_of(out / "summary.csv")] == ["done"] * 3
     assert not (out / "broken" / "failed.json").exists()
+
+
+def test_the_table_follows_the_folders_that_a_killed_command_left(scan, small, tmp_path):
+    """One case was predicted anew, another was begun, and the command wrote no table."""
+    out, settings = tmp_path / "out", refined(small, refine="none", library=None)
+    cases = [VolumeFile(name, scan) for name in ("a", "b")]
+    list(predict_cases(cases, out, settings))
+    table = out / "summary.csv"
+    changed = [{**row, "quality": "0.123", "seconds": "77"} for row in rows_of(table)]
+    with table.open("w") as file:
+        writer = csv.DictWriter(file, changed[0])
+        writer.writeheader()
+        writer.writerows(changed)
+    (out / "b" / "done.json").rename(out / "b" / "started.json")
+    list(predict_cases([VolumeFile("c", scan)], out, settings))
+    a, b, _ = rows_of(table)
+    assert (a["quality"], a["seconds"]) == ("0.123", "77")  # nothing has changed since the table
+    assert (b["status"], b["file"]) == ("failed", str(scan))
+    assert "interrupted" in b["reasons"]
+    later = table.stat().st_mtime + 10
+    os.utime(out / "a" / "done.json", (later, later))
+    list(predict_cases([VolumeFile("c", scan)], out, settings))
+    a, _, c = rows_of(table)
+    assert a["quality"] == c["quality"]
 
 
 def test_warnings_of_the_reader_are_in_the_table(scan, small, tmp_path):

@@ -100,9 +100,7 @@ def predict_cases(
         open_executor=open_executor,
     ):
         if isinstance(result, Killed):
-            failed = FailedDocument(source=volume.source, error=result.reason)
-            write_record(output / volume.case, FAILED_FILE, failed)
-            result = CaseResult(volume.case, volume.path, error=result.reason)
+            result = _killed(output, volume, result.reason)
         results.append(result)
         yield result
     write_summary(output, results)
@@ -132,8 +130,19 @@ def _failed(output: Path, volume: VolumeFile, message: str) -> CaseResult:
     return CaseResult(volume.case, volume.path, error=error)
 
 
+def _killed(output: Path, volume: VolumeFile, reason: str) -> CaseResult:
+    """Note that a case killed its process, and leave the mark: the next run tries it alone."""
+    result = _failed(output, volume, reason)
+    with suppress(FetusmapError, OSError):
+        started = StartedDocument(source=volume.source)
+        write_record(output / volume.case, STARTED_FILE, started)
+    return result
+
+
 def _predict(folder: Path, settings: PredictionSettings, file: VolumeFile) -> tuple[Pose, bool]:
     """The pose, and whether it was predicted now."""
+    # Loading the model or reading the file may already kill the process, so the mark comes first.
+    write_record(folder, STARTED_FILE, StartedDocument(source=file.source))
     estimator = _estimator(settings)
     limits = settings.limits
     with open_source(Source(file.path), limits) as opened:
@@ -153,7 +162,6 @@ def _predict(folder: Path, settings: PredictionSettings, file: VolumeFile) -> tu
                 pose = load_pose(folder / "pose.json", estimator.pipeline.skeleton)
                 (folder / STARTED_FILE).unlink(missing_ok=True)
                 return pose, False
-        write_record(folder, STARTED_FILE, StartedDocument(source=file.source))
         _remove_results(folder)  # of other settings, or of an earlier version of the file
         volume = volume_of(Source(file.path), opened, spacing_mm=settings.spacing_mm, limits=limits)
     found = estimator(volume, refine=settings.refine, flip_average=settings.flip_average)

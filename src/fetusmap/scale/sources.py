@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -25,7 +26,7 @@ class VolumeFile:
     @property
     def source(self) -> str:
         """The file as records of a case name it: its absolute path."""
-        return str(self.path.absolute())
+        return os.path.abspath(self.path)  # noqa: PTH100 - unlike absolute() it resolves `..`
 
 
 def find_volumes(inputs: Sequence[Path]) -> list[VolumeFile]:

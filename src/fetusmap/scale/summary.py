@@ -12,7 +12,17 @@ from fetusmap.anatomy.measure import trunk_length_mm
 from fetusmap.errors import FetusmapError
 from fetusmap.files import read_rows, write_rows
 from fetusmap.io import load_pose
-from fetusmap.scale.records import DONE_FILE, FAILED_FILE, read_done, read_failed
+from fetusmap.scale.records import (
+    DONE_FILE,
+    FAILED_FILE,
+    STARTED_FILE,
+    owner_of,
+    read_done,
+    read_failed,
+)
+
+RECORDS = (STARTED_FILE, FAILED_FILE, DONE_FILE)
+INTERRUPTED = "the run was interrupted while it worked on this case; repeat the command"
 
 SUMMARY_FILE = "summary.csv"
 SUMMARY_COLUMNS = (
@@ -51,17 +61,22 @@ class CaseResult:
 def write_summary(output: Path, results: Sequence[CaseResult]) -> None:
     """Write the table of all cases of the output folder, sorted by name.
 
-    Rows of cases that this run did not work on are taken from the earlier table, or, if it lacks
-    them, from the folders of the cases.
+    Rows of cases that this run did not work on are taken from the earlier table. If it lacks them,
+    or if a run that was killed has changed a case since, they are made from the case's folder.
     """
+    table = output / SUMMARY_FILE
+    earlier = {row["case"]: row for row in _earlier_rows(table)}
     rows: dict[str, Mapping[str, object]] = {}
-    for row in _earlier_rows(output / SUMMARY_FILE):
-        if (output / row["case"]).is_dir():
-            rows[row["case"]] = {name: row.get(name, "") for name in SUMMARY_COLUMNS}
+    of_this_run = {result.case for result in results}
     for folder in _folders_of_cases(output):
-        if folder.name not in rows:
-            with suppress(FetusmapError):  # a damaged case is predicted anew by the next run
-                rows[folder.name] = _summary_row(_result_in(folder))
+        if folder.name in of_this_run:
+            continue
+        if folder.name in earlier and not _has_changed_since(table, folder):
+            row = earlier[folder.name]
+            rows[folder.name] = {name: row.get(name, "") for name in SUMMARY_COLUMNS}
+            continue
+        with suppress(FetusmapError):  # a damaged case is predicted anew by the next run
+            rows[folder.name] = _summary_row(_result_in(folder))
     rows |= {result.case: _summary_row(result) for result in results}
     ordered = [rows[name] for name in sorted(rows)]
     write_rows(output / SUMMARY_FILE, SUMMARY_COLUMNS, ordered)
@@ -89,8 +104,14 @@ def _earlier_rows(path: Path) -> list[dict[str, str]]:
 
 def _folders_of_cases(output: Path) -> Iterable[Path]:
     for folder in output.iterdir():
-        if (folder / DONE_FILE).is_file() or (folder / FAILED_FILE).is_file():
+        if any((folder / name).is_file() for name in RECORDS):
             yield folder
+
+
+def _has_changed_since(table: Path, folder: Path) -> bool:
+    ended = [folder / name for name in (FAILED_FILE, DONE_FILE) if (folder / name).is_file()]
+    times = [path.stat().st_mtime_ns for path in ended]
+    return not ended or max(times) > table.stat().st_mtime_ns
 
 
 def _result_in(folder: Path) -> CaseResult:
@@ -98,6 +119,9 @@ def _result_in(folder: Path) -> CaseResult:
     failed = read_failed(folder)
     if failed is not None:
         return CaseResult(folder.name, Path(failed.source), error=failed.error)
+    if not (folder / DONE_FILE).is_file():
+        source, _ = owner_of(folder) or ("", "")
+        return CaseResult(folder.name, Path(source), error=INTERRUPTED)
     done = read_done(folder)
     source = done.source if done is not None else ""
     return CaseResult(folder.name, Path(source), load_pose(folder / "pose.json"))
