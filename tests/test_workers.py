@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import count, islice
 from pathlib import Path
@@ -19,7 +20,13 @@ import pytest
 
 from fetusmap.errors import BadInput
 from fetusmap.simulate import SimulationSettings, simulate_case
-from fetusmap.workers import AHEAD, available_processors, map_in_processes
+from fetusmap.workers import (
+    AHEAD,
+    available_processors,
+    map_in_order,
+    map_in_processes,
+    process_executor,
+)
 
 
 def children():
@@ -32,6 +39,18 @@ def test_results_come_in_the_order_of_their_items(workers):
     items = [30000, 3, 1, 2000, 5, 4]
     found = list(map_in_processes(math.factorial, items, workers))
     assert found == [math.factorial(n) for n in items]
+
+
+def test_results_do_not_depend_on_the_executor():
+    """Without one, with threads, and with processes that are used twice."""
+    items = [30000, 3, 1, 2000]
+    expected = [math.factorial(n) for n in items]
+    assert list(map_in_order(math.factorial, items, None)) == expected
+    with ThreadPoolExecutor(2) as threads:
+        assert list(map_in_order(math.factorial, items, threads, ahead=3)) == expected
+    with process_executor(2) as processes:
+        for _ in range(2):
+            assert list(map_in_order(math.factorial, items, processes)) == expected
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -93,7 +112,7 @@ def test_errors_of_the_items_reach_the_caller_and_stop_the_workers():
     assert children() == before
 
 
-def test_a_killed_worker_is_told_in_one_line():
+def test_a_killed_worker_gives_an_error_of_one_line():
     before = children()
     with pytest.raises(BadInput, match=r"^workers: .* one that ended") as caught:
         list(map_in_processes(signal.raise_signal, [signal.SIGKILL] * 4, 2))
@@ -155,7 +174,7 @@ def test_every_thread_renders_the_same_bytes_with_one_thread_of_blas():
     assert (run.stdout, run.stderr) == ("alike\n", "")
 
 
-def test_a_script_that_forgets_its_main_guard_is_told_so(tmp_path):
+def test_a_script_that_forgets_its_main_guard_gets_a_hint(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(
         "import operator\n"

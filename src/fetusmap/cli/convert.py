@@ -145,7 +145,7 @@ def _import(source: Path, target: Path, skeleton: Skeleton, licence: str, wanted
         )
         for case, outcome in track(steps, "importing", len(cases)):
             failed += isinstance(outcome, FetusmapError)
-            for line in _told(outcome):
+            for line in _messages_about(outcome):
                 warn(f"case {case.name}: {line}")
         if not writer.cases:
             raise BadInput(
@@ -161,8 +161,8 @@ def _import(source: Path, target: Path, skeleton: Skeleton, licence: str, wanted
     return 1 if failed else 0
 
 
-def _told(outcome: Volume | FetusmapError) -> tuple[str, ...]:
-    """What the user should hear about an imported case."""
+def _messages_about(outcome: Volume | FetusmapError) -> tuple[str, ...]:
+    """Return the warnings about an imported case, or why it was left out."""
     if isinstance(outcome, FetusmapError):
         return (f"left out: {outcome}",)
     return outcome.warnings
