@@ -93,22 +93,26 @@ def map_in_processes(
     if workers <= (0 if background else 1):
         yield from map(function, items)
         return
-    with process_executor(workers) as executor:
-        yield from map_in_order(function, items, executor, ahead=AHEAD * workers)
+    with process_executor(workers, shared=function) as executor:
+        yield from map_in_order(_call_shared, items, executor, ahead=AHEAD * workers)
 
 
 @contextmanager
-def process_executor(workers: int) -> Iterator[Executor]:
+def process_executor(
+    workers: int, *, shared: Callable[[Any], Any] | None = None
+) -> Iterator[Executor]:
     """Open an executor of processes that ignore Ctrl-C and end with this process.
 
     When the block ends, work that has not begun is dropped.
 
     Args:
         workers: number of processes, 1 or more.
+        shared: function that `_call_shared` calls; it is sent to each process only once, because
+            it may carry thousands of cases or poses.
     """
     context = multiprocessing.get_context("spawn")
     stop = context.Event()
-    pool = ProcessPoolExecutor(workers, context, initializer=_begin_worker, initargs=(stop,))
+    pool = ProcessPoolExecutor(workers, context, initializer=_begin_worker, initargs=(stop, shared))
     try:
         yield pool
     finally:
@@ -179,13 +183,22 @@ def _work(function: Callable[[Any], Any], item: Any) -> Any:
     return function(item)
 
 
+def _call_shared(item: Any) -> Any:
+    return _shared[0](item)
+
+
 _stops: list[Event] = []
 """In a worker: the event that says that the caller no longer waits for results."""
 
+_shared: list[Callable[[Any], Any]] = []
+"""In a worker: the function that all items have in common."""
 
-def _begin_worker(stop: Event) -> None:
+
+def _begin_worker(stop: Event, shared: Callable[[Any], Any] | None) -> None:
     """Leave interrupts to the parent process, and end with it."""
     _stops.append(stop)
+    if shared is not None:
+        _shared.append(shared)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is not None:
