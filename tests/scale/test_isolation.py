@@ -1,15 +1,18 @@
 """Cases that kill their process, with functions that do: by name, as processes import them."""
 
 import csv
+import multiprocessing
 import os
 import signal
 import sys
 import textwrap
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from fetusmap.cli.main import run
+from fetusmap.errors import BadInput
 from fetusmap.io import save_volume
 from fetusmap.scale import (
     Killed,
@@ -72,8 +75,24 @@ def test_a_case_that_always_kills_its_process_costs_only_itself(work, tmp_path):
     results = dict(run_cases(work, [1, killer, 2, 3, 4, 5], 2))
     assert isinstance(results.pop(killer), Killed)
     assert results == {n: 2 * n for n in (1, 2, 3, 4, 5)}
-    # The process of the pool, and one of its own: it may have been in another one's way before.
-    assert len(list(tmp_path.iterdir())) == 2
+    # The process of the pool, where another case may have been responsible, and two of its own.
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_two_cases_side_by_side_that_kill_their_process_once_both_succeed(work, tmp_path):
+    killers = [(str(tmp_path), 10, 1), (str(tmp_path), 20, 1)]
+    assert [result for _, result in run_cases(work, [*killers, 1], 2)] == [20, 40, 2]
+
+
+def test_processes_that_never_work_are_not_blamed_on_the_cases(work):
+    """As those of a script that starts them without a main guard."""
+
+    def broken(workers):
+        spawn = multiprocessing.get_context("spawn")
+        return ProcessPoolExecutor(workers, spawn, initializer=int, initargs=("no number",))
+
+    with pytest.raises(BadInput, match="start the work below `if __name__ == '__main__':`"):
+        list(run_cases(work, [1, 2], 2, open_executor=broken))
 
 
 @pytest.mark.parametrize("workers", [1, 2])

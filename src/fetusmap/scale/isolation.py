@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TypeVar
 
-from fetusmap.workers import AHEAD, process_executor, submit
+from fetusmap.workers import AHEAD, map_in_order, process_executor, submit
 
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
@@ -18,7 +18,7 @@ OpenExecutor = Callable[[int], AbstractContextManager[Executor]]
 """Opens an executor with a number of workers, see `fetusmap.workers.process_executor`."""
 
 ATTEMPTS = 2
-"""A case is tried this often before it is given up."""
+"""A case is tried this often, alone in a process, before it is given up."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,9 @@ def run_cases(
 
     Yields:
         Each case with its result, or with `Killed`.
+
+    Raises:
+        BadInput: no process can be started, for example from a script without a main guard.
     """
     pending = deque(items)
     if workers <= 1:
@@ -77,18 +80,20 @@ def run_cases(
             if future.done() and not future.cancelled() and future.exception() is None:
                 yield item, future.result()
             else:
-                yield item, _run_alone(function, item, open_executor, ATTEMPTS - 1)
+                yield item, _run_alone(function, item, open_executor)
     for item in suspects:
-        yield item, _run_alone(function, item, open_executor, ATTEMPTS)
+        yield item, _run_alone(function, item, open_executor)
 
 
 def _run_alone(
-    function: Callable[[ItemT], ResultT], item: ItemT, open_executor: OpenExecutor, attempts: int
+    function: Callable[[ItemT], ResultT], item: ItemT, open_executor: OpenExecutor
 ) -> ResultT | Killed:
-    for _ in range(attempts):
+    for _ in range(ATTEMPTS):
         with open_executor(1) as executor:
             try:
                 return submit(executor, function, item).result()
             except BrokenExecutor:
                 continue
+    with open_executor(1) as executor:  # is it the case, or does no process work at all?
+        next(map_in_order(abs, [0], executor, ahead=1))
     return Killed()
