@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fetusmap.errors import BadInput, UnreadableFile
+from fetusmap.errors import BadInput, ResourceError, UnreadableFile
 from fetusmap.files.names import POSE_SUFFIXES, VOLUME_SUFFIXES, case_name, safe_name, suffix_of
 from fetusmap.files.reading import check_regular_file, read_head, sha256_of
 from fetusmap.files.writing import atomic_path, write_text
@@ -233,7 +233,7 @@ def test_a_block_that_writes_nothing_is_an_error(tmp_path, refused):
 
 def test_an_error_of_the_system_becomes_one_line_and_leaves_nothing(tmp_path, refused):
     path = tmp_path / "case.json"
-    with refused("no space left", error=BadInput), atomic_path(path) as temporary:
+    with refused("no space left", error=ResourceError), atomic_path(path) as temporary:
         temporary.write_text("half")
         raise OSError(28, "No space left on device")
     assert list(tmp_path.iterdir()) == []

@@ -30,6 +30,7 @@ from fetusmap.dataset import (
     split_by_subject,
 )
 from fetusmap.errors import BadInput, FetusmapError
+from fetusmap.files import make_folder
 from fetusmap.io import (
     DEFAULT_LIMITS,
     ReadLimits,
@@ -171,15 +172,7 @@ def _messages_about(outcome: Volume | FetusmapError) -> tuple[str, ...]:
 def _export(source: Path, target: Path, overwrite: bool) -> int:
     """Turn a dataset into a folder of volumes with landmark files."""
     dataset = load_dataset(source)
-    try:
-        target.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise BadInput(
-            target,
-            expected="a folder that can be written",
-            found=(error.strerror or type(error).__name__).lower(),
-            remedy="choose another",
-        ) from error
+    make_folder(target)
     done = failed = 0
     steps = export_nnlandmark(dataset, target, overwrite=overwrite)
     for case, trouble in track(steps, "exporting", sum(c.is_annotated for c in dataset.cases)):

@@ -9,8 +9,7 @@ The dataset counts as finished when `dataset.json` exists, which is written last
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -32,7 +31,7 @@ from fetusmap.dataset.documents import (
 from fetusmap.dataset.layout import CASE_COLUMNS, Case, is_age, is_dataset
 from fetusmap.dataset.splits import check_splits
 from fetusmap.errors import BadInput
-from fetusmap.files import parse_document, read_json, safe_name, write_rows
+from fetusmap.files import parse_document, read_json, safe_name, writable, write_rows
 from fetusmap.io import save_pose, save_volume
 from fetusmap.volume import Volume
 
@@ -85,7 +84,7 @@ class DatasetWriter:
             made_by=dict(made_by or {}),
         )
         self._check_finished(count_key if resume else None)
-        with _writable(self.folder):
+        with writable(self.folder):
             for part in ("volumes", "landmarks"):
                 (self.folder / part).mkdir(parents=True, exist_ok=True)
             self._begin(resume, count_key)
@@ -303,7 +302,7 @@ class DatasetWriter:
             }
             for case in self.cases
         ]
-        with _writable(self.folder):
+        with writable(self.folder):
             write_rows(self.folder / CASES_FILE, [*CASE_COLUMNS, *extra], rows)
             (self.folder / SPLITS_FILE).unlink(missing_ok=True)
             if self.splits:
@@ -329,22 +328,8 @@ def write_case(case: Case, volume: Volume, pose: Pose | None) -> None:
             remedy="write one dataset per skeleton",
         )
     # The annotation of an interrupted run must not remain beside a new volume.
-    with _writable(case.landmarks_path):
+    with writable(case.landmarks_path):
         case.landmarks_path.unlink(missing_ok=True)
     save_volume(volume, case.volume_path)
     if pose is not None:
         save_pose(pose, case.landmarks_path)
-
-
-@contextmanager
-def _writable(path: Path) -> Iterator[None]:
-    """Turn an error of the file system into `BadInput`."""
-    try:
-        yield
-    except OSError as error:
-        raise BadInput(
-            path,
-            expected="a folder that can be written",
-            found=(error.strerror or type(error).__name__).lower(),
-            remedy="check its permissions and the free space",
-        ) from error

@@ -33,7 +33,13 @@ from fetusmap.files.reading import (
     visible_files,
 )
 from fetusmap.files.tables import read_rows, write_rows
-from fetusmap.files.writing import atomic_path, write_bytes, write_text
+from fetusmap.files.writing import (
+    atomic_path,
+    make_folder,
+    writable,
+    write_bytes,
+    write_text,
+)
 
 __all__ = [
     "LIBRARY_SUFFIXES",
@@ -53,6 +59,7 @@ __all__ = [
     "format_suffix",
     "is_link",
     "is_plain_name",
+    "make_folder",
     "open_regular",
     "parse_document",
     "read_head",
@@ -64,6 +71,7 @@ __all__ = [
     "size_of",
     "suffix_of",
     "visible_files",
+    "writable",
     "write_bytes",
     "write_rows",
     "write_text",

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from fetusmap.errors import BadInput
+from fetusmap.errors import BadInput, DescribedError, ResourceError
 from fetusmap.files.names import suffix_of
 from fetusmap.files.reading import _reason
+
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+"""Error numbers of a full disk and of an exhausted quota."""
 
 
 @contextmanager
@@ -23,6 +27,7 @@ def atomic_path(path: Path, *, overwrite: bool = True) -> Iterator[Path]:
     Raises:
         BadInput: the folder does not exist or cannot be written, or the file exists and may not be
             overwritten.
+        ResourceError: the disk is full.
     """
     path = Path(path)
     suffix = suffix_of(path) or path.suffix
@@ -45,15 +50,51 @@ def atomic_path(path: Path, *, overwrite: bool = True) -> Iterator[Path]:
             os.fsync(file.fileno())
         _move(temporary, path, overwrite)
     except OSError as error:
-        raise BadInput(
-            path,
-            expected="a place that can be written",
-            found=_reason(error),
-            remedy="check the folder, its permissions and the free space",
-        ) from error
+        raise _write_error(path, "a place that can be written", error) from error
     finally:
         with suppress(OSError):
             temporary.unlink()
+
+
+@contextmanager
+def writable(folder: Path) -> Iterator[None]:
+    """Turn what the file system refuses in a block into an error of one line.
+
+    Raises:
+        BadInput: the folder cannot be written.
+        ResourceError: the disk is full.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise _write_error(folder, "a folder that can be written", error) from error
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder, and the folders that contain it, where they do not exist.
+
+    Raises:
+        BadInput: the folder cannot be made.
+        ResourceError: the disk is full.
+    """
+    with writable(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+
+
+def _write_error(path: Path, expected: str, error: OSError) -> DescribedError:
+    if error.errno in NO_SPACE:
+        return ResourceError(
+            path,
+            expected="space on the disk",
+            found=_reason(error),
+            remedy="free some space and repeat the command",
+        )
+    return BadInput(
+        path,
+        expected=expected,
+        found=_reason(error),
+        remedy="check the folder, its permissions and the free space",
+    )
 
 
 def _move(temporary: Path, path: Path, overwrite: bool) -> None:

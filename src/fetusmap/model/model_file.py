@@ -32,6 +32,7 @@ from fetusmap.files import (
     MAX_JSON_BYTES,
     check_regular_file,
     is_plain_name,
+    make_folder,
     sha256_of,
     write_bytes,
     write_text,
@@ -79,15 +80,7 @@ def save_model(
     Raises:
         BadInput: the folder cannot be written.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise BadInput(
-            folder,
-            expected="a folder that can be written",
-            found=(error.strerror or type(error).__name__).lower(),
-            remedy="choose another",
-        ) from error
+    make_folder(folder)
     (folder / CARD_FILE).unlink(missing_ok=True)
     for name_of_pass in PASSES:  # of a model that was here before
         (folder / f"{name_of_pass}.safetensors").unlink(missing_ok=True)

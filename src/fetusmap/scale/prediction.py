@@ -18,9 +18,9 @@ from pathlib import Path
 
 from fetusmap._version import __version__
 from fetusmap.anatomy import Pose
-from fetusmap.errors import BadInput, FetusmapError, one_line
+from fetusmap.errors import FetusmapError, one_line
 from fetusmap.estimate import PoseEstimator, model_folder
-from fetusmap.files import sha256_of
+from fetusmap.files import make_folder, sha256_of
 from fetusmap.io import (
     Source,
     load_pose,
@@ -78,15 +78,7 @@ def predict_cases(
             written.
     """
     check_workers(workers)
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise BadInput(
-            output,
-            expected="a folder that can be written",
-            found=(error.strerror or type(error).__name__).lower(),
-            remedy="choose another",
-        ) from error
+    make_folder(output)
     # A model or a library that cannot be used stops everything before the first case.
     _estimator(settings).check(settings.refine)
     unfinished = [v for v in volumes if (output / v.case / STARTED_FILE).is_file()]
