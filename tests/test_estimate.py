@@ -649,7 +649,7 @@ def test_cuda_is_refused_where_there_is_none(folder, monkeypatch):
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path):
-    with pytest.raises(BadInput, match=r"card\.json: expected a JSON file, found no such file"):
+    with pytest.raises(BadInput, match=r"nowhere: expected a model folder with card\.json, or one of"):
         PoseEstimator.from_pretrained(tmp_path / "nowhere")
 
 

@@ -19,8 +19,8 @@ from fetusmap.detect import (
     detect_within_memory,
     is_out_of_memory,
 )
-from fetusmap.errors import BadInput
-from fetusmap.model import DEFAULT_FOLDER, ModelCard, load_model, model_sha256
+from fetusmap.errors import BadInput, UnreadableFile
+from fetusmap.model import CARD_FILE, DEFAULT_FOLDER, ModelCard, load_model, model_sha256
 from fetusmap.network import device_named, has_fast_bfloat16
 from fetusmap.preprocess import Prepared, prepare
 from fetusmap.quality import assess_quality, collect_evidence, no_fetus_pose
@@ -262,8 +262,20 @@ class PoseEstimator:
 
 
 def model_folder(model: str | Path) -> Path:
-    """Return the folder of a model that ships, by its name, or the given folder."""
-    return MODELS.get(str(model), Path(model))
+    """Return the folder of a model that ships, by its name, or the given folder.
+
+    Raises:
+        UnreadableFile: there is neither.
+    """
+    folder = MODELS.get(str(model), Path(model))
+    if not (folder / CARD_FILE).is_file():
+        raise UnreadableFile(
+            folder,
+            expected=f"a model folder with {CARD_FILE}, or one of {', '.join(MODELS)}",
+            found=f"no {CARD_FILE}" if folder.is_dir() else "no such folder",
+            remedy="give the folder model/ of a training run, or leave the model out",
+        )
+    return folder
 
 
 def input_sha256(volume: Volume) -> str:

@@ -1,6 +1,6 @@
 """Model folders: card, weights, pose library."""
 
-from fetusmap.model.card import LIMITS, ModelCard, model_sha256, read_card
+from fetusmap.model.card import CARD_FILE, LIMITS, ModelCard, model_sha256, read_card
 from fetusmap.model.model_file import (
     DEFAULT_FOLDER,
     check_body_frame,
@@ -10,6 +10,7 @@ from fetusmap.model.model_file import (
 )
 
 __all__ = [
+    "CARD_FILE",
     "DEFAULT_FOLDER",
     "LIMITS",
     "ModelCard",
