@@ -374,12 +374,13 @@ def test_voxels_that_are_no_numbers_are_refused_in_one_line(painted, take, bad, 
     array[:count, 0, 0] = bad
     with pytest.raises(BadInput) as error:
         take(Volume(array, painted.grid, "holed"))
-    assert str(error.value).startswith(f"holed: expected finite voxels, found {count} voxels that are NaN")
+    message = f"holed: expected finite voxels, found {count} voxels that are NaN"
+    assert str(error.value).startswith(message)
     assert "\n" not in str(error.value)
 
 
 def test_a_refinement_that_does_not_exist_is_refused(painted):
-    with pytest.raises(BadInput, match="refine: expected none, fast, test-time-training, found 'slow'"):
+    with pytest.raises(BadInput, match="none, fast, test-time-training, found 'slow'"):
         estimator()(painted, refine="slow")
 
 
@@ -649,7 +650,7 @@ def test_cuda_is_refused_where_there_is_none(folder, monkeypatch):
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path):
-    with pytest.raises(BadInput, match=r"nowhere: expected a model folder with card\.json, or one of"):
+    with pytest.raises(BadInput, match=r"nowhere: expected a model folder with card\.json"):
         PoseEstimator.from_pretrained(tmp_path / "nowhere")
 
 
