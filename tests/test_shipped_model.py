@@ -1,8 +1,9 @@
 """The shipped model: its poses do not depend on how a scan is stored, rotated or mirrored.
 
-If the voxels stay as they are, the pose is the same up to rounding. If they are resampled, stored in
-another order or mirrored, the networks receive other arrays of the same scan; the tolerances are
-about twice the differences that were measured on six simulated scans (0.09 to 0.5 mm on average).
+If the voxels stay as they are, the pose is the same up to rounding. If they are resampled, stored
+in another order or mirrored, the networks receive other arrays of the same scan. The tolerances
+are about twice the differences that were measured on six simulated scans (0.09 to 0.5 mm on
+average).
 """
 
 from dataclasses import replace
