@@ -153,7 +153,7 @@ def test_a_library_of_another_skeleton_is_refused(tmp_path: Path, refused: Calla
     fm.save_library(noisy_library(), path)
     with refused("a pose library of pair, found one of fetus-16", error=fm.BadInput):
         fm.load_library(path, skeleton_from_plain(pair))
-    with refused("found another so called", error=fm.BadInput):
+    with refused("found another skeleton of this name", error=fm.BadInput):
         fm.load_library(path, skeleton_from_plain({**pair, "name": "fetus-16"}))
 
 

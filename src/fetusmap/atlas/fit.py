@@ -1,4 +1,9 @@
-"""How well positions fit a pose library, under one naming of their sides or under several."""
+"""Measure how well landmark positions fit a pose library.
+
+Positions may be fitted under several namings. A naming decides, for each mirror pair, which of two
+positions is left and which is right. It is stored as an order: for each position, the row of the
+landmark that it is taken for.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +17,11 @@ from fetusmap.geometry import align_similarity
 from fetusmap.types import FloatArray, IntArray, Points3
 
 SUPPORT = 10
-"""Number of atlases, the best ones, whose mean residual is the residual of a pose."""
+"""The residual of a pose is the mean residual of this number of best atlases."""
 
 MAX_RESIDUAL = 0.5
-"""Body sizes. A larger distance of one landmark counts as this much, so that one wrong peak does
-not decide."""
+"""Largest distance of a landmark that is counted, in body sizes. A larger distance counts as this
+much, so that a single wrong peak does not decide the fit."""
 
 MIN_ALIGNMENT_WEIGHT = 1e-3
 """Added to every weight in an alignment, so that uncertain landmarks still take part."""
@@ -30,10 +35,10 @@ class LibraryFit:
     """How well positions fit a pose library.
 
     Attributes:
-        positions_mm: (N, 3) the positions, each under the name that it was given.
+        positions_mm: (N, 3) the positions, each in the row of the landmark that it is taken for.
         weights: (N,) weight of each position in the alignment.
         support_mm: (N, 3) mean of the best atlases, aligned to the positions.
-        residual: mean distance of the best atlases from the positions, body sizes.
+        residual: mean distance of the best atlases from the positions, in body sizes.
     """
 
     positions_mm: Points3
@@ -68,11 +73,12 @@ def fit_orders(
         positions_mm: (N, 3) positions; NaN where there is none.
         weights: (N,) weights of the positions in the alignment.
         library: pose library of the same skeleton.
-        orders: (H, N) for each naming, the row of the landmark whose name each position gets; each
-            naming is its own inverse.
+        orders: (H, N) for each naming, the row of the landmark that each position is taken for.
+            Each naming is its own inverse.
 
     Returns:
-        (H,) mean distances of the best atlases, body sizes, and (H, N, 3) means of these atlases.
+        (H,) mean distances of the best atlases, in body sizes, and (H, N, 3) means of these
+        atlases.
 
     Raises:
         DegenerateAlignment: fewer than three positions, or all of them lie on a line.
@@ -138,7 +144,7 @@ def body_sizes_mm(skeleton: Skeleton, positions_mm: Points3) -> FloatArray:
 def distances_to_atlas_mean(
     positions_mm: Points3, fit: LibraryFit, skeleton: Skeleton
 ) -> FloatArray:
-    """Compute the (N,) distances of landmarks from the mean of the best atlases, body sizes."""
+    """Compute the (N,) distances of landmarks from the mean of the best atlases, in body sizes."""
     size = body_sizes_mm(skeleton, fit.support_mm)
     return np.asarray(np.linalg.norm(positions_mm - fit.support_mm, axis=1) / size)
 

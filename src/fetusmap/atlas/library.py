@@ -69,7 +69,7 @@ class PoseLibrary:
                 "pose library",
                 expected=f"a group for each of {len(given)} atlases, or none at all",
                 found=f"{len(self.groups)}",
-                remedy='name what each atlas belongs to, "" if it stands alone',
+                remedy='give one group per atlas, "" for an atlas without a group',
             )
         positions = np.array(given, dtype=np.float32, order="C")
         positions.flags.writeable = False
@@ -111,7 +111,7 @@ class PoseLibrary:
         return Pose(self.skeleton, self.positions_mm[operator.index(atlas)].astype(np.float64))
 
     def __iter__(self) -> Iterator[Pose]:
-        """All atlases as poses, in order."""
+        """Iterate over the atlases as poses, in order."""
         return (self[atlas] for atlas in range(len(self)))
 
     @property
@@ -157,7 +157,7 @@ class PoseLibrary:
         return dict(zip(names, lengths.T, strict=True))
 
     def equals(self, other: PoseLibrary) -> bool:
-        """Same skeleton, positions and groups, absent landmarks included."""
+        """Whether skeleton, positions and groups are equal, including absent landmarks."""
         return (
             self.skeleton == other.skeleton
             and np.array_equal(self.positions_mm, other.positions_mm, equal_nan=True)

@@ -4,7 +4,8 @@ positions  I16 (A, N, 3)  each landmark from the origin of its atlas, in units; 
 origins    I32 (A, 3)     the middle of each atlas, in units
 groups     I32 (A)        which of the named groups each atlas belongs to, if any are known
 
-The metadata holds one JSON document: one, because the package writes several in random order.
+The metadata hold a single JSON document, because safetensors would write several entries in random
+order.
 """
 
 from __future__ import annotations
@@ -41,14 +42,15 @@ from fetusmap.types import FloatArray
 FORMAT = "fetusmap-library"
 VERSION = 1
 MAX_BYTES = 64 * 1024 * 1024
-"""600,000 atlases of fetus-16, which take 0.5 GB while they are unpacked."""
+"""Largest file: 600,000 atlases of fetus-16, which take 0.5 GB while they are unpacked."""
 
 ABSENT = np.iinfo(np.int16).min
 REACH = np.iinfo(np.int16).max - 1
-"""Units from the middle that always fit: both ends and the middle are rounded."""
+"""Largest distance from the middle of an atlas, in units. One unit is kept free, because positions
+and middle are rounded."""
 
 UNITS_MM = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
-"""The last one reaches farther than a pose may."""
+"""Possible units. With the last one, the largest coordinates that a pose may have can be stored."""
 
 Tensors = dict[str, NDArray[Any]]
 
@@ -86,7 +88,7 @@ def save_library(library: PoseLibrary, path: str | Path, *, overwrite: bool = Fa
             path,
             expected=f"the suffix {LIBRARY_SUFFIXES[0]}",
             found=repr(path.suffix),
-            remedy="name the library so",
+            remedy="give the file that suffix",
         )
     labels = tuple(dict.fromkeys(library.groups))
     unit_mm, tensors = _encode(library.positions_mm.astype(np.float64))
@@ -122,11 +124,12 @@ def load_library(path: str | Path, skeleton: Skeleton | None = None) -> PoseLibr
 
     Args:
         path: a `.safetensors` file as `save_library` writes it.
-        skeleton: the one that the library must have; None takes any.
+        skeleton: skeleton that the library must have; None accepts any.
 
     Raises:
-        UnreadableFile: no such file, too large, damaged, of a newer version, or no pose library.
-        BadInput: a library of another skeleton, or positions that are none.
+        UnreadableFile: the file does not exist, is too large, damaged or of a newer version, or is
+            not a pose library.
+        BadInput: the library has another skeleton, or its positions are not valid.
     """
     path = Path(path)
     document, tensors = _read(path)
@@ -137,7 +140,7 @@ def load_library(path: str | Path, skeleton: Skeleton | None = None) -> PoseLibr
             raise BadInput(
                 path,
                 expected=f"a pose library of {skeleton.name}",
-                found="another so called" if namesake else f"one of {found.name}",
+                found="another skeleton of this name" if namesake else f"one of {found.name}",
                 remedy="give a library of the same skeleton",
             )
         groups: tuple[str, ...] = ()
@@ -148,7 +151,7 @@ def load_library(path: str | Path, skeleton: Skeleton | None = None) -> PoseLibr
 
 
 def _encode(positions_mm: FloatArray) -> tuple[float, Tensors]:
-    """Positions as whole units from the middle of each atlas, with the finest unit that fits."""
+    """Return the finest unit that fits, and the positions in units from the middle of each atlas."""
     span = np.fmax.reduce(positions_mm, axis=1) - np.fmin.reduce(positions_mm, axis=1)
     reach = float(np.nan_to_num(span).max()) / 2
     unit_mm = next(unit for unit in UNITS_MM if reach <= REACH * unit)
@@ -162,7 +165,7 @@ def _encode(positions_mm: FloatArray) -> tuple[float, Tensors]:
 
 
 def _decode(tensors: Mapping[str, NDArray[Any]], unit_mm: float) -> FloatArray:
-    """(A, N, 3) positions in mm; NaN where absent."""
+    """Return the (A, N, 3) positions in mm; NaN where absent."""
     positions: FloatArray = tensors["positions"].astype(np.float64)
     positions[positions == ABSENT] = np.nan
     positions += tensors["origins"][:, None]
@@ -171,7 +174,7 @@ def _decode(tensors: Mapping[str, NDArray[Any]], unit_mm: float) -> FloatArray:
 
 
 def _read(path: Path) -> tuple[LibraryDocument, Tensors]:
-    """The document, and tensors of just the right names, types and shapes."""
+    """Return the document and the tensors, after their names, types and shapes were checked."""
     size = check_regular_file(path, follow_links=True)
     if size > MAX_BYTES:
         raise _no_library(path, f"{size} bytes, more than {MAX_BYTES}")
@@ -204,7 +207,7 @@ def _document(text: str, path: Path) -> LibraryDocument:
 def _check_layout(
     found: Mapping[str, tuple[str, tuple[int, ...]]], document: LibraryDocument, path: Path
 ) -> None:
-    """Make sure of names, types and shapes before any tensor is read."""
+    """Check names, types and shapes of the tensors before any of them is read."""
     count = len(skeleton_from_entry(document.skeleton, path))
     atlases = (found.get("positions", ("", ()))[1] or (0,))[0]
     wanted = {"positions": ("I16", (atlases, count, 3)), "origins": ("I32", (atlases, 3))}

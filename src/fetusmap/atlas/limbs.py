@@ -1,9 +1,8 @@
-"""Which limbs are exchanged between left and right: the pose library decides, limb by limb.
+"""Find the limbs whose left and right were exchanged, by comparison with a pose library.
 
-A limb is exchanged whole, or below its root: an ankle that was found on the other leg brings its
-knee along. If every pair were free to exchange, crossed ankles would look as likely as straight
-ones: of 249 real poses with an exchanged limb 67 % were repaired in this way, and all of them with
-whole limbs.
+A limb is exchanged as a whole or below its root, so an ankle is never exchanged without its knee.
+If every pair could be exchanged by itself, crossed ankles would be as likely as straight ones: in
+249 real poses with an exchanged limb, this repaired 67 %, and the exchange of limbs repaired all.
 """
 
 from __future__ import annotations
@@ -18,10 +17,10 @@ from fetusmap.atlas.library import PoseLibrary
 from fetusmap.types import FloatArray, IntArray, Points3
 
 MIN_IMPROVEMENT = 0.005
-"""Body sizes by which an exchange must fit better than none."""
+"""An exchange is made only if it lowers the residual by more than this, in body sizes."""
 
 MAX_EXCHANGES = 256
-"""Largest number of combinations of exchanged limbs that are scored at once: those of 5 limbs."""
+"""Largest number of combinations of exchanged limbs that are scored at once; 5 limbs have 243."""
 
 
 def find_exchange(positions_mm: Points3, weights: FloatArray, library: PoseLibrary) -> IntArray:
@@ -36,8 +35,8 @@ def find_exchange(positions_mm: Points3, weights: FloatArray, library: PoseLibra
         library: pose library of the same skeleton.
 
     Returns:
-        (N,) for each landmark, the row whose name it should have; the identity if no exchange fits
-        better by `MIN_IMPROVEMENT`.
+        (N,) for each position, the row of the landmark that it should be taken for; the identity if
+        no exchange lowers the residual by more than `MIN_IMPROVEMENT`.
 
     Raises:
         DegenerateAlignment: fewer than three landmarks were found, or all of them lie on a line.
@@ -52,7 +51,7 @@ def find_exchange(positions_mm: Points3, weights: FloatArray, library: PoseLibra
 
 
 def exchange_candidates(skeleton: Skeleton) -> IntArray:
-    """(H, N) exchanges of limbs that are worth comparing; the first one exchanges nothing.
+    """Return the (H, N) exchanges of limbs to compare; the first one exchanges nothing.
 
     These are all combinations of limbs if there are at most `MAX_EXCHANGES`, and otherwise the
     exchanges of a single limb. Each is its own inverse.
@@ -69,7 +68,9 @@ def _are_all_combinations(skeleton: Skeleton) -> bool:
 
 
 def limb_orders(skeleton: Skeleton) -> IntArray:
-    """(H, N) every combination of exchanged limbs, whole or below their roots; the first is none.
+    """Return the (H, N) orders of all combinations of exchanged limbs; the first exchanges nothing.
+
+    Each limb is exchanged as a whole, below its root, or not at all.
 
     There are 3^L of them for L limbs; see `exchange_candidates` for skeletons with many limbs.
     """
@@ -79,14 +80,14 @@ def limb_orders(skeleton: Skeleton) -> IntArray:
 def _best_order(
     positions_mm: Points3, weights: FloatArray, library: PoseLibrary, orders: IntArray
 ) -> IntArray:
-    """(N,) the order that fits best; the first one unless another one fits clearly better."""
+    """Return the (N,) order that fits best; the first one unless another fits clearly better."""
     scores, _ = fit_orders(positions_mm, weights, library, orders)
     best = int(np.argmin(scores))
     return np.asarray(orders[best if scores[best] < scores[0] - MIN_IMPROVEMENT else 0])
 
 
 def _orders_of(skeleton: Skeleton, exchanges: list[list[IntArray]]) -> IntArray:
-    """(H, N) orders in which the landmarks of some parts have changed sides."""
+    """Return the (H, N) orders in which the landmarks of the given parts have changed sides."""
     orders = np.tile(np.arange(len(skeleton)), (len(exchanges), 1))
     for order, parts in zip(orders, exchanges, strict=True):
         for row in chain.from_iterable(parts):
@@ -96,5 +97,5 @@ def _orders_of(skeleton: Skeleton, exchanges: list[list[IntArray]]) -> IntArray:
 
 
 def _parts(limb: IntArray) -> list[IntArray]:
-    """What may be exchanged of a limb: nothing, all of it, or all below its root."""
+    """Return the parts of a limb that may be exchanged: nothing, the whole, all below its root."""
     return [limb[:0], limb, limb[1:]] if len(limb) > 1 else [limb[:0], limb]

@@ -1,4 +1,4 @@
-"""The support set: the atlases of a pose library that fit best, aligned to the fetus."""
+"""Find the support set: the atlases of a pose library that fit best, aligned to the fetus."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # heatmaps need torch, a pose library does not
 
 MIN_FLATNESS = 1e-3
 """An atlas is usable if some landmark lies farther from the line through two others than this
-part of their distance."""
+fraction of the distance between the two."""
 
 Hypothesis = tuple[Points3, FloatArray]
 """(N, 3) positions and their (N,) weights: one hypothesis of the pose, to align atlases with."""
@@ -120,11 +120,11 @@ def find_support_in_maps(
 
 
 def usable_atlases(library: PoseLibrary, count: int) -> PoseLibrary:
-    """Select the atlases that have every landmark, not all of them on a line.
+    """Select the atlases that have every landmark and whose landmarks do not lie on one line.
 
-    An atlas that lacks landmarks is scored by fewer of them: when 30 of 300 atlases were cut down
-    to four midline landmarks, these made up 97 % of the support sets. An atlas that determines no
-    rotation would stop the alignment of all others.
+    An atlas that lacks landmarks is scored over fewer of them and would fit too well: when 30 of
+    300 atlases were reduced to four midline landmarks, these 30 made up 97 % of the support sets.
+    An atlas on one line has no unique rotation, and the alignment of all atlases would fail.
 
     Args:
         library: the atlases.
@@ -142,7 +142,10 @@ def usable_atlases(library: PoseLibrary, count: int) -> PoseLibrary:
 
 
 def _spans_a_plane(points: NDArray[np.float32]) -> BoolArray:
-    """(A,) whether the points of each atlas lie on no line; undefined where some are missing."""
+    """Return (A,) whether the points of each atlas do not lie on one line.
+
+    The result is undefined for an atlas with missing points.
+    """
     arms = points[:, 1:] - points[:, :1]
     lengths = np.linalg.norm(arms, axis=2)
     longest = np.argmax(np.nan_to_num(lengths), axis=1)
@@ -173,13 +176,13 @@ def check_enough(found: int, count: int, *, of: int | None = None) -> None:
 
 
 def _lowest(values: FloatArray, count: int) -> IntArray:
-    """(count,) rows of the lowest values, in order; of equal values the first."""
+    """Return the (count,) rows of the lowest values, in order; of equal values the first row."""
     best = np.argpartition(values, count - 1)[:count]
     return np.asarray(best[np.lexsort((best, values[best]))])
 
 
 def _aligned_atlases(aligned: Alignment, library: PoseLibrary, rows: IntArray) -> Points3:
-    """(K, N, 3) some atlases in the frame to which they are aligned."""
+    """Return (K, N, 3) the atlases of some rows, mapped by their alignments."""
     chosen = replace(
         aligned,
         rotation=aligned.rotation[rows],

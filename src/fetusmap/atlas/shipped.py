@@ -12,10 +12,10 @@ SHIPPED_LIBRARY = Path(__file__).resolve().parents[1] / "models" / "atlases.safe
 
 
 def load_atlases(skeleton: Skeleton) -> PoseLibrary:
-    """Load the library that ships with the package.
+    """Load the pose library that ships with the package.
 
     Raises:
-        BadInput: the library is of another skeleton.
+        BadInput: the shipped library has another skeleton.
     """
     return load_library(SHIPPED_LIBRARY, skeleton)
 

@@ -1,4 +1,4 @@
-"""Which of two peaks is left and which is right: the pose library decides.
+"""Decide which of two peaks is left and which is right, by comparison with a pose library.
 
 A network that does not distinguish the sides gives two positions for each mirror pair. Anatomy is
 chiral (knees and elbows bend in one direction only), so one naming of the sides fits real poses
@@ -23,13 +23,13 @@ if TYPE_CHECKING:  # heatmaps need torch, a pose library does not
     from fetusmap.heatmap import Peaks
 
 MAX_ORDERS = 256
-"""Largest number of namings that are scored at once: all those of eight mirror pairs."""
+"""Largest number of namings that are scored at once. Eight mirror pairs have as many."""
 
 MAX_LIMB_PAIRS = 4
-"""Largest number of pairs of one limb that are named together when the namings are too many."""
+"""Largest number of pairs that are named together if there are too many namings."""
 
 PROMISING = 16
-"""Number of namings, the best ones by a few atlases, that are scored with all atlases."""
+"""Number of namings that are scored with all atlases: those that a few atlases fit best."""
 
 FEW_ATLASES = 250
 """Number of atlases with which all namings are scored."""
@@ -41,8 +41,8 @@ def name_sides(
     """Find the most likely namings of the sides, best first.
 
     Each naming is scored by the mean distance of its ten best atlases after a similarity alignment,
-    which leaves the size of the fetus open. All namings are scored with a few atlases, the most
-    promising ones with all of them. Where there are more namings than can be scored, they are
+    so the size of the fetus does not matter. All namings are scored with a few atlases, and then
+    the most promising ones with all atlases. If there are more namings than can be scored, they are
     built up limb by limb, and only the best ones so far are continued.
 
     Args:
@@ -96,7 +96,7 @@ def name_peaks(
 def _candidate_orders(
     positions_mm: Points3, weights: FloatArray, pairs: list[tuple[int, int]], few: PoseLibrary
 ) -> IntArray:
-    """(H, N) namings that are worth scoring, at most `MAX_ORDERS`: all of them where they fit."""
+    """Return the (H, N) namings to score: all, or the best ones if there are over `MAX_ORDERS`."""
     count = len(positions_mm)
     start = np.arange(count)[None]
     if 2 ** min(len(pairs), MAX_ORDERS) <= MAX_ORDERS:
@@ -118,7 +118,7 @@ def _candidate_orders(
 
 
 def _with_exchanges(orders: IntArray, pairs: list[tuple[int, int]]) -> IntArray:
-    """(H * 2^P, N) every order with every choice of exchanged pairs."""
+    """Return (H * 2^P, N): each order combined with each choice of exchanged pairs."""
     choices = list(product((False, True), repeat=len(pairs)))
     extended = np.repeat(orders, len(choices), axis=0)
     for order, exchanged in zip(extended, choices * len(orders), strict=True):
@@ -129,7 +129,7 @@ def _with_exchanges(orders: IntArray, pairs: list[tuple[int, int]]) -> IntArray:
 
 
 def _groups(skeleton: Skeleton, pairs: list[tuple[int, int]]) -> list[list[tuple[int, int]]]:
-    """The pairs limb by limb, in groups that are small enough to be named together."""
+    """Return the pairs limb by limb, in groups that are small enough to be named together."""
     open_pairs = {min(pair): pair for pair in pairs}
     groups: list[list[tuple[int, int]]] = []
     for limb in skeleton.limb_index:

@@ -1,12 +1,12 @@
-"""Two passes over a volume: find the body, then predict the landmarks in the body's own frame.
+"""`Cascade`: finds the body in a volume, then predicts its landmarks in the body's own frame.
 
     whole volume --first pass, sides not distinguished--> two peaks per mirror pair
     peaks        --pose library--> named sides, a few possible body frames
     each frame   --second pass, repeated until the frame is stable--> landmarks
     landmarks    --peak masses, distance from the library--> the best frame
 
-The first pass only has to find the body. The precision comes from the second pass, for which every
-fetus is upright, equally oriented and equally large.
+The first pass only has to find the body. The precision comes from the second pass: in its frame,
+every fetus is upright and has the same orientation and size.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ from fetusmap.volume import Volume
 
 MIN_PASSES = 2
 MAX_PASSES = 5
-"""Passes in the body's frame. From the second one on, a stable frame ends the repetition."""
+"""Smallest and largest number of passes in the body's frame. From the second pass on, the
+repetition ends when the frame is stable."""
 
 MIN_MEAN_PEAK_MASS = 0.35
 """Below this mean peak mass the volume shows no body there, and further passes find none."""
@@ -45,14 +46,22 @@ MIN_SCORE_TO_ACCEPT = 0.7
 
 
 class FrameDistance(NamedTuple):
-    """Two frames differ if their rotation or their origins differ by more than this."""
+    """Limits of the difference between two body frames; above either of them the frames differ.
+
+    Attributes:
+        degrees: angle between the axes.
+        trunks: distance between the origins, in trunk lengths.
+    """
 
     degrees: float
     trunks: float
 
 
 DISTINCT = FrameDistance(35.0, 0.4)
+"""A further frame of the first pass is tried only if it differs by more than this."""
+
 STABLE = FrameDistance(8.0, 0.1)
+"""A frame is stable if the last pass changed it by no more than this."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +121,10 @@ class Cascade:
     def find_frames(
         self, prepared: Volume, *, coarsen: float = 1.0, half: bool | None = None
     ) -> list[BodyFrame]:
-        """Find the body frames that fit the peaks of the first pass best, each distinct."""
+        """Find the body frames that fit the peaks of the first pass best, at most `MAX_FRAMES`.
+
+        The most likely frame comes first, and no two of them are similar.
+        """
         whole = self.coarse.input_grid
         assert isinstance(whole, WholeVolumeGrid)  # noqa: S101 - the model card guarantees it
         whole = replace(whole, spacing_mm=whole.spacing_mm * coarsen)
@@ -133,7 +145,7 @@ class Cascade:
         flip_average: bool = True,
         half: bool | None = None,
     ) -> Detection:
-        """Predict in a body frame, and again in the better frames that follow from the result.
+        """Predict the landmarks in a body frame, and repeat this in the frame of the new landmarks.
 
         Raises:
             DegenerateAlignment: the peaks coincide: there is no body in this frame.
@@ -147,17 +159,17 @@ class Cascade:
             is_stable = not _differ(before, frame, STABLE)
             if done >= MIN_PASSES and (shows_no_body or is_stable):
                 break
-        if (
-            flip_average
-        ):  # only in the last pass: in the earlier ones it was measured to change nothing
+        # Only in the last pass: averaging in the earlier ones changed almost nothing.
+        if flip_average:
             mirrored = predict_mirrored(self.canonical, self.skeleton, prepared, grid, half=half)
             heatmaps = mean_heatmaps(heatmaps, mirrored)
         return detection_from_heatmaps(heatmaps, grid, self.library, before)
 
     def _better_frame(self, positions_mm: Points3, frame: BodyFrame) -> BodyFrame:
-        """The frame of the landmarks; the frame they came from if they form none of similar size.
+        """Return the body frame of new landmarks, or the old frame if the new one is not plausible.
 
-        Continuing from the mean of the best atlases instead was measured to take more passes.
+        The new frame must exist, and its size must be similar to that of the old one. Taking the
+        frame of the mean of the best atlases instead was measured to need more passes.
         """
         better = body_frame_of(self.skeleton, positions_mm)
         if better is None or not 1 / MAX_GROWTH < better.trunk_mm / frame.trunk_mm < MAX_GROWTH:
@@ -178,8 +190,9 @@ class Cascade:
 def back_to_front(frame: BodyFrame) -> BodyFrame:
     """Turn a frame by 180 degrees about its long axis, so that it faces the other way.
 
-    This is the typical error of the first pass on a curled fetus, whose outline is similar from
-    both sides. A frame that is upside down never won (200 cases).
+    This is the typical error of the first pass on a curled fetus, because its outline is similar
+    from both sides. Turning the frame upside down was tried as well; in 200 cases the result never
+    had the best score.
     """
     return replace(frame, axes=frame.axes * [-1, -1, 1])
 

@@ -1,4 +1,4 @@
-"""A detection: what a pipeline found in a volume, and how well the pose library fits it."""
+"""`Detection`: the landmarks that a pipeline found, and how well the pose library fits them."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class Detection:
     Attributes:
         positions_mm: (N, 3) landmarks.
         masses: (N,) share of each landmark's heatmap that lies in its peak, 0 to 1.
-        residual: mean distance from the best atlases, body sizes.
+        residual: mean distance from the best atlases, in body sizes (see `body_sizes_mm`).
         distance_to_atlas_mean: (N,) distance of each landmark from the mean of the best atlases,
-            body sizes.
+            in body sizes.
         frame: the body frame in which the network predicted; None for a pass over the whole volume.
         heatmaps: heatmaps of the last pass, one channel per landmark.
         input_grid: the grid on which the network received the volume.
@@ -49,7 +49,7 @@ class Detection:
     def with_landmarks(
         self, positions_mm: Points3, masses: FloatArray, library: PoseLibrary
     ) -> Detection:
-        """Replace the landmarks, and compute anew how well the library fits them.
+        """Return the detection with other landmarks, and with the fit of the library to them.
 
         Raises:
             DegenerateAlignment: fewer than three landmarks, or all of them lie on a line.
@@ -107,7 +107,7 @@ def detection_from_heatmaps(
 
 
 def highest_peaks(heatmaps: Heatmaps) -> tuple[Points3, FloatArray]:
-    """(N, 3) positions, mm, and (N,) masses of the highest peak of each channel."""
+    """Return the (N, 3) positions, mm, and (N,) masses of the highest peak of each channel."""
     peaks = find_peaks(heatmaps)
     return peaks.positions_mm[:, 0], peaks.masses[:, 0]
 
@@ -118,7 +118,7 @@ def transformed_grid(grid: Grid, target_from_source: Affine) -> Grid:
 
 
 class Pipeline(Protocol):
-    """Finds bodies in a prepared volume."""
+    """What `Cascade` and `SinglePass` have in common: they find bodies in a prepared volume."""
 
     @property
     def skeleton(self) -> Skeleton:
@@ -144,7 +144,7 @@ class Pipeline(Protocol):
         coarsen: float = 1.0,
         half: bool | None = None,
     ) -> list[Detection]:
-        """Find everything that may be a body, best first; the list is empty if nothing may.
+        """Find the possible bodies in a volume, best first; the list is empty if there is none.
 
         Args:
             prepared: a prepared volume, see `fetusmap.preprocess.prepare`.

@@ -1,4 +1,4 @@
-"""A detector: a network, the grid of its input, and the landmarks of its channels."""
+"""`Detector`: a network, the grid of its input, and the landmarks that its channels show."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fetusmap.volume import Volume
 
 @dataclass(frozen=True, eq=False)
 class Detector:
-    """One pass: predicts a heatmap per channel from a prepared volume on a grid.
+    """A network with all that is needed to predict heatmaps from a prepared volume on a grid.
 
     Attributes:
         network: the network, in evaluation mode.
@@ -38,7 +38,7 @@ class Detector:
 
     @property
     def multiple(self) -> int:
-        """Number of which each axis of a grid must be a multiple."""
+        """The number of voxels along each axis of an input grid must be a multiple of this."""
         return self.network.multiple
 
     def predict(self, prepared: Volume, grid: Grid, *, half: bool | None = None) -> Heatmaps:
@@ -46,7 +46,7 @@ class Detector:
 
         Args:
             prepared: a prepared volume, see `fetusmap.preprocess.prepare`.
-            grid: the input grid; each axis is a multiple of the network's.
+            grid: the input grid; each axis has a multiple of `multiple` voxels.
             half: compute in bfloat16; None does so where bfloat16 is fast.
 
         Returns:
@@ -64,7 +64,7 @@ class Detector:
         return Heatmaps(self.network.heatmaps(output), grid.pool(self.network.stride))
 
     def input_tensor(self, prepared: Volume, grid: Grid) -> torch.Tensor:
-        """(1, 1, I, J, K) the network's input for a prepared volume on a grid, on its device."""
+        """Return the (1, 1, I, J, K) input of the network for a volume on a grid, on its device."""
         ranks = equalize(sample(prepared, grid))
         volume = torch.from_numpy(standardize(ranks))[None, None]
         volume = volume.to(next(self.network.parameters()).device)

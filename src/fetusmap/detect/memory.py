@@ -1,4 +1,4 @@
-"""Detection within the memory that there is: lower precision and resolution, step by step."""
+"""Detect within the available memory, by lowering precision and resolution step by step."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ OUT_OF_MEMORY_MESSAGES = (
 
 @dataclass(frozen=True, eq=False)
 class AffordableDetections:
-    """Detections, and how they were made to fit into memory.
+    """Detections, with the precision and the resolution that fitted into memory.
 
     Attributes:
         detections: see `Pipeline.detect`.
         half: whether they were computed in bfloat16.
-        warnings: what was lowered, in words; empty if nothing.
+        warnings: what was lowered, in words; empty if nothing was.
     """
 
     detections: list[Detection]
@@ -50,7 +50,7 @@ def detect_within_memory(
     """Detect with the highest precision and resolution that fit into memory.
 
     Raises:
-        ResourceError: even the lowest ones do not fit.
+        ResourceError: even the lowest precision and resolution do not fit.
     """
     device = next(next(iter(pipeline.detectors.values())).network.parameters()).device
     fast = has_fast_bfloat16(device)

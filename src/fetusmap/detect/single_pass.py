@@ -15,7 +15,9 @@ from fetusmap.volume import Volume
 
 @dataclass(frozen=True, eq=False)
 class SinglePass:
-    """A plain detector. The library contributes only to the assessment of the result.
+    """One detector that predicts all landmarks from the whole volume at once.
+
+    The pose library contributes only to the assessment of the result.
 
     Attributes:
         skeleton: skeleton whose landmarks this pipeline predicts.
