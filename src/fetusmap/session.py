@@ -26,11 +26,17 @@ from fetusmap.quality import Calibration, assess_quality, collect_evidence, no_f
 from fetusmap.refine import FastRefinement, refine_fast
 from fetusmap.types import ArrayLike, FloatArray, IntArray, Points3
 
-NAMING_ATLASES = 250
+NAMING_ATLASES = 100
 """Number of atlases that decide which detected limbs are exchanged relative to the pins."""
+
+PLACING_ATLASES = 500
+"""Number of atlases that give the body frame and place the landmarks without a pin."""
 
 MIN_DETERMINING_PINS = 3
 """From this number on, pins determine the body frame unless they lie on a line."""
+
+MIN_PIN_FLATNESS = 0.05
+"""Pins lie on a line if their spread across it is at most this part of that along it."""
 
 DETECTION_WEIGHT = 0.3
 """Weight of a detected landmark of peak mass 1 beside a pin of weight 1, for fewer pins."""
@@ -68,9 +74,8 @@ class Session:
         self._provenance = provenance
         self._network_from_world = invert_affine(prepared.world_from_network)
         self._pins_mm: dict[int, FloatArray] = {}  # in the network's frame
-        library = pipeline.library
-        step = max(1, len(library) // NAMING_ATLASES)
-        self._naming_library = library.select(np.arange(0, len(library), step))
+        self._library = _every_nth(pipeline.library, PLACING_ATLASES)
+        self._naming_library = _every_nth(pipeline.library, NAMING_ATLASES)
 
     @property
     def pins(self) -> Mapping[str, FloatArray]:
@@ -139,7 +144,7 @@ class Session:
     def _detect_with_pins(self) -> Detection | None:
         """One pass in the body frame of the pins, and the pose that agrees with both."""
         pipeline = self._pipeline
-        library, detector = pipeline.library, pipeline.last
+        library, detector = self._library, pipeline.last
         grid_rule = detector.input_grid
         found = self._first
         frame = None
@@ -169,15 +174,16 @@ class Session:
 
     def _body_frame(self) -> BodyFrame | None:
         """The body frame of the atlases that fit the pins best; None if nothing determines it."""
-        skeleton, library = self._pipeline.skeleton, self._pipeline.library
+        skeleton, library = self._pipeline.skeleton, self._library
         positions = np.full((len(skeleton), 3), np.nan)
         weights = np.zeros(len(skeleton))
         if self._first is not None:
-            order = self._best_naming(self._first)
-            positions = self._first.positions_mm[order].copy()
-            weights = self._first.masses[order] * self._detection_weight
-        for row, point in self._pins_mm.items():
-            positions[row], weights[row] = point, 1.0
+            first, identity = self._first, np.arange(len(skeleton))
+            # Where the pins determine the frame, the detection weighs too little to need naming.
+            order = identity if self._pins_determine_frame else self._best_naming(first)
+            share = DETERMINED_DETECTION_WEIGHT if self._pins_determine_frame else DETECTION_WEIGHT
+            positions, weights = first.positions_mm[order], share * first.masses[order]
+        positions, weights = self._with_pins(positions, weights)
         try:
             _, supports = fit_orders(positions, weights, library, np.arange(len(skeleton))[None])
         except DegenerateAlignment:
@@ -185,13 +191,13 @@ class Session:
         return body_frame_of(skeleton, supports[0])
 
     @property
-    def _detection_weight(self) -> float:
+    def _pins_determine_frame(self) -> bool:
+        """Whether there are enough pins, and not all of them on a line."""
         points = np.array(list(self._pins_mm.values()))
         if len(points) < MIN_DETERMINING_PINS:
-            return DETECTION_WEIGHT
+            return False
         spread = np.linalg.svd(points - points.mean(axis=0), compute_uv=False)
-        on_a_line = spread[1] < 0.05 * spread[0]
-        return DETECTION_WEIGHT if on_a_line else DETERMINED_DETECTION_WEIGHT
+        return bool(spread[1] > MIN_PIN_FLATNESS * spread[0])
 
     def _best_naming(self, found: Detection) -> IntArray:
         """(N,) the exchange of limbs after which a detection agrees best with the pins."""
@@ -221,3 +227,8 @@ class Session:
         for row, point in self._pins_mm.items():
             positions[row], confidence[row] = point, 1.0
         return replace(pose, positions_mm=positions, confidence=confidence)
+
+
+def _every_nth(library: PoseLibrary, count: int) -> PoseLibrary:
+    """About `count` atlases, evenly spread over the library; all of a smaller one."""
+    return library.select(np.arange(0, len(library), max(1, len(library) // count)))

@@ -10,7 +10,7 @@ import numpy as np
 from fetusmap.anatomy import Skeleton
 from fetusmap.geometry import Grid
 from fetusmap.heatmap.gaussian import Heatmaps
-from fetusmap.types import FloatArray, IntArray, Points3
+from fetusmap.types import BoolArray, FloatArray, IntArray, Points3
 
 FLOOR = 0.02
 """Added to every height before the logarithm: a landmark may be hidden where a map is empty."""
@@ -99,7 +99,12 @@ class Place:
 
 
 def find_places(
-    maps: LandmarkMaps, skeleton: Skeleton, cloud_mm: Points3, blur_mm: float, weight: float
+    maps: LandmarkMaps,
+    skeleton: Skeleton,
+    cloud_mm: Points3,
+    blur_mm: float,
+    weight: float,
+    wanted: BoolArray | None = None,
 ) -> list[Place | None]:
     """Find the most probable place of each landmark, given its heatmap and a cloud of positions.
 
@@ -114,12 +119,18 @@ def find_places(
         blur_mm: standard deviation that is added to the Gaussians, because a fetus differs from
             every atlas.
         weight: weight of the Gaussian's logarithm.
+        wanted: (N,) landmarks whose places are wanted; None for all.
 
     Returns:
-        N places; None for a landmark whose cloud is empty or outside the maps.
+        N places; None for a landmark whose cloud is empty or outside the maps. Landmarks that are
+        not wanted, and whose partners are not, have None as well.
     """
+    needed = np.ones(len(skeleton), bool) if wanted is None else wanted
+    needed = needed | needed[skeleton.mirror_index]  # the two of a pair are placed together
     options = [
         list(_peaks(maps.heights[row], maps.grid, cloud_mm[:, row], blur_mm, weight))
+        if needed[row]
+        else []
         for row in range(len(maps.heights))
     ]
     places: list[Place | None] = [found[0] if found else None for found in options]

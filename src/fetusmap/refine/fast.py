@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from fetusmap.anatomy import Skeleton, channel_per_pair
+from fetusmap.anatomy import channel_per_pair
 from fetusmap.atlas import (
     Hypothesis,
     PoseLibrary,
@@ -22,7 +22,7 @@ from fetusmap.errors import DegenerateAlignment
 from fetusmap.heatmap import FLOOR, REACH, Heatmaps, LandmarkMaps, Place, find_peaks, find_places
 from fetusmap.refine.changes import changes_between
 from fetusmap.refine.refinement import FITS_WORSE, TOO_FEW, Iteration, Refinement, fits_worse
-from fetusmap.types import FloatArray, IntArray
+from fetusmap.types import BoolArray, FloatArray, IntArray
 
 MIN_WEIGHT = 0.01
 """Added to every weight in an alignment, so that uncertain landmarks still take part."""
@@ -97,15 +97,18 @@ def refine_fast(
     hypotheses = _hypotheses(detection, peak_height, model_library, settings.hypotheses)
     iterations: list[Iteration] = []
     refined = detection
-    for _ in range(settings.rounds):
+    is_fixed = _is_fixed(detection, settings)
+    for number in range(settings.rounds):
         try:
             support = find_support_in_maps(atlases, maps, hypotheses, settings.support)
         except DegenerateAlignment:  # too few landmarks for an alignment
             break
+        # The places of fixed landmarks only matter for the alignment of the next round.
+        wanted = ~is_fixed if number == settings.rounds - 1 else None
         places = find_places(
-            maps, skeleton, support.positions_mm, settings.blur_mm, settings.weight
+            maps, skeleton, support.positions_mm, settings.blur_mm, settings.weight, wanted
         )
-        refined = _moved_to(places, detection, skeleton, model_library, settings)
+        refined = _moved_to(places, is_fixed, detection, model_library)
         weights = [0.0 if place is None else np.sqrt(place.height) + MIN_WEIGHT for place in places]
         hypotheses = [(refined.positions_mm, np.array(weights))]
         iterations.append(Iteration(refined.positions_mm, detection.heatmaps, support, np.nan))
@@ -153,20 +156,25 @@ def _hypotheses(
     return hypotheses
 
 
-def _moved_to(
-    places: list[Place | None],
-    detection: Detection,
-    skeleton: Skeleton,
-    model_library: PoseLibrary,
-    settings: FastRefinement,
-) -> Detection:
-    """The detection with its uncertain landmarks in their new places."""
-    maps = detection.heatmaps.array.numpy()
-    positions, masses = detection.positions_mm.copy(), detection.masses.copy()
-    # The atlases that fit a likely pose add little to it, so only its outliers may move.
+def _is_fixed(detection: Detection, settings: FastRefinement) -> BoolArray:
+    """(N,) landmarks that stay where they are: certain ones, and the inliers of a likely pose.
+
+    The atlases that fit a likely pose add little to it, so only its outliers may move.
+    """
     is_likely = detection.residual < settings.max_likely_residual
     is_inlier = detection.distance_to_atlas_mean < settings.min_outlier_distance
-    is_fixed = (masses >= settings.min_fixed_mass) | (is_likely & is_inlier)
+    return np.asarray((detection.masses >= settings.min_fixed_mass) | (is_likely & is_inlier))
+
+
+def _moved_to(
+    places: list[Place | None],
+    is_fixed: BoolArray,
+    detection: Detection,
+    model_library: PoseLibrary,
+) -> Detection:
+    """The detection with the landmarks that are not fixed in their new places."""
+    skeleton, maps = model_library.skeleton, detection.heatmaps.array.numpy()
+    positions, masses = detection.positions_mm.copy(), detection.masses.copy()
     for row, place in enumerate(places):
         if place is None or is_fixed[row]:
             continue
