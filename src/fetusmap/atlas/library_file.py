@@ -151,7 +151,7 @@ def load_library(path: str | Path, skeleton: Skeleton | None = None) -> PoseLibr
 
 
 def _encode(positions_mm: FloatArray) -> tuple[float, Tensors]:
-    """Return the finest unit that fits, and the positions in units from the middle of each atlas."""
+    """Return the finest unit that fits, and the positions in units from each atlas's middle."""
     span = np.fmax.reduce(positions_mm, axis=1) - np.fmin.reduce(positions_mm, axis=1)
     reach = float(np.nan_to_num(span).max()) / 2
     unit_mm = next(unit for unit in UNITS_MM if reach <= REACH * unit)
