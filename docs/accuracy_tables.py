@@ -10,7 +10,7 @@ from fetusmap.report.theme import MUTED, PANEL, TEXT, new_figure
 
 NAMES = {
     "normal": "normal",
-    "hard": "hard: every difficulty at its bad end",
+    "hard": "hard: every difficulty knob at its difficult end",
     "shifted-sharp": "shifted: a sharper scanner than any in training",
     "shifted-blurred": "shifted: a more blurred one",
     "shifted-hazy": "shifted: a hazier one",

@@ -1,4 +1,4 @@
-"""What the pages say of the experiment, from its result files."""
+"""Make the tables of the documentation pages about the experiment from its result files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ GROUPS = {"paper": "as in the paper", "ours": "ours", "peer": "peer"}
 def headline_table(results: dict[str, Any], published: dict[str, float]) -> str:
     """Markdown: every row's mean error, area and exchanged pairs, the paper's error beside."""
     lines = [
-        "| row | whose | mean, mm | AUC to 10 mm, % | pairs exchanged, % | in the paper, mm |",
+        "| row | source | mean, mm | AUC to 10 mm, % | pairs exchanged, % | in the paper, mm |",
         "|---|---|--:|--:|--:|--:|",
     ]
     for name, row in results["rows"].items():
@@ -41,7 +41,8 @@ def readme_part() -> str:
         f"{BEGIN}\n{headline_table(results, means)}\n"
         f"*{profile['cases'] - profile['training_cases']} simulated test fetuses, seed "
         f"{profile['seed']}, profile `{profile['name']}`; brackets are 95 % intervals by subject. "
-        f"The paper's column is of recorded volumes: compare orders, not millimetres.{rest}*\n{END}"
+        "The paper's numbers were measured on recorded volumes: compare the order of the rows, "
+        f"not the millimetres.{rest}*\n{END}"
     )
 
 
