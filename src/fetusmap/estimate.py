@@ -1,4 +1,4 @@
-"""The whole program on one screen: a volume goes in, a pose comes out."""
+"""`PoseEstimator`: estimates the pose of the fetus in a volume, with all steps in one place."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ MODELS = {name: DEFAULT_FOLDER.parent / name for name in ("default", "land")}
 """The models that ship with the package."""
 
 MIN_EXTENT_MM = 20.0
-"""A volume must extend this far along each axis: the trunk of a fetus of 10 weeks is as long."""
+"""Smallest extent of a volume along each axis: the trunk length of a fetus of 10 weeks."""
 
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """The result for one volume.
+    """The result of `PoseEstimator` for one volume.
 
     Attributes:
         pose: landmarks in the world of the volume, LPS mm, with confidences, quality and
@@ -71,7 +71,7 @@ class PoseEstimator:
         model_sha256: str,
         library: PoseLibrary | None = None,
     ) -> None:
-        """See `from_pretrained`.
+        """Combine the parts of a model; `from_pretrained` loads them.
 
         Raises:
             BadInput: the pose library is of another skeleton.
@@ -92,7 +92,7 @@ class PoseEstimator:
 
     @property
     def precision(self) -> str:
-        """Precision where memory allows: "bfloat16" where it is fast, otherwise "float32"."""
+        """Precision if memory suffices: "bfloat16" on a device where it is fast, else "float32"."""
         return "bfloat16" if has_fast_bfloat16(self.device) else "float32"
 
     @classmethod
@@ -105,9 +105,9 @@ class PoseEstimator:
         """Load a model.
 
         Args:
-            model: "default" or "land" (the paper's network), which ship, or a model folder.
+            model: a shipped model, "default" or "land" (the paper's network), or a model folder.
             device: "auto", "cpu" or "cuda".
-            library: pose library to refine with, or its file; None for the one that ships.
+            library: pose library to refine with, or its file; None for the shipped library.
 
         Raises:
             BadInput: the device is unknown, or the model or the pose library cannot be used.
@@ -123,9 +123,9 @@ class PoseEstimator:
 
     @cached_property
     def library(self) -> PoseLibrary:
-        """The pose library to refine with: the given one, the one that ships, or the model's own.
+        """The pose library to refine with: the given one, or else the shipped one.
 
-        The model's own is used where the one that ships is of another skeleton.
+        If the shipped library has another skeleton than the model, the model's own library is used.
         """
         if self._given_library is not None:
             return self._given_library
@@ -140,7 +140,7 @@ class PoseEstimator:
         """Check that the refinement exists, and that the library is large enough for it.
 
         Raises:
-            BadInput: it does not, or the library is not.
+            BadInput: the refinement does not exist, or the library is too small.
         """
         refine = refinement_named(refine)
         if refine != "none":
@@ -187,7 +187,7 @@ class PoseEstimator:
             changes=() if refinement is None else refinement.changes,
             rejected_because="" if refinement is None else refinement.rejected_because,
         )
-        # Everything was computed in the network's frame; this is the only way back to the world.
+        # Everything was computed in the network's frame, and is mapped to the world only here.
         to_world = prepared.world_from_network
         return Prediction(
             replace(pose.transform(to_world), provenance=provenance),
@@ -252,7 +252,7 @@ class PoseEstimator:
     def _assessed(
         self, unrefined: list[Detection], final: list[Detection], prepared: Prepared
     ) -> Pose:
-        """The pose with confidences and quality, in the network's frame."""
+        """Return the pose with confidences and quality, in the network's frame."""
         skeleton, library = self.pipeline.skeleton, self.pipeline.library
         if not final:
             return no_fetus_pose(skeleton)
@@ -262,10 +262,10 @@ class PoseEstimator:
 
 
 def model_folder(model: str | Path) -> Path:
-    """Return the folder of a model that ships, by its name, or the given folder.
+    """Return the folder of a shipped model, by its name, or the given folder.
 
     Raises:
-        UnreadableFile: there is neither.
+        UnreadableFile: there is no shipped model of this name, and no such model folder.
     """
     folder = MODELS.get(str(model), Path(model))
     if not (folder / CARD_FILE).is_file():
@@ -279,7 +279,7 @@ def model_folder(model: str | Path) -> Path:
 
 
 def input_sha256(volume: Volume) -> str:
-    """Hash what a prediction is computed from: the voxels, their type, and their grid."""
+    """Return the hash of a volume: of its voxels, their type, and their grid."""
     digest = hashlib.sha256(f"{volume.array.dtype.str} {volume.grid.shape}".encode())
     digest.update(volume.grid.affine.tobytes())
     digest.update(np.ascontiguousarray(volume.array.T).tobytes())

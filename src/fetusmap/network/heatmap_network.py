@@ -24,7 +24,7 @@ class HeatmapNetwork(nn.Module, ABC):
     @property
     @abstractmethod
     def multiple(self) -> int:
-        """Each axis of the input must be a multiple of this."""
+        """The number of voxels along each axis of the input must be a multiple of this."""
 
     @abstractmethod
     def maps(self, output: torch.Tensor) -> torch.Tensor:

@@ -39,7 +39,7 @@ class UNetSpec(Document):
 
     @property
     def multiple(self) -> int:
-        """Number of which each axis of an input must be a multiple."""
+        """The number of voxels along each axis of an input must be a multiple of this."""
         return UNetWidths(self.widths).multiple
 
 
@@ -57,7 +57,7 @@ class LandSpec(Document):
 
     @property
     def multiple(self) -> int:
-        """Number of which each axis of an input must be a multiple."""
+        """The number of voxels along each axis of an input must be a multiple of this."""
         return 1
 
 

@@ -32,7 +32,7 @@ class UNetWidths:
 
     @property
     def multiple(self) -> int:
-        """Each axis of the input must be a multiple of this."""
+        """The number of voxels along each axis of the input must be a multiple of this."""
         return int(STRIDE * 2 ** (len(self.levels) - 1))
 
 

@@ -1,4 +1,4 @@
-"""Description of what a refinement changed, in sentences."""
+"""Describe what a refinement changed, in sentences."""
 
 from __future__ import annotations
 

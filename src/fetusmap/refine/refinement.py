@@ -83,7 +83,7 @@ class Refinement:
 
     Attributes:
         detection: the final detection.
-        before: the unrefined detection. It is the final one, too, if the refined one was rejected.
+        before: the unrefined detection; the same as `detection` if the refined one was rejected.
         iterations: the iterations, in order.
         changes: what the refinement changed, in words; empty if nothing.
         rejected_because: why the refined detection was rejected, in words; empty if it was
@@ -107,10 +107,10 @@ class Refinement:
 
 
 def fits_worse(library: PoseLibrary, refined: Detection, before: Detection) -> bool:
-    """Whether a refined pose lies farther from its best atlases, with equal weights.
+    """Whether a refined pose lies farther from its best atlases than before, with equal weights.
 
-    The values of the heatmaps at the refined landmarks are no criterion: they fall as much where
-    the pose becomes better (40 cases, twice).
+    The values of the heatmaps at the refined landmarks are no criterion, because they also fall if
+    the pose becomes better (measured on two cohorts of 40 cases).
     """
     residuals = [
         fit_library(

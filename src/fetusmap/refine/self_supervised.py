@@ -73,12 +73,12 @@ def refine_by_training(
         atlases: pose library to refine with; the paper uses the poses of the training cases.
         model_library: the model's own pose library, which assesses the result.
         prepared: the prepared volume, see `fetusmap.preprocess.prepare`.
-        settings: the numbers.
+        settings: numbers of the refinement.
         flip_average: average the last heatmaps with those of the mirror image.
         half: compute in bfloat16; None does so where bfloat16 is fast.
 
     Raises:
-        BadInput: the library has fewer usable atlases than the support set.
+        BadInput: the library has fewer usable atlases than the support set needs.
     """
     atlases = usable_atlases(atlases, settings.support)
     skeleton, grid = model_library.skeleton, detection.input_grid
@@ -114,7 +114,7 @@ def tune(
         library: pose library of the same skeleton.
         prepared: the prepared volume.
         grid: the network's input grid.
-        settings: the numbers.
+        settings: numbers of the refinement.
         half: compute in bfloat16; None does so where bfloat16 is fast.
 
     Returns:
@@ -156,7 +156,7 @@ def _registration_of(settings: TrainingRefinement, skeleton: Skeleton) -> tuple[
 
 
 def registration_weights(skeleton: Skeleton, names: Sequence[str]) -> FloatArray:
-    """(N,) 1 for the named landmarks, which determine the alignment, and 0 for the others.
+    """Return (N,) weights: 1 for the landmarks that determine the alignment, 0 for the others.
 
     Without names, all landmarks determine it.
     """
@@ -167,7 +167,7 @@ def registration_weights(skeleton: Skeleton, names: Sequence[str]) -> FloatArray
 
 
 def label_proxy(support: SupportSet, grid: Grid, sigma_voxels: float) -> NDArray[np.float32]:
-    """(N, I, J, K) mean of the Gaussian maps of the atlases in a support set."""
+    """Compute the (N, I, J, K) mean of the Gaussian maps of the atlases in a support set."""
     count, landmarks = support.positions_mm.shape[:2]
     channels = [(row,) for row in range(landmarks)]
     sigma_mm = sigma_voxels * float(grid.spacing_mm.mean())

@@ -1,4 +1,4 @@
-"""Training of networks, and of whole models."""
+"""Train networks, and make whole models with them."""
 
 from fetusmap.train.cases import CasePool, pool_of_dataset
 from fetusmap.train.config import (

@@ -1,4 +1,4 @@
-"""Augmentation: random parameters are drawn first; applying them is deterministic.
+"""Augment training cases: random parameters are drawn first; applying them is deterministic.
 
 Shift, rotation, scaling and mirroring are all expressed by the grid on which a case is sampled. A
 left-handed grid shows the mirror image, so the labels are exchanged in the same line.
@@ -35,7 +35,7 @@ class Intensities:
         noise: standard deviation of white noise, grey levels.
         noise_seed: seed of that noise.
         blur_voxels: standard deviation of a Gaussian blur; 0 for none.
-        shadow: (3, 2) start and stop of a box with a tenth of the echoes, as parts of the axes;
+        shadow: (3, 2) start and stop of a box with a tenth of the echoes, as fractions of the axes;
             None for no shadow.
     """
 
@@ -185,7 +185,7 @@ class NearBody:
         roll_deg: standard deviation of the additional rotation about the long axis.
         shift: standard deviation of the shift along each axis, trunk lengths.
         scale: standard deviation of the logarithm of the size.
-        wild_part: part of the samples for which all of these are doubled.
+        wild_part: fraction of the samples for which all these deviations are doubled.
     """
 
     input_grid: BodyFrameGrid

@@ -12,7 +12,9 @@ NetworkT = TypeVar("NetworkT", bound=nn.Module)
 
 
 class WeightAverage(Generic[NetworkT]):
-    """Exponential moving average; its first steps follow faster, so that it forgets the start.
+    """Exponential moving average of the weights of a network.
+
+    The decay is smaller in the first steps, so that the initial weights lose their influence.
 
     Attributes:
         network: network with the averaged weights.

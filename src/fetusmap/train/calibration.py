@@ -1,4 +1,4 @@
-"""Calibration of a pipeline on held-out cases: trials, and the probabilities fitted to them."""
+"""Calibrate a pipeline: try it on held-out cases, and fit the probabilities to these trials."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def without_fetus(case: TrainingCase, rng: np.random.Generator) -> TrainingCase:
 
 
 def fit_calibration(trials: list[Trial], empty: list[Trial]) -> Calibration:
-    """Fit all probabilities.
+    """Fit the confidence of landmarks and the probabilities of a case to trials.
 
     Deliberate mistakes give examples of wrong detections. The frequency of correct landmarks is
     then taken from the other trials alone.

@@ -30,11 +30,12 @@ KINDS = (
     SimulationSettings(preset="mid"),
     *(SimulationSettings(preset="half", difficulty=HARD),) * 2,
 )
-"""Of eight simulated cases five are usual ones, one is scanned finer (resampled to the same
-spacing, its speckle is much the same), and two have every difficulty at its bad end."""
+"""Settings of eight simulated cases. Five are usual ones. One is simulated at a finer resolution;
+resampled to the same spacing, its speckle is nearly the same. In two, every difficulty knob is at
+its difficult end."""
 
 HELD_OUT_PART = 0.2
-"""Part of the subjects of a dataset that is held out if the dataset names no cases for it."""
+"""Fraction of the subjects that is held out if the dataset has no validation split."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,7 +122,7 @@ def simulated_skeleton() -> Skeleton:
 def simulated_pool(seed: int, count: int, cache: Path) -> CasePool:
     """Return the first simulated cases of a seed.
 
-    Their folder is named after everything that decides them: version, settings and skeleton.
+    The name of their folder depends on all that determines them: version, settings, skeleton.
     """
     skeleton = simulated_skeleton()
     decisive = (__version__, WORKING_SPACING_MM, KINDS, plain_from_skeleton(skeleton))
@@ -225,7 +226,8 @@ def _validation_cases(config: TrainingConfig, dataset: Dataset) -> tuple[Case, .
 def _held_out_part(cases: tuple[Case, ...]) -> tuple[Case, ...]:
     """Return the cases of a fifth of the subjects, at least one; none if there is only one.
 
-    The subjects are chosen by the hashes of their names, so that a case more moves few others.
+    The subjects are chosen by the hashes of their names, so that the choice changes little if cases
+    are added.
     """
     subjects = sorted({case.subject for case in cases}, key=_key)
     count = max(1, round(HELD_OUT_PART * len(subjects))) if len(subjects) > 1 else 0
@@ -242,8 +244,8 @@ def annotated_cases(dataset: Dataset, split: str) -> tuple[Case, ...]:
 def pool_of_dataset(
     annotated: tuple[Case, ...], cache: Path, spacing_mm: float = WORKING_SPACING_MM
 ) -> CasePool:
-    """Return annotated cases of a dataset, with a folder of the cache that is theirs alone."""
-    # Another dataset in the same place must not be served from the folder of the earlier one.
+    """Return annotated cases of a dataset, cached in a folder that no other dataset uses."""
+    # The folder is named by hashes of the files, because another dataset may have the same path.
     files = [(c.name, sha256_of(c.volume_path), sha256_of(c.landmarks_path)) for c in annotated]
     skeleton = annotated[0].skeleton
     key = _key((__version__, spacing_mm, plain_from_skeleton(skeleton), files))

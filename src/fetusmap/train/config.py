@@ -27,7 +27,7 @@ CALIBRATION_SEED = 3
 """Seed of the simulated cases on which the confidences of a model are calibrated."""
 
 MAX_UNET_LEVELS = 4
-"""With more levels the input of the two-pass model would not halve evenly."""
+"""Largest number of levels at which the input of the two-pass model can be halved evenly."""
 
 PAPER_STEPS = 16_000
 """Optimiser steps of the paper: 20 epochs of 800 volumes."""
@@ -44,7 +44,7 @@ class _Config(Document):
         minutes: duration of the training if `steps` is None.
         learning_rate: learning rate after the warm-up.
         warmup: steps over which the learning rate grows linearly.
-        decay_part: last part of the steps, over which the learning rate falls to 0 linearly.
+        decay_part: last fraction of the steps, over which the learning rate falls to 0 linearly.
         clip: largest norm of the gradient; None does not limit it.
         average: decay of the moving average of the weights, which becomes the trained network.
         sigma_voxels: standard deviation of the target Gaussians, heatmap voxels.
@@ -99,7 +99,7 @@ class _UNetConfig(_Config):
     """Fields of the two passes of the two-pass model.
 
     Attributes:
-        batch: volumes per step. Two fill two cores; group normalisation does not ask for more.
+        batch: volumes per step. Two keep two cores busy; group normalisation needs no more.
         learning_rate: 1.5e-3 to 4e-3 do equally well.
         weight_decay: decoupled weight decay of the kernels.
     """

@@ -1,4 +1,4 @@
-"""Starting weights: tensors of an earlier network that fit into a new one."""
+"""Load starting weights: copy the tensors of an earlier network that fit into a new one."""
 
 from __future__ import annotations
 

@@ -184,7 +184,7 @@ class Clock:
         self._waited += time.monotonic() - asked
 
     def after(self, step: int) -> dict[str, float]:
-        """Return the times for the metrics of a step; plan the steps when enough were timed."""
+        """Return the times of a step as metrics; plan the steps when enough of them were timed."""
         seconds = time.monotonic() - self._started
         done = step + 1 - self._first
         self.has_just_planned = self.steps is None and done == TIMED_STEPS

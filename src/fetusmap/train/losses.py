@@ -1,4 +1,4 @@
-"""Losses between a network's output and the landmarks as heatmaps."""
+"""Losses between the output of a network and the target heatmaps of the landmarks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Objectives: the loss of a training step, and the training of a discriminator beside it."""
+"""Objectives: the loss of a training step, with or without a discriminator."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class Objective(Protocol):
         """
 
     def after_step(self, rate: float) -> dict[str, float]:
-        """Train what else is trained, and return its metrics.
+        """Train further networks, such as a discriminator, and return their metrics.
 
         Args:
-            rate: part of the full learning rate, as for the network.
+            rate: fraction of the full learning rate, as for the network.
         """
 
     @property
@@ -39,7 +39,7 @@ class Objective(Protocol):
 
 @dataclass(frozen=True)
 class Supervised:
-    """The distance between predicted and annotated heatmaps.
+    """The objective of supervised training: the distance of predicted from annotated heatmaps.
 
     Attributes:
         distance: loss between an output and its targets.
@@ -63,10 +63,10 @@ class Supervised:
 
 
 class Adversarial:
-    """The same distance, plus an adversarial loss.
+    """The objective of adversarial training: the supervised loss plus that of a discriminator.
 
-    Least squares (Mao et al., ICCV 2017): the discriminator learns to score annotated pairs 1 and
-    predicted pairs 0, and the network learns to be scored 1.
+    The adversarial loss is least squares (Mao et al., ICCV 2017): the discriminator learns to score
+    annotated pairs 1 and predicted pairs 0, and the network learns to be scored 1.
     """
 
     def __init__(

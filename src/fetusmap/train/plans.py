@@ -22,7 +22,8 @@ def fit_into_memory(config: LandConfig, memory: str) -> tuple[LandConfig, Plan]:
     """Plan the largest input whose training step fits, and the cheapest checkpointing for it.
 
     The input is never finer than the working spacing, and the step is that of the largest volume.
-    The average of the weights counts; the interpreter and the processes that make samples do not.
+    The plan includes the average of the weights. It does not include the interpreter and the
+    processes that make samples.
 
     Args:
         config: configuration of the paper's network.
@@ -32,7 +33,7 @@ def fit_into_memory(config: LandConfig, memory: str) -> tuple[LandConfig, Plan]:
         The configuration with its spacing and its policy, and the plan.
 
     Raises:
-        BadInput: the text is no amount of memory, or nothing fits.
+        BadInput: the text is not an amount of memory, or not even the smallest input fits.
     """
     widths = LandWidths(config.widths)
     average = parameter_bytes(widths)

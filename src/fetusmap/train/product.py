@@ -1,4 +1,4 @@
-"""Models from scratch: the networks, the pose library, the calibration, the card."""
+"""Make a model: train its networks, calibrate them, and write the model folder."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ Report = Callable[[str, dict[str, float]], None]
 
 @dataclass(frozen=True)
 class ProductConfig:
-    """How a two-pass model is made.
+    """Settings of a two-pass model: the training of both networks, and its name.
 
     Attributes:
         coarse: training of the first pass.
@@ -68,7 +68,7 @@ class ProductConfig:
 
 @dataclass(frozen=True)
 class _Job:
-    """What the steps on the way to a model share.
+    """Settings that all steps of making a model share.
 
     Attributes:
         folder: folder of the runs; the model is written into its folder `model`.
@@ -184,7 +184,7 @@ def pose_library(config: TrainingConfig) -> PoseLibrary:
 
 
 def _checked_pool(config: TrainingConfig, cache: Path) -> CasePool:
-    """Return the cases to train on, after the starting weights were tried."""
+    """Return the cases to train on, after checking that the starting weights fit."""
     pool = case_pool(config, cache)
     if config.init is not None:
         initial_network(config, stage_of(config, pool.skeleton))
@@ -298,7 +298,7 @@ def _data_of(config: TrainingConfig) -> str:
 
 
 def limits_of(config: TrainingConfig, held_out: HeldOut) -> tuple[str, ...]:
-    """Return what a model is not for, with the data it was trained and calibrated on."""
+    """Return the limits of a model, with the data on which it was trained and calibrated."""
     if config.dataset is None:
         return LIMITS
     return (

@@ -55,7 +55,7 @@ class RunFolder:
             folder: the folder; it is made if it does not exist.
             config: the configuration.
             data: name and hash of each case of the dataset that is trained on; None for simulated
-                cases. A run of version 0.1, which has no such record, takes over the present one.
+                cases. A run of version 0.1 has no such record; the present one is written into it.
 
         Raises:
             BadInput: the folder holds a run of another configuration or of other data.
@@ -173,7 +173,7 @@ class RunFolder:
 
 
 def _lines_until(done: int, lines: list[str]) -> list[str]:
-    """Return the metrics of the steps that are done; lines after a torn one are of later steps."""
+    """Return the metrics up to the last checkpoint; a line cut short ends them."""
     earlier = []
     for line in lines:
         try:

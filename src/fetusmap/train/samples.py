@@ -56,7 +56,7 @@ class SampleSource:
 def stream_samples(
     source: SampleSource, *, first: int = 0, step: int = 1, workers: int = 1
 ) -> Generator[Sample]:
-    """Yield samples `first`, `first + step`, ... in order; other processes make them ahead.
+    """Yield samples `first`, `first + step`, ... in order; other processes make them in advance.
 
     Args:
         source: makes the samples.

@@ -26,7 +26,8 @@ from fetusmap.train.muon import Muon
 from fetusmap.train.objectives import Adversarial, Loss, Objective, Supervised
 
 DISCRIMINATOR_SLOWDOWN = 5.0
-"""The learning rate of the discriminator is lower by this factor. It still gets ahead, later."""
+"""The learning rate of the discriminator is lower by this factor. This delays the moment from which
+it distinguishes all heatmaps, but does not prevent it."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ def _unet(
     channels: Channels,
     draw_grid: DrawGrid,
 ) -> Stage:
-    """A pass of the two-pass model: cross-entropy over voxels, Muon."""
+    """Return the stage of a pass of the two-pass model: cross-entropy over voxels, Muon."""
     return Stage(
         input_grid=input_grid,
         channels=channels,
@@ -95,7 +96,7 @@ def _unet(
 
 
 def _land(config: WholeVolumeConfig, skeleton: Skeleton) -> Stage:
-    """The paper's detector: the whole volume, a heatmap per landmark, squared errors, Adam."""
+    """Return the stage of the paper's detector: whole volume, squared errors, Adam."""
     input_grid = WholeVolumeGrid(spacing_mm=config.spacing_mm)
     loss = partial(scaled_squared_error, height=HEIGHT)
     return Stage(
@@ -118,7 +119,7 @@ def _land(config: WholeVolumeConfig, skeleton: Skeleton) -> Stage:
 
 
 def _with_discriminator(land: Stage, config: GanConfig) -> Stage:
-    """The paper's detector, trained against a discriminator as well and used without it."""
+    """Return the stage of the paper's detector that is also trained against a discriminator."""
 
     def objective(fabric: Fabric) -> Adversarial:
         return Adversarial(

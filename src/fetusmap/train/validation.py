@@ -1,4 +1,4 @@
-"""Validation on held-out cases: the loss, and errors in millimetres."""
+"""Validate a network on held-out cases: its loss, and its errors in millimetres."""
 
 from __future__ import annotations
 
