@@ -1,4 +1,4 @@
-"""How commands print: tables without frames, warnings to the error stream, progress with an ETA."""
+"""Print tables and facts, warnings to the error stream, and progress bars for the commands."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ ItemT = TypeVar("ItemT")
 
 
 class _Pipe(Console):
-    """A console whose reader may leave early, as `head` does; that is no error."""
+    """A console whose reader may stop reading early, as `head` does, without an error."""
 
     def on_broken_pipe(self) -> None:
-        """Write the rest to nowhere and stop."""
+        """Discard the rest of the output and stop."""
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(0)
 
@@ -39,7 +39,7 @@ err = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=
 
 
 def print_facts(title: str, facts: Mapping[str, str]) -> None:
-    """A heading and aligned `name  value` lines. Text from files is never read as markup."""
+    """Print a heading and aligned `name  value` lines; text from files is never read as markup."""
     out.print(Text(one_line(title), style="bold"))
     width = max((len(name) for name in facts), default=0)
     for name, value in facts.items():
@@ -47,7 +47,7 @@ def print_facts(title: str, facts: Mapping[str, str]) -> None:
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """A heading and a table; the first column is text, the others are aligned as numbers."""
+    """Print a heading and a table; the first column is text, the others are aligned as numbers."""
     table = Table(title=Text(title, style="bold"), title_justify="left", box=None, pad_edge=False)
     for number, column in enumerate(columns):
         table.add_column(column, justify="left" if number == 0 else "right", header_style="dim")
@@ -58,7 +58,7 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]
 
 
 def warn(message: str) -> None:
-    """One line to the error stream."""
+    """Print a warning as one line on the error stream."""
     err.print(Text.assemble(("warning: ", "yellow"), one_line(message)))
 
 

@@ -1,4 +1,4 @@
-"""`fetusmap convert`: volumes to volumes, poses to poses, folders of cases to datasets and back."""
+"""`fetusmap convert`: convert volumes and poses, and annotated folders to datasets and back."""
 
 from __future__ import annotations
 
@@ -73,8 +73,8 @@ def convert(
         typer.Option(help="CSV with columns case, subject, gestational_age_days for a folder."),
     ] = None,
     split: Splits = None,
-    seed: Annotated[int, typer.Option(help="Of the random splits.")] = 0,
-    licence: Annotated[str, typer.Option(help="Of a folder's data.")] = NO_LICENCE,
+    seed: Annotated[int, typer.Option(help="Seed of the random splits.")] = 0,
+    licence: Annotated[str, typer.Option(help="Licence of the data in a folder.")] = NO_LICENCE,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace an existing file.")
     ] = False,
@@ -123,7 +123,7 @@ def convert(
 
 @dataclass(frozen=True)
 class _Import:
-    """How a folder is to be imported."""
+    """Settings of the import of a folder."""
 
     spacing: Triple | None
     limits: ReadLimits

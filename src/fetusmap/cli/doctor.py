@@ -1,4 +1,4 @@
-"""`fetusmap doctor`: versions, devices, memory, and whether each part works, by trying it."""
+"""`fetusmap doctor`: print versions, devices and memory, and check each part by trying it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def doctor() -> int:
 
 
 def check_volumes() -> str:
-    """Write, decode in a child process, and compare."""
+    """Check that a volume of each format reads back equal; a child process decodes it."""
     array = np.arange(16**3, dtype=np.uint16).reshape(16, 16, 16)
     volume = Volume(array, Grid.from_spacing((16, 16, 16), (0.5, 0.6, 0.7)))
     with tempfile.TemporaryDirectory() as folder:
@@ -56,7 +56,7 @@ def check_volumes() -> str:
 
 
 def check_poses() -> str:
-    """Write and read a pose in each format."""
+    """Check that a pose reads back equal in each format."""
     pose = reference_pose()
     with tempfile.TemporaryDirectory() as folder:
         for suffix in (".json", ".mrk.json", ".csv"):
@@ -68,7 +68,7 @@ def check_poses() -> str:
 
 
 def check_figures() -> str:
-    """Draw a pose."""
+    """Check that a pose can be drawn."""
     from fetusmap.report import draw_pose  # here, as torch below
 
     with tempfile.TemporaryDirectory() as folder:
@@ -78,7 +78,7 @@ def check_figures() -> str:
 
 
 def check_torch() -> str:
-    """One product on the processor."""
+    """Check that torch multiplies two matrices correctly, and name the graphics cards."""
     import torch  # here, so that a broken torch is a finding and not a crash
 
     ones = torch.ones(64, 64)
@@ -90,7 +90,7 @@ def check_torch() -> str:
 
 
 def check_model() -> str:
-    """Load the model that ships, and check that it finds no fetus in an empty volume."""
+    """Check that the shipped model loads, and finds no fetus in an empty volume."""
     from fetusmap.estimate import PoseEstimator  # here, as torch above
 
     estimator = PoseEstimator.from_pretrained()

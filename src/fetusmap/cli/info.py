@@ -1,4 +1,4 @@
-"""`fetusmap info`: what a file is, its geometry, and what is wrong with it."""
+"""`fetusmap info`: describe a file, its geometry, and its problems."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def info(
     follow_links: FollowLinks = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
 ) -> None:
-    """Say what a file is, its geometry, and what is wrong with it."""
+    """Describe a file: its kind, its geometry, and what is wrong with it."""
     given = {
         "--spacing": spacing is not None,
         "--skeleton": skeleton != DEFAULT_SKELETON,
@@ -109,7 +109,7 @@ def info(
 
 
 def volume_facts(volume: Volume, file: Path) -> dict[str, Any]:
-    """What `info` says about a volume, ready to print."""
+    """Return what `info` prints about a volume."""
     grid = volume.grid
     low, high = volume.intensity_range
     middle = np.percentile(volume.array[::2, ::2, ::2], [5, 50, 95])
@@ -131,7 +131,7 @@ def volume_facts(volume: Volume, file: Path) -> dict[str, Any]:
 
 
 def dataset_facts(dataset: Dataset) -> dict[str, Any]:
-    """What `info` says about a dataset."""
+    """Return what `info` prints about a dataset."""
     ages = [c.gestational_age_days for c in dataset.cases if c.gestational_age_days is not None]
     splits = {name: len(cases) for name, cases in dataset.splits.items()}
     return {
@@ -146,7 +146,7 @@ def dataset_facts(dataset: Dataset) -> dict[str, Any]:
 
 
 def library_facts(library: PoseLibrary) -> dict[str, Any]:
-    """What `info` says about a pose library."""
+    """Return what `info` prints about a pose library."""
     groups = f"{len(set(library.groups) - {''})}"
     if alone := library.groups.count(""):
         groups += f", and {alone} alone"
@@ -159,7 +159,7 @@ def library_facts(library: PoseLibrary) -> dict[str, Any]:
 
 
 def length_percentiles(library: PoseLibrary) -> dict[str, list[float] | None]:
-    """5th, 50th and 95th percentile of each segment's length, mm; None where it is absent."""
+    """Return the 5th, 50th and 95th percentile of each segment's length, mm; None if absent."""
     known = {name: v[np.isfinite(v)] for name, v in library.lengths_mm().items()}
     return {
         name: np.percentile(v, (5, 50, 95)).round(3).tolist() if len(v) else None
@@ -180,7 +180,7 @@ def print_library(file: Path, library: PoseLibrary) -> None:
 
 
 def measurement_facts(pose: Pose) -> dict[str, dict[str, float | None]]:
-    """What is measured on a pose, by kind and name; None where a landmark is absent."""
+    """Return the measurements of a pose, by kind and name; None where a landmark is absent."""
     facts: dict[str, dict[str, float | None]] = {}
     for m in measurements(pose):
         value = m.value if np.isfinite(m.value) else None
@@ -231,7 +231,7 @@ def _times(values: Any, form: str) -> str:
 
 
 def _obliqueness(volume: Volume) -> str:
-    """Degrees between the index axes and the anatomical axes they are named after."""
+    """Return the degrees between the index axes and the anatomical axes that name them."""
     cosine = np.abs(volume.grid.direction).max(axis=0).min()
     angle = float(np.degrees(np.arccos(min(1.0, cosine))))
     return "along the axes" if angle < 0.05 else f"oblique by up to {angle:.1f} degrees"

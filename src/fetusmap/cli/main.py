@@ -40,11 +40,11 @@ class LazyGroup(typer.core.TyperGroup):
     """A group whose commands are imported when they are run, not when they are listed."""
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
-        """Names, in the order of the overview."""
+        """Return the names of the commands, in the order of the overview."""
         return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """The command itself; in the overview only its name and line."""
+        """Return a command; for the overview, one that has only its name and its line of help."""
         if cmd_name not in COMMANDS:
             return None
         module, line = COMMANDS[cmd_name]
@@ -65,7 +65,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="rich",
-    epilog="Errors take one line; add --debug anywhere to see the traceback.",
+    epilog="An error is printed in one line; add --debug anywhere to see the traceback.",
 )
 
 
@@ -79,10 +79,11 @@ def print_version(wanted: bool) -> None:
 @app.callback()
 def fetusmap(
     version: Annotated[
-        bool, typer.Option("--version", callback=print_version, is_eager=True, help="Show it.")
+        bool,
+        typer.Option("--version", callback=print_version, is_eager=True, help="Print the version."),
     ] = False,
 ) -> None:
-    """The 3D pose of a fetus from one ultrasound volume. Research software, no medical device."""
+    """Estimate the 3D pose of a fetus from a volume. Research software, no medical device."""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -90,7 +91,7 @@ def main(arguments: list[str] | None = None) -> None:
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = DEBUG in words
     words = [word for word in words if word != DEBUG]
-    # Schedulers and containers end programs this way: temporary files must still go.
+    # Schedulers and containers end programs this way: temporary files must still be removed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):

@@ -17,7 +17,7 @@ DEFAULT_SKELETON = "fetus-16"
 
 Spacing = Annotated[
     tuple[float, float, float] | None,
-    typer.Option(help="True spacing in mm, where the file's is missing or wrong."),
+    typer.Option(help="True spacing in mm, if that of the file is missing or wrong."),
 ]
 SkeletonName = Annotated[
     str, typer.Option(help="Skeleton of a pose: a built-in name or a JSON file.")
@@ -43,7 +43,7 @@ def check_options(
     """Refuse options that mean nothing for this kind of source, instead of ignoring them.
 
     Raises:
-        BadInput: with the options that do not fit.
+        BadInput: an option does not fit; the error names all such options.
     """
     fitting = applicable[kind]
     odd = [option for option, used in given.items() if used and option not in fitting]
@@ -57,10 +57,10 @@ def check_options(
 
 
 def parts_of(split: list[str]) -> dict[str, float]:
-    """Parts by name of NAME=PART texts.
+    """Return the fraction of the subjects for each split, by its name, from NAME=PART texts.
 
     Raises:
-        BadInput: other texts, a name given twice, or parts that are no split.
+        BadInput: a text has another form, a name is given twice, or the fractions are not valid.
     """
     parts = {}
     for text in split:

@@ -1,4 +1,4 @@
-"""`fetusmap predict`: volumes in, poses, measurements and pictures out."""
+"""`fetusmap predict`: estimate poses from volumes, and write measurements and pictures."""
 
 from __future__ import annotations
 
@@ -40,7 +40,10 @@ def predict(
             metavar="INPUT...", help="Volume files, folders, datasets, or CSVs with a column path."
         ),
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="One folder per case goes here.")],
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", help="Folder of the results, with one folder per case."),
+    ],
     refine: Annotated[
         str,
         typer.Option(
@@ -77,7 +80,7 @@ def predict(
     ] = None,
     follow_links: FollowLinks = False,
 ) -> int:
-    """Find the pose of the fetus in each volume: landmarks in mm, with left and right.
+    """Estimate the pose of the fetus in each volume: landmarks in mm, with left and right.
 
     Repeat the command to continue an interrupted run. A case that fails is named in summary.csv,
     and the exit code is 1; all other cases are done. Cases of earlier commands stay in summary.csv.
@@ -145,7 +148,7 @@ def _print_results(results: list[CaseResult]) -> None:
 
 
 def _print_warnings(results: list[CaseResult]) -> None:
-    """Doubts of the reader and of the estimator; summary.csv holds those that are not shown."""
+    """Print warnings of the file reader and of the estimator; summary.csv holds all of them."""
     lines = [
         f"{result.case}: {warning}"
         for result in results

@@ -1,4 +1,4 @@
-"""`fetusmap train`: networks from simulated volumes or a dataset, and a model of them."""
+"""`fetusmap train`: train networks on simulated volumes or a dataset, and write a model."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from fetusmap.train import (
 )
 
 COARSE_PART = 0.4
-"""Part of the minutes for the first pass, which has the easier task."""
+"""Fraction of the minutes for the first pass, which has the easier task."""
 
 DEFAULT_STEPS = {"coarse": 6000, "canonical": 7500, "land": PAPER_STEPS}
 
@@ -103,9 +103,9 @@ def train(
         bool, typer.Option("--tensorboard", help="Write the metrics for TensorBoard as well.")
     ] = False,
 ) -> int:
-    """Train networks, calibrate their confidences, and write a model for --model of predict.
+    """Train networks, calibrate their confidences, and write a model for `predict --model`.
 
-    A dataset is trained on with its own skeleton. Repeat the command to continue a run that was
+    The model has the skeleton of the dataset. Repeat the command to continue a run that was
     interrupted: its losses are the same as without the interruption.
     """
     _check_options(profile, minutes, memory)
@@ -252,7 +252,7 @@ def _line(name: str, metrics: dict[str, float]) -> str:
     planned = f"/{steps:.0f}" if steps else ""
     left = ""
     if steps:
-        # The pace of this run, so that a run that goes on does not count its earlier steps.
+        # The pace of this process: a continued run does not count its earlier steps.
         minutes = (steps - metrics["step"]) * metrics["pace"] / 60
         left = f", {minutes:.0f} min left"
     return f"{name} {metrics['step']:.0f}{planned}: loss {metrics['loss']:.3f}{left}"
@@ -276,7 +276,7 @@ def _check_settings(settings: list[str], stages: tuple[str, ...]) -> None:
     """Check that every setting names a field, and a network that is trained.
 
     Raises:
-        BadInput: one does not.
+        BadInput: a setting names another field or another network.
     """
     fields = {stage: _settable(stage) for stage in stages}
     for text in settings:
