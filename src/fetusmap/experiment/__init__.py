@@ -1,4 +1,4 @@
-"""The paper's experiment: cohort, six networks, eight rows, ours, and the peers."""
+"""Run the paper's experiment: its six networks and eight methods, our methods, and other tools."""
 
 from fetusmap.experiment.plan import Experiment
 from fetusmap.experiment.profile import NETWORKS, PROFILES, Network, Profile

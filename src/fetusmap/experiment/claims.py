@@ -46,9 +46,9 @@ CLAIMS = (
     *(Claim("GAN is better than Land", f"GAN-{s}", f"Land-{s}") for s in ("R4", "GCP")),
     *(Claim("RNN is better than Land", f"RNN-{s}", f"Land-{s}") for s in ("R4", "GCP")),
 )  # fmt: skip
-"""The claims of the paper. The last four are made by its text; its own tables contradict three of
-them. A verdict is about the direction in the tables, and the claims table marks where the text
-says the contrary."""
+"""The claims of the paper. The last four are made by its text, and its own tables contradict three
+of them. A verdict refers to the direction in the tables; the claims table marks the claims whose
+direction is different in the text."""
 
 OUR_CLAIMS = (
     *(Claim("our refinement is better than Land", f"Fast-{s}", f"Land-{s}")

@@ -57,7 +57,10 @@ def draw_figures(rows: Sequence[Row], pairs: Mapping[str, Pairs], folder: Path) 
 
 
 def chosen_cases(rows: Sequence[Row], pairs: Mapping[str, Pairs]) -> list[ComparedCase]:
-    """Return the cases at the quartiles of the first row's error, so that nobody selects them."""
+    """Return the cases at the quartiles of the first row's error.
+
+    This rule chooses the cases, so that no person selects favourable ones.
+    """
     shown = [row.name for row in rows if row.name in COMPARED]
     shown = shown or [rows[0].name]
     first = pairs[shown[0]]

@@ -54,7 +54,7 @@ def predict_row(
     weights = "" if row.network is None else sha256_of(weights_path(folder, row.network))
     job = _Job(folder, profile, row, device, weights)
     missing = [c for c in load_test_cases(folder) if not pose_path(folder, row, c.name).exists()]
-    # A process of its own even for one worker, so that no memory of earlier rows is counted.
+    # Even one worker gets a process of its own, so that no memory of earlier rows is counted.
     many = workers if device == "cpu" else min(workers, 1)
     yield from map_in_processes(partial(_predict, job), missing, many, background=many > 0)
 

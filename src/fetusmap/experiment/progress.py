@@ -1,4 +1,4 @@
-"""How far the tasks of an experiment are, read from the files that they write."""
+"""Determine the progress of the tasks of an experiment from the files that they write."""
 
 from __future__ import annotations
 

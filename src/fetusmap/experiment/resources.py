@@ -17,7 +17,7 @@ _CLEAR = Path("/proc/self/clear_refs")
 
 @dataclass
 class Cost:
-    """Cost of a block of work; filled in when the block ends.
+    """Cost of a block of work; the values are set when the block ends.
 
     Attributes:
         seconds: wall time.

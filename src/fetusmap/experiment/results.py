@@ -1,4 +1,4 @@
-"""All numbers of an experiment: a summary of each row, and each claim put to the test."""
+"""Compute all numbers of an experiment: a summary of each row, and a test of each claim."""
 
 from __future__ import annotations
 

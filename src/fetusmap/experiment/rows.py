@@ -1,4 +1,4 @@
-"""The rows of the tables: the paper's eight, ours, and the predictions of peers."""
+"""The rows of the tables: eight methods of the paper, our methods, and other tools (peers)."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ PAPER_ROWS = (
     *(Row(f"SSL-{size}", "paper", Network("Land", size), "test-time-training")
       for size in SIZES),
 )  # fmt: skip
-"""In the paper's order."""
+"""The methods of the paper, in the order of its tables."""
 
 OUR_ROWS = (
     *(

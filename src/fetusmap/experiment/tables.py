@@ -49,7 +49,7 @@ def landmark_table(results: Results, metric: Metric) -> TextTable:
     """Return table 1 or 2 of the paper with the numbers of this experiment.
 
     The paper's own numbers stand below each of its eight rows; our rows and the peers follow.
-    Strong are the best of the paper's rows, and the best of all rows.
+    The best of the paper's rows and the best of all rows are printed in bold.
     """
     order = paper_order(results.skeleton)
     values = {row.name: _values(results.summaries[row.name], metric, order) for row in results.rows}
