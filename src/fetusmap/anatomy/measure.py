@@ -231,7 +231,7 @@ def implausibilities(
 
 
 def _angle(first: FloatArray, second: FloatArray) -> FloatArray:
-    """Angles between vectors, exact near 0 and 180 degrees, too. NaN for a vector of length 0."""
+    """Return the angles between vectors, exact also near 0 and 180 degrees; NaN for length 0."""
     sine = np.linalg.norm(np.cross(first, second), axis=-1)
     cosine = (first * second).sum(axis=-1)
     return np.where((sine == 0) & (cosine == 0), np.nan, np.arctan2(sine, cosine))

@@ -32,7 +32,8 @@ class _Record(Document):
     def from_plain(cls, plain: Mapping[str, Any]) -> Self:
         """Build a record from the plain data of any program or version; nothing is refused.
 
-        As `with_notes`; besides, a field whose value is not of the expected type becomes a note.
+        Unknown fields become notes, as in `with_notes`, and so do fields with a value of the wrong
+        type.
         """
         ordered = cls.with_notes(plain)
         notes = ordered.pop("notes")
@@ -42,9 +43,9 @@ class _Record(Document):
 
     @classmethod
     def with_notes(cls, plain: Mapping[str, Any]) -> dict[str, Any]:
-        """Plain data of this record, in which fields that it does not have are notes.
+        """Return the plain data of this record; fields that the record does not have become notes.
 
-        Fields have their present names, and a value of null counts as absent.
+        Renamed fields get their present names, and a value of null counts as absent.
         """
         given = plain.get("notes") or {}
         known: dict[str, Any] = {}
@@ -66,7 +67,7 @@ class _Record(Document):
         return True
 
     def plain(self) -> dict[str, Any]:
-        """Plain data, ready for JSON. Fields that have their default value are left out."""
+        """Return the plain data, ready for JSON; fields with their default value are left out."""
         return self.model_dump(mode="json", exclude_defaults=True)
 
 

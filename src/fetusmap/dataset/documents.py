@@ -25,7 +25,7 @@ SPLITS_FILE = "splits.json"
 FORMAT = "fetusmap-dataset"
 
 MAX_QUOTED_CHARACTERS = 60
-"""An error message quotes at most so many characters of a setting."""
+"""Largest number of characters of a setting that an error message quotes."""
 
 
 class DatasetDocument(Document):

@@ -41,7 +41,7 @@ def read_nnlandmark(path: Path, grid: Grid, skeleton: Skeleton | None = None) ->
     """Read landmark indices and place them in the world with the volume's grid.
 
     Raises:
-        BadInput: as `pose_from_indices`.
+        BadInput: see `pose_from_indices`.
     """
     return pose_from_indices(
         parse_document(NnLandmarkDocument, read_json(path, nan_is_null=True), path),
@@ -60,8 +60,8 @@ def pose_from_indices(
     """Place annotated voxel indices in the world.
 
     Raises:
-        BadInput: a spacing that contradicts the grid's by more than 1 %, a name that is no
-            landmark of the skeleton, or no landmark at all.
+        BadInput: the spacing differs from that of the grid by more than 1 %, a name is not a
+            landmark of the skeleton, or there is no landmark.
     """
     if document.spacing is not None:
         spacing = np.broadcast_to(np.array(document.spacing, dtype=np.float64), 3)

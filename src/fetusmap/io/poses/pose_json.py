@@ -81,7 +81,7 @@ class Version1PoseDocument(_PoseBase):
 
 
 def _record(kind: type[RecordT]) -> BeforeValidator:
-    """Validator that moves the fields of other programs and later versions into the notes."""
+    """Return a validator that moves fields of other programs and later versions into the notes."""
     return BeforeValidator(
         lambda value: kind.with_notes(value) if isinstance(value, Mapping) else value
     )
@@ -100,7 +100,7 @@ def plain_from_pose(pose: Pose) -> dict[str, Any]:
     """Return the plain data of a `pose.json`, version 2, ready for JSON.
 
     Raises:
-        BadInput: a quality or provenance that JSON cannot hold.
+        BadInput: JSON cannot hold the quality or the provenance of the pose.
     """
     plain = {
         "format": "fetusmap-pose",

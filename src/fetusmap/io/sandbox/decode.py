@@ -55,7 +55,7 @@ def check_finite(voxels: VoxelArray, path: Path) -> None:
     """Refuse NaN and infinity among the (N,) voxels.
 
     Raises:
-        UnreadableFile: with the number of such voxels.
+        UnreadableFile: some voxels are NaN or infinite; the error states how many.
     """
     if voxels.dtype.kind != "f":
         return

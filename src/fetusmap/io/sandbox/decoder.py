@@ -70,7 +70,7 @@ def copy(read: Callable[[int], bytes], count: int, out: BinaryIO | None) -> None
 
 
 def check_end(read: Callable[[int], bytes]) -> None:
-    """Read to the end of the stream, where its check sum is; a long rest is refused."""
+    """Read to the end of the stream, where its check sum is; refuse a long rest."""
     surplus = 0
     while piece := read(CHUNK_BYTES):
         surplus += len(piece)

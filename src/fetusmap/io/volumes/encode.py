@@ -1,4 +1,4 @@
-"""Bytes of voxels, as files store them."""
+"""Encode voxels as the bytes that files store."""
 
 from __future__ import annotations
 

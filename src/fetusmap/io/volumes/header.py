@@ -1,4 +1,4 @@
-"""`VolumeHeader`: what a volume file says about its voxels, and the checks of it.
+"""`VolumeHeader`: what a volume file states about its voxels, and the checks of these statements.
 
 Each format's module reads its header into a `VolumeHeader` without reading a voxel. The checks are
 the same for all formats.
@@ -37,7 +37,7 @@ class VolumeHeader:
         affine: (4, 4) world_from_index in LPS mm, or None when the file gives no orientation.
         data_path: the file with the voxels.
         doubt: why the affine is not used unless the caller gives a spacing, or "".
-        conflict: what is wrong with the affine that no spacing can mend, or "".
+        conflict: what is wrong with the affine and cannot be corrected by a spacing, or "".
         skip_file: bytes of the data file before the (compressed) voxels; at least as many, if
             `voxels_at_end`.
         voxels_at_end: whether the voxels are the last bytes of the data file.
@@ -92,7 +92,7 @@ def check_size(header: VolumeHeader, file_bytes: int, path: Path, limits: ReadLi
         limits: what the file may ask for.
 
     Raises:
-        UnreadableFile: with the number that is out of bounds.
+        UnreadableFile: a number is out of bounds; the error states it.
     """
     widest = max(header.dtype.itemsize, 4 if header.is_scaled else 0)
     check_shape(header.shape, widest, path, limits)
@@ -119,7 +119,7 @@ def check_shape(shape: Shape3, itemsize: int, path: Path, limits: ReadLimits) ->
     """Refuse too few voxels on an axis, or too many in total; for reading and for writing.
 
     Raises:
-        UnreadableFile: with the number that is out of bounds.
+        UnreadableFile: a number is out of bounds; the error states it.
     """
     if min(shape) < limits.min_axis:
         raise UnreadableFile(

@@ -1,4 +1,4 @@
-"""`Source`: one volume, in whichever files its bytes are."""
+"""`Source`: one volume, stored in one file or in several."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from fetusmap.io.volumes.recognition import HEAD_BYTES, format_of, read_header
 
 @dataclass(frozen=True)
 class Source:
-    """One volume, in whichever files its bytes are.
+    """One volume, stored in one file or in several.
 
     Attributes:
         path: the file; of a detached pair the header; of a folder the folder.
@@ -120,7 +120,7 @@ def open_source(source: Source, limits: ReadLimits = DEFAULT_LIMITS) -> Iterator
 
 
 def find_sources(folder: Path) -> list[Source]:
-    """Return the volumes of a folder, sorted by name; hidden files are passed over.
+    """Return the volumes of a folder, sorted by name; hidden files are ignored.
 
     A file is a volume if its content is recognised or its suffix is that of a volume: such a file
     that turns out to be damaged is reported when it is read, and does not disappear silently.

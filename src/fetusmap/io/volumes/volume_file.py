@@ -56,7 +56,7 @@ def load_volume(
         The volume in LPS mm, what its file states, and a warning for everything doubtful.
 
     Raises:
-        UnreadableFile: with what was expected, what was found, and what to do.
+        UnreadableFile: the file is not a volume, is damaged, or exceeds the limits.
     """
     source = _source(source)
     with open_source(source, limits) as opened:
