@@ -42,11 +42,11 @@ def pck_percent(errors_mm: ArrayLike, threshold_mm: float) -> float:
 
 
 def sides_are_right(skeleton: Skeleton, found_mm: Points3, true_mm: Points3) -> bool:
-    """Tell whether the body lies the right way round.
+    """Return whether left and right of the whole body are right.
 
-    It does where all paired landmarks together lie at least as near to the truth of their own side
-    as to that of the other side. A single exchanged wrist therefore does not count. A pose in which
-    no pair can be compared is not the right way round.
+    They are if the paired landmarks together lie at least as near to the truth of their own side as
+    to that of the other side. A single exchanged wrist therefore does not count. If no pair can be
+    compared, the result is False.
 
     Args:
         skeleton: skeleton with the mirror pairs.

@@ -31,7 +31,7 @@ class Summary:
         auc_percent: area under the curve of correct keypoints to 10 mm.
         within_10_mm_percent: percentage of landmarks with an error of at most 10 mm.
         swap_percent: percentage of mirror pairs whose left and right are exchanged.
-        wrong_sides: number of cases whose body is the wrong way round, see `sides_are_right`.
+        wrong_sides: number of cases in which left and right are wrong, see `sides_are_right`.
         missed: number of annotated landmarks that were not found.
         worst_case_mm: mean error of the worst case.
         landmark_mean_mm: (N,) mean error of each landmark.

@@ -246,7 +246,7 @@ def _largest_root(determinant: FloatArray, square: FloatArray) -> FloatArray:
 
 
 def _rotations_by_svd(cross: FloatArray, positions: IntArray) -> RotationMatrix:
-    """The same (A, 3, 3) rotations by Kabsch's decomposition, which is slower but always exact."""
+    """Return the best (A, 3, 3) rotations by Kabsch's decomposition, which is slower but exact."""
     u, sigma, vt = np.linalg.svd(cross)
     handedness = np.sign(np.linalg.det(u @ vt))
     ambiguous = sigma[:, 1] + handedness * sigma[:, 2] <= MAX_AMBIGUOUS_CONDITIONING * sigma[:, 0]

@@ -1,4 +1,4 @@
-"""Heatmaps: landmarks written as Gaussians on a grid, and read back below the voxel."""
+"""Encode landmarks as heatmaps of Gaussians, and decode them with sub-voxel precision."""
 
 from fetusmap.heatmap.gaussian import FLOOR, REACH, Heatmaps, Peaks, encode, find_peaks
 from fetusmap.heatmap.landmark_maps import LandmarkMaps, Place, find_places

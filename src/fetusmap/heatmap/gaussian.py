@@ -1,4 +1,4 @@
-"""Landmarks to heatmaps and back: `encode` and `find_peaks` are inverse, with sub-voxel precision.
+"""Convert landmarks to heatmaps and back: `find_peaks` is the inverse of `encode`.
 
 A channel may show several landmarks, such as the left and the right knee. It is then a mixture of
 Gaussians, and its two highest peaks are read back.
@@ -22,7 +22,7 @@ REACH = 2
 """Number of voxels on each side of a maximum that belong to its peak and to no other peak."""
 
 FLOOR = 1e-12
-"""Smallest value of which a logarithm is taken, and by which is divided."""
+"""Smallest value in a logarithm or in a denominator; smaller values are replaced by it."""
 
 
 @dataclass(frozen=True, eq=False)

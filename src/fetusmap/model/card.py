@@ -88,7 +88,7 @@ class RecurrentLandPass(PassFields, RecurrentLandSpec):
 
 
 def _complete_pass(plain: object) -> object:
-    """Read entries of earlier cards: no architecture meant "unet", which had a needless field."""
+    """Complete an entry of an earlier card, in which the U-Net had no name and a needless field."""
     if not isinstance(plain, dict):
         return plain
     entry = {"network": "unet", **plain}
@@ -119,7 +119,7 @@ class ModelCard(Document):
         calibration: turns the evidence for a detection into probabilities.
         made_by: command, versions, device, and the recipe of each network with its steps.
         metrics: errors on held-out cases, in all and per landmark.
-        limits: what the model is not for.
+        limits: sentences on the limits of the model.
     """
 
     format: Literal["fetusmap-model"]

@@ -75,14 +75,14 @@ def save_model(
         name: name of the model.
         made_by: how the model was made, plain data.
         metrics: how good the model is, plain data.
-        limits: what the model is not for.
+        limits: sentences on the limits of the model.
 
     Raises:
         BadInput: the folder cannot be written.
     """
     make_folder(folder)
     (folder / CARD_FILE).unlink(missing_ok=True)
-    for name_of_pass in PASSES:  # of a model that was here before
+    for name_of_pass in PASSES:  # files of an earlier model
         (folder / f"{name_of_pass}.safetensors").unlink(missing_ok=True)
     save_library(pipeline.library, folder / LIBRARY_FILE, overwrite=True)
     card = ModelCard(

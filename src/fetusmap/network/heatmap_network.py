@@ -1,4 +1,4 @@
-"""Base class of all networks: a volume in, one heatmap per channel out."""
+"""Base class of the networks that predict one heatmap per channel from a volume."""
 
 from __future__ import annotations
 

@@ -225,7 +225,7 @@ class Land(HeatmapNetwork):
                 x = run("up", rise.deconvolution, x, odd=odd)
                 x = run("norm", rise.normalisation, x)
                 run = tape.block()
-                # The skip first: computing it again takes more memory than the other.
+                # The skip first: computing it again takes more memory than the other input.
                 x = run("concat", rise.concatenation, skips.pop(), x)
                 for kind, step in zip(ASCENT, block.children(), strict=True):
                     x = run(kind, step, x)

@@ -96,7 +96,7 @@ def predict_peak_bytes(widths: LandWidths, policy: str, shape: Shape3, device: s
 
 
 def measure_peak_bytes(widths: LandWidths, policy: str, shape: Shape3, device: str = "cpu") -> int:
-    """Measure the same: the largest number of bytes that torch allocated during a second step."""
+    """Measure the peak of a training step: the most bytes that torch allocated in a second step."""
     with torch.device(device):
         step = TrainingStep(widths, policy, shape)
     step.run()
@@ -115,7 +115,7 @@ def measure_peak_bytes(widths: LandWidths, policy: str, shape: Shape3, device: s
 def saved_activation_bytes(network: Land, shape: Shape3, policy: str | None = None) -> int:
     """Return the bytes that the forward pass on one volume keeps for the backward pass.
 
-    Counted once per storage; parameters, the volume and the heatmaps themselves do not count.
+    Each storage counts once; parameters, the volume and the heatmaps do not count.
 
     Args:
         network: the network, whose widths are used; it is not run.

@@ -1,4 +1,4 @@
-"""The simulated fetus and the simulated scanner: volumes with exact landmarks, from seeds."""
+"""Simulate ultrasound volumes of a fetus with exact landmarks; seeds determine every byte."""
 
 from fetusmap.simulate.body.fetus import Fetus, draw_poses
 from fetusmap.simulate.case import SimulationSettings, draw_case

@@ -1,4 +1,4 @@
-"""Draw a case: settings and seeds in, frozen parameters out."""
+"""Draw the parameters of a case from settings and seeds."""
 
 from __future__ import annotations
 

@@ -10,5 +10,5 @@ SEED = 5
 
 
 def draw_atlases() -> PoseLibrary:
-    """Draw the library again."""
+    """Draw the poses of the shipped library again, from its seed."""
     return draw_poses(ATLASES, seed=SEED)

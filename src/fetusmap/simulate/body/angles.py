@@ -69,7 +69,7 @@ def _replace(
 def _imitate(
     rng: np.random.Generator, angles: dict[str, FloatArray], like: PoseLibrary, sd: float
 ) -> None:
-    """Take limb angles from randomly chosen poses; landmarks hardly determine the trunk."""
+    """Take limb angles from random poses; landmarks hardly determine the angles of the trunk."""
     theirs = _angles_of(like)
     whole = np.flatnonzero(np.isfinite(np.stack(list(theirs.values()))).all(axis=0))
     if not len(whole):

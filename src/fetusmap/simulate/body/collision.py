@@ -56,7 +56,7 @@ HAND_PART, FOOT_PART = 0.10, 0.09  # lengths of hand and foot over the crown-rum
 
 
 def intersects_itself(posture: Posture, crl_mm: FloatArray) -> BoolArray:
-    """Return (A,) whether any two parts that are no neighbours overlap by more than 28 %.
+    """Return (A,) whether any two parts that are not neighbours overlap by more than 28 %.
 
     The overlap is one minus the distance of the axes of two parts over the sum of their radii.
 
@@ -75,7 +75,7 @@ def intersects_itself(posture: Posture, crl_mm: FloatArray) -> BoolArray:
 
 
 def outgrows_sac(posture: Posture, crl_mm: FloatArray, sac_ml: FloatArray) -> BoolArray:
-    """Return (A,) whether a body is too extended for a sac of a given volume to hold it.
+    """Return (A,) whether a body is too extended to fit into a sac of a given volume.
 
     The volume of the smallest ellipsoid around a body is estimated as 1.35 times the volume of an
     ellipsoid along the principal axes of the landmarks, whose semi-axes are half the extents of the

@@ -19,7 +19,7 @@ from fetusmap.simulate.tables import table
 from fetusmap.types import FloatArray, FrozenMapping
 
 MIN_WEEKS, MAX_WEEKS = 9.5, 14.0
-MAX_ROUNDS = 500  # of drawing postures again; the simulator's own angles need about ten
+MAX_ROUNDS = 500  # of drawing postures again; without poses to imitate, about ten suffice
 SINGLE_LENGTHS = ("sacrum_spine", "spine_neck", "neck_head", "half_shoulder", "half_hip")
 
 
@@ -201,7 +201,7 @@ def draw_postures(
     they fit.
 
     Raises:
-        BadInput: no body can take the poses to imitate.
+        BadInput: no body was found that imitates the poses without intersecting itself.
     """
     count = len(crl_mm)
     angles = {name: np.empty(count) for name in ANGLES}
