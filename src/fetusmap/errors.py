@@ -37,11 +37,11 @@ class DescribedError(FetusmapError):
 
 
 class BadInput(DescribedError, ValueError):
-    """What was given cannot be used as it is."""
+    """An input cannot be used: an argument, an option, or the content of a file."""
 
 
 class ResourceError(DescribedError):
-    """The machine does not have what the work needs: memory, disk space, a living process."""
+    """The machine lacks a resource: memory, disk space, or a process, because it was killed."""
 
 
 class UnreadableFile(BadInput):
@@ -49,7 +49,7 @@ class UnreadableFile(BadInput):
 
 
 class OutOfRange(BadInput):
-    """A chart or formula was asked about a value it was never made for."""
+    """A value lies outside the range for which a chart or formula was made."""
 
 
 class DegenerateAlignment(BadInput):
@@ -58,7 +58,7 @@ class DegenerateAlignment(BadInput):
 
 @contextmanager
 def errors_about(subject: object) -> Iterator[None]:
-    """Let errors of the block name `subject`, such as the file whose content was bad."""
+    """Give errors that the block raises the subject `subject`, such as the file that was read."""
     try:
         yield
     except BadInput as error:

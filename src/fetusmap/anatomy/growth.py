@@ -32,7 +32,7 @@ class GestationalAge:
         return self.days / 7
 
     def __str__(self) -> str:
-        """Completed weeks + days, such as "12+3"."""
+        """Return completed weeks + days, such as "12+3"."""
         whole = int(self.days)
         return f"{whole // 7}+{whole % 7}"
 

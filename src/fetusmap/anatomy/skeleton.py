@@ -176,7 +176,7 @@ class Skeleton:
         return np.array(rows, dtype=np.int64).reshape(len(self.segments), 2)
 
     def side(self, landmark: str) -> Side:
-        """Side of the body on which a landmark lies."""
+        """Return the side of the body on which a landmark lies."""
         for left, right in self.mirror_pairs:
             if landmark == left:
                 return "left"
@@ -194,12 +194,15 @@ class Skeleton:
         return landmark.replace("_", " ")
 
     def segment_side(self, segment: Segment) -> Side:
-        """Side of a segment: that of its lateral landmarks if they agree, else the midline."""
+        """Return the side of a segment: that of its lateral landmarks.
+
+        It is the midline if there are none, or if they lie on both sides.
+        """
         lateral = {self.side(segment.start), self.side(segment.end)} - {"midline"}
         return lateral.pop() if len(lateral) == 1 else "midline"
 
     def color(self, side: Side) -> str:
-        """Colour of a side as "#rrggbb"."""
+        """Return the colour of a side as "#rrggbb"."""
         return self.colors.get(side, "#808080")
 
     @property

@@ -17,7 +17,7 @@ from fetusmap.files.documents import Document, Position, Version1, parse_documen
 from fetusmap.types import FrozenMapping
 
 MAX_ENTRIES = 1000
-"""Largest number of entries in any list of a skeleton; nobody annotates as many landmarks."""
+"""Largest number of entries in any list of a skeleton, far more than an annotation has."""
 
 BUILT_IN = {"fetus-16": Path(__file__).with_name("fetus-16.json")}
 

@@ -150,7 +150,7 @@ class PoseLibrary:
         )
 
     def lengths_mm(self) -> dict[str, FloatArray]:
-        """(A,) lengths of each segment, mm; NaN where an end is absent."""
+        """Return the (A,) lengths of each segment, mm; NaN where an end is absent."""
         ends = self.positions_mm[:, self.skeleton.segment_index].astype(np.float64)
         lengths = np.linalg.norm(ends[:, :, 1] - ends[:, :, 0], axis=-1)
         names = [segment.name for segment in self.skeleton.segments]

@@ -21,6 +21,6 @@ def load_atlases(skeleton: Skeleton) -> PoseLibrary:
 
 
 def atlases_for(skeleton: Skeleton, fallback: PoseLibrary) -> PoseLibrary:
-    """Return the library that ships if it is of this skeleton, and `fallback` otherwise."""
+    """Return the shipped library if it has this skeleton, and `fallback` otherwise."""
     shipped = load_library(SHIPPED_LIBRARY)
     return shipped if shipped.skeleton == skeleton else fallback

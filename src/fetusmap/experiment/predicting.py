@@ -139,7 +139,7 @@ def _training_poses(folder: Path) -> PoseLibrary:
 
 @cache
 def _atlases(folder: Path) -> PoseLibrary:
-    """Return the library that ships, of the skeleton of the experiment's cohort."""
+    """Return the shipped library, which has the skeleton of the experiment's cohort."""
     return load_atlases(_training_poses(folder).skeleton)
 
 

@@ -34,7 +34,7 @@ def plain_from_results(results: Results, profile: Profile) -> dict[str, Any]:
 
 
 def results_from_plain(plain: Mapping[str, Any], skeleton: Skeleton) -> Results:
-    """Return the results whose numbers a results file holds.
+    """Return the results that a results file holds.
 
     Args:
         plain: what `plain_from_results` returned.

@@ -13,7 +13,7 @@ MAX_FILE_NAME_BYTES = 255
 """Longest name that every usual file system can hold."""
 
 MAX_CASE_NAME_BYTES = 128
-"""Longest case name; a suffix, a folder or a prefix still fits beside it."""
+"""Longest case name; it leaves room for a suffix, a folder or a prefix."""
 
 RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
 """Names that Windows reserves for devices."""

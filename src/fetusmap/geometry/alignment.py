@@ -200,7 +200,7 @@ def _weighted_moments(
 
 
 def _best_rotations(cross: FloatArray, first: int) -> RotationMatrix:
-    """(3, 3, A) rotations R that maximise the sum of R * cross.
+    """Return the (3, 3, A) rotations R that maximise the sum of R * cross.
 
     For B = cross of unit norm, the largest eigenvalue of Davenport's matrix is the largest root
     of (x^2 - 1)^2 = 8 x det(B) + 4 |cof(B)|^2, and with kappa = (x^2 - 1) / 2
@@ -228,7 +228,7 @@ def _best_rotations(cross: FloatArray, first: int) -> RotationMatrix:
 
 
 def _largest_root(determinant: FloatArray, square: FloatArray) -> FloatArray:
-    """Largest root of (x^2 - 1)^2 - 8 x determinant - 4 square, elementwise.
+    """Return the largest root of (x^2 - 1)^2 - 8 x determinant - 4 square, elementwise.
 
     Newton's method starts above the root. There the quartic is convex, so every step comes closer
     and none overshoots. The root lies in [1/sqrt(3), sqrt(3)] for any matrix of unit norm.
@@ -268,7 +268,10 @@ def _best_scales(
     moments: _Moments,
     rotation: RotationMatrix,
 ) -> FloatArray:
-    """(A,) scale = trace(R^T cross) / weighted variance of the source (Umeyama 1991, eq. 42)."""
+    """Return the (A,) scales of least squares (Umeyama 1991, eq. 42).
+
+    They are trace(R^T cross) / weighted variance of the source.
+    """
     spread = points - moments.source_mean[:, None]
     mass = weights[:, None] if known is None else weights[:, None] * known
     variance = np.einsum("na,pna,pna->a", np.broadcast_to(mass, spread.shape[1:]), spread, spread)

@@ -192,7 +192,7 @@ class Grid:
         return self.to_world(np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1))
 
     def crop(self, start: Sequence[int], stop: Sequence[int]) -> Grid:
-        """The grid of `array[start[0]:stop[0], start[1]:stop[1], start[2]:stop[2]]`.
+        """Return the grid of `array[start[0]:stop[0], start[1]:stop[1], start[2]:stop[2]]`.
 
         Raises:
             BadInput: a range is empty, or it extends beyond the grid (see `pad`).
@@ -210,7 +210,7 @@ class Grid:
         return self._subgrid(tuple(b - a for a, b in zip(start, stop, strict=True)), start)
 
     def pad(self, before: Sequence[int], after: Sequence[int]) -> Grid:
-        """The grid of an array padded with `before` and `after` voxels on each axis."""
+        """Return the grid of an array padded with `before` and `after` voxels on each axis."""
         if (len(before), len(after)) != (3, 3) or min(*before, *after) < 0:
             raise BadInput(
                 "pad",
@@ -222,7 +222,10 @@ class Grid:
         return self._subgrid(shape, [-a for a in before])
 
     def stride(self, step: Sequence[int]) -> Grid:
-        """The grid of `array[::step[0], ::step[1], ::step[2]]`; voxel [0, 0, 0] keeps its place."""
+        """Return the grid of `array[::step[0], ::step[1], ::step[2]]`.
+
+        Voxel [0, 0, 0] keeps its position.
+        """
         if len(step) != 3 or min(step) < 1:
             raise BadInput(
                 "stride",
@@ -234,7 +237,7 @@ class Grid:
         return self._subgrid(shape, (0, 0, 0), step)
 
     def pool(self, step: int) -> Grid:
-        """The grid of blocks of `step` voxels along each axis; its positions are the block centres.
+        """Return the grid of the centres of blocks of `step` voxels along each axis.
 
         Raises:
             BadInput: the length of an axis is not a multiple of the step.
@@ -251,7 +254,7 @@ class Grid:
         return Grid(shape, affine_from(self.affine[:3, :3] * step, self.to_world(middle)))
 
     def flip(self, axis: int) -> Grid:
-        """The grid of `numpy.flip(array, axis)`.
+        """Return the grid of `numpy.flip(array, axis)`.
 
         The voxels keep their world positions, so the body is not mirrored and no labels are
         exchanged. For a mirror image, use `Pose.mirror` and flip only the array.
@@ -268,7 +271,7 @@ class Grid:
         return self._subgrid(self.shape, start, step)
 
     def right_handed(self) -> Grid:
-        """The same voxels with right-handed index axes; the last axis is flipped if necessary.
+        """Return the grid with right-handed index axes; the last axis is flipped if necessary.
 
         A network receives an array without its grid. It must receive the right-handed array,
         because in a left-handed array every body looks like its mirror image.
@@ -276,7 +279,7 @@ class Grid:
         return self.flip(2) if self.is_left_handed else self
 
     def permute(self, order: Sequence[int]) -> Grid:
-        """The grid of `numpy.transpose(array, order)`."""
+        """Return the grid of `numpy.transpose(array, order)`."""
         if sorted(order) != [0, 1, 2]:
             raise BadInput(
                 "permute",
@@ -289,7 +292,7 @@ class Grid:
         return Grid(shape, affine_from(columns, self.affine[:3, 3]))
 
     def respace(self, spacing_mm: ArrayLike) -> Grid:
-        """The grid of the same box with another spacing; the centre of the box is kept.
+        """Return the grid of the same box with another spacing; the centre of the box is kept.
 
         The spacing is exact and the shape is rounded, so the new box differs slightly from the old
         one. The difference, less than half a new voxel at each end, is the same at both ends.
@@ -311,7 +314,10 @@ class Grid:
         return Grid((int(counts[0]), int(counts[1]), int(counts[2])), affine_from(linear, origin))
 
     def scale(self, factor: float) -> Grid:
-        """The grid of the same box with `factor` times as many voxels per axis (the paper: 0.4)."""
+        """Return the grid of the same box with `factor` times as many voxels per axis.
+
+        The paper uses the factor 0.4.
+        """
         if not factor > 0:
             raise BadInput(
                 "scale", expected="a positive factor", found=f"{factor}", remedy="try 0.4"
@@ -326,26 +332,26 @@ class Grid:
         return bool(apart.max() <= tolerance_mm)
 
     def __eq__(self, other: object) -> bool:
-        """Exactly equal shape and affine."""
+        """Whether shape and affine are exactly equal."""
         if not isinstance(other, Grid):
             return NotImplemented
         return self.shape == other.shape and np.array_equal(self.affine, other.affine)
 
     def __hash__(self) -> int:
-        """Hash of shape and affine."""
+        """Return the hash of shape and affine."""
         return hash((self.shape, self.affine.tobytes()))
 
     def _subgrid(
         self, shape: Sequence[int], start: Sequence[int], step: Sequence[int] = (1, 1, 1)
     ) -> Grid:
-        """The grid that begins at voxel `start` and takes every `step`-th voxel along each axis."""
+        """Return the grid of every `step`-th voxel along each axis, beginning at voxel `start`."""
         linear = self.affine[:3, :3] * np.asarray(step, dtype=np.float64)
         origin = self.to_world(np.asarray(start, dtype=np.float64))
         return Grid((shape[0], shape[1], shape[2]), affine_from(linear, origin))
 
 
 def _checked_spacing(spacing_mm: ArrayLike) -> FloatArray:
-    """(3,) positive millimetres from one number or three."""
+    """Return (3,) positive millimetres from one number or three."""
     values = np.asarray(spacing_mm, dtype=np.float64)
     if values.shape not in ((), (3,)) or not (np.isfinite(values) & (values > 0)).all():
         raise BadInput(

@@ -126,7 +126,7 @@ def find_peaks(heatmaps: Heatmaps, count: int = 1) -> Peaks:
 
 
 def _local_maxima(maps: torch.Tensor) -> torch.Tensor:
-    """(C, I, J, K) the maps where a voxel is the highest within reach, and 0 elsewhere.
+    """Return the (C, I, J, K) maps with 0 in all voxels that are not the highest within reach.
 
     The maximum over a box is taken axis by axis, which is 20 times as fast as pooling over it.
     """
@@ -142,10 +142,10 @@ def _local_maxima(maps: torch.Tensor) -> torch.Tensor:
 
 
 def _highest_apart(candidates: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """(C, P, 3) indices and (C, P) values of the highest voxels, none within reach of another.
+    """Return (C, P, 3) indices and (C, P) values of the highest voxels of different peaks.
 
-    Neighbours may have equal values, as they often do in rounded maps, so the surroundings of each
-    chosen voxel are excluded.
+    None of them lies within reach of another. Neighbours may have equal values, as they often do in
+    rounded maps, so the surroundings of each chosen voxel are excluded.
     """
     left = candidates.clone() if count > 1 else candidates
     axes = [torch.arange(n) for n in candidates.shape[1:]]
@@ -163,7 +163,7 @@ def _highest_apart(candidates: torch.Tensor, count: int) -> tuple[torch.Tensor, 
 
 
 def _offsets(maps: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
-    """(C, P, 3) sub-voxel offset of each peak from its voxel, at most half a voxel.
+    """Return the (C, P, 3) sub-voxel offset of each peak from its voxel, at most half a voxel.
 
     Near the border, the parabola is that of the nearest voxel whose neighbours all exist.
     """
@@ -187,7 +187,7 @@ def _offsets(maps: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
 
 
 def _windows(maps: torch.Tensor, index: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """(C, P, 5, 5, 5) voxels around each index, and whether each lies inside the map.
+    """Return (C, P, 5, 5, 5) voxels around each index, and whether each lies inside the map.
 
     Beyond the border the nearest voxel is repeated.
     """

@@ -64,7 +64,7 @@ class LandmarkMaps:
         return cls(mixed, heatmaps.grid)
 
     def mean_log_at(self, positions_mm: Points3) -> FloatArray:
-        """(...) mean of the logarithms of the landmarks' heights at (..., N, 3) points.
+        """Return the (...) mean logarithms of the landmarks' heights at (..., N, 3) points.
 
         The height is that of the nearest voxel, because the maps are smooth. Points that are
         absent or outside the grid have the height 0.
@@ -150,7 +150,7 @@ def find_places(
 def _peaks(
     heights: FloatArray, grid: Grid, cloud_mm: Points3, blur_mm: float, weight: float
 ) -> Iterator[Place]:
-    """The two most probable places of one landmark."""
+    """Return the two most probable places of one landmark."""
     known = cloud_mm[np.isfinite(cloud_mm).all(axis=1)]
     if len(known) < 2:
         return
@@ -188,7 +188,7 @@ def _peaks(
 
 
 def _median_of_peak(probability: FloatArray, top: IntArray, spacing_mm: FloatArray) -> FloatArray:
-    """(3,) voxel index of the geometric median, by Weiszfeld's steps from the most likely voxel."""
+    """Return the (3,) index of the geometric median, by Weiszfeld's steps from the top voxel."""
     voxels = np.argwhere(probability > MIN_PROBABILITY_RATIO * probability[tuple(top)])
     weights = probability[tuple(voxels.T)]
     points = voxels * spacing_mm

@@ -31,12 +31,12 @@ def combine_channels(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) 
 
 
 def rectify(x: torch.Tensor) -> torch.Tensor:
-    """ReLU, in place."""
+    """Apply ReLU in place."""
     return _Rectification.apply(x)  # type: ignore[no-any-return, no-untyped-call]
 
 
 def concatenate(parts: tuple[torch.Tensor, ...]) -> torch.Tensor:
-    """Join along the channels."""
+    """Concatenate tensors along the channels."""
     return _Concatenation.apply(*parts)  # type: ignore[no-any-return, no-untyped-call]
 
 

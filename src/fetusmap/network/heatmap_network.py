@@ -40,7 +40,7 @@ class HeatmapNetwork(nn.Module, ABC):
 
     @abstractmethod
     def height(self, sigma_voxels: float) -> float:
-        """Return the height of a heatmap at a single landmark of which the network is certain.
+        """Return the height of a heatmap at a single landmark if the network is certain of it.
 
         Args:
             sigma_voxels: standard deviation of the Gaussians that the network was trained on.

@@ -67,7 +67,7 @@ class Convolution(Step):
         self.weight = nn.Conv3d(inputs, outputs, 3, bias=False).weight
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """From (B, C, I, J, K) to (B, D, I, J, K)."""
+        """Convolve (B, C, I, J, K) to (B, D, I, J, K)."""
         return convolve(x, self.weight)
 
 
@@ -79,7 +79,7 @@ class Deconvolution(Step):
         self.weight = nn.ConvTranspose3d(inputs, outputs, 2, bias=False).weight
 
     def forward(self, x: torch.Tensor, *, odd: tuple[int, ...]) -> torch.Tensor:
-        """From (B, C, I, J, K) to (B, D, 2I - odd[0], ...)."""
+        """Deconvolve (B, C, I, J, K) to (B, D, 2I - odd[0], ...)."""
         # Symmetric padding drops a voxel at either end; the output padding restores the last one.
         return F.conv_transpose3d(
             x, self.weight, stride=2, padding=odd, output_padding=odd
@@ -117,7 +117,7 @@ class Pooling(Step):
     """Maxima of 2 x 2 x 2 voxels, and their positions."""
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """From (B, C, I, J, K) to two of (B, C, ceil(I/2), ceil(J/2), ceil(K/2))."""
+        """Pool (B, C, I, J, K) to two tensors of (B, C, ceil(I/2), ceil(J/2), ceil(K/2))."""
         return pool(x)
 
 

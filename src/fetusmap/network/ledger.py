@@ -155,7 +155,7 @@ class Ledger(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return row
 
     def _level(self, shape: torch.Size) -> int:
-        """Return the level whose voxels the shape has, as three axes or as one; -1 for none."""
+        """Return the level that has the voxels of a shape, in three axes or in one; -1 for none."""
         for n, level in enumerate(self._levels):
             axes = [tuple(shape[a : a + 3]) for a in range(len(shape))]
             if level in axes or math.prod(level) in shape:

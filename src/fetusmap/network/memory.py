@@ -163,7 +163,7 @@ def parameter_bytes(widths: LandWidths) -> int:
 def _peaks(
     widths: LandWidths, policies: tuple[str, ...], full_shape: Shape3, device: str
 ) -> Mapping[tuple[str, int], int]:
-    """Peak bytes of each policy at each scale, in hundredths."""
+    """Return the peak bytes of each policy at each scale, in hundredths."""
     return {
         (policy, percent): predict_peak_bytes(
             widths, policy, scale_shape(full_shape, percent / 100), device

@@ -44,7 +44,7 @@ def changes_between(skeleton: Skeleton, before_mm: Points3, after_mm: Points3) -
 
 
 def _exchanged(skeleton: Skeleton, before_mm: Points3, after_mm: Points3) -> BoolArray:
-    """(N,) whether a landmark and its partner both moved towards the other's old position.
+    """Return (N,) whether a landmark and its partner moved towards each other's old position.
 
     Both must have moved by more than `MIN_NAMED_MOVE_MM`: two wrists that touch and move by a
     millimetre were not exchanged.

@@ -1,4 +1,4 @@
-"""Refinement without any gradient step: heatmaps and a large pose library are combined."""
+"""Refine a detection without training, by combining its heatmaps with a large pose library."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ class FastRefinement:
     """Settings of the fast refinement; each number was chosen on validation cases.
 
     Attributes:
-        limbs: exchange whole limbs first, where the library fits better.
-        hypotheses: number of namings of the peaks with which atlases are aligned.
+        limbs: first exchange limbs between left and right if the library then fits better.
+        hypotheses: number of namings of the peaks to which the atlases are aligned.
         support: K, number of atlases in a support set.
-        rounds: number of alternations between the search for atlases and that for landmarks.
-        own: share of a landmark's own heatmap; the rest is that of its partner on the other side.
+        rounds: number of repetitions: search for atlases, then search for landmarks.
+        own: weight of a landmark's own heatmap; the rest, 1 - own, is that of its partner.
         blur_mm: standard deviation that is added to the spread of the support set.
         weight: weight of the support set relative to the heatmaps.
         min_fixed_mass: a landmark with a peak mass of at least this stays where it is.
-        max_likely_residual: a pose that is nearer to the library than this, body sizes, is likely.
+        max_likely_residual: a pose with a residual below this, in body sizes, counts as likely.
         min_outlier_distance: a landmark of a likely pose moves only if it lies at least this far
-            from the mean of the best atlases, body sizes.
+            from the mean of the best atlases, in body sizes.
     """
 
     limbs: bool = True
@@ -83,7 +83,7 @@ def refine_fast(
         peak_height: height of a heatmap at a certain landmark, see `Detector.peak_height`.
         model_library: the model's own pose library.
         atlases: the pose library to refine with; a larger one is better.
-        settings: the numbers.
+        settings: numbers of the refinement.
 
     Raises:
         BadInput: the library has fewer usable atlases than the support set.
@@ -123,7 +123,7 @@ def refine_fast(
 def _with_limbs_exchanged(
     detection: Detection, model_library: PoseLibrary, atlases: PoseLibrary
 ) -> Detection:
-    """The detection with exchanged limbs renamed, and their heatmaps with them."""
+    """Return the detection after the library has exchanged limbs, together with their heatmaps."""
     positions = detection.positions_mm
     try:
         order = find_exchange(positions, detection.masses + MIN_WEIGHT, atlases)
@@ -139,7 +139,7 @@ def _with_limbs_exchanged(
 def _hypotheses(
     detection: Detection, peak_height: float, library: PoseLibrary, count: int
 ) -> list[Hypothesis]:
-    """The detection as it is, and the peaks of both sides together under several namings."""
+    """Return hypotheses of the pose: the detection, and several namings of all peaks."""
     found = np.isfinite(detection.positions_mm[:, 0])
     weights = np.where(found, detection.masses + MIN_WEIGHT, 0.0)
     hypotheses: list[Hypothesis] = [(detection.positions_mm, weights)]
@@ -157,7 +157,10 @@ def _hypotheses(
 
 
 def _is_fixed(detection: Detection, settings: FastRefinement) -> BoolArray:
-    """(N,) landmarks that stay where they are: certain ones, and the inliers of a likely pose.
+    """Return (N,) whether a landmark stays where it is.
+
+    This holds for certain landmarks, and for the inliers of a likely pose.
+
 
     The atlases that fit a likely pose add little to it, so only its outliers may move.
     """
@@ -172,7 +175,7 @@ def _moved_to(
     detection: Detection,
     model_library: PoseLibrary,
 ) -> Detection:
-    """The detection with the landmarks that are not fixed in their new places."""
+    """Return the detection with the landmarks that are not fixed moved to their new places."""
     skeleton, maps = model_library.skeleton, detection.heatmaps.array.numpy()
     positions, masses = detection.positions_mm.copy(), detection.masses.copy()
     for row, place in enumerate(places):
@@ -185,6 +188,6 @@ def _moved_to(
 
 
 def _mass_near(channel: FloatArray, index: IntArray) -> float:
-    """Share of a heatmap that lies within the reach of a peak around a voxel."""
+    """Return the share of a heatmap that lies within the reach of a peak around a voxel."""
     near = channel[tuple(slice(max(n - REACH, 0), n + REACH + 1) for n in index)]
     return float(near.sum() / max(channel.sum(), FLOOR))

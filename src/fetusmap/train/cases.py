@@ -94,7 +94,7 @@ class CasePool:
 
 
 def simulated_cases(seed: int) -> MakeCase:
-    """Return a maker of simulated cases: scanner, scene and fetus are drawn anew for each."""
+    """Return a maker of simulated cases: each has a random scanner, scene and fetus."""
     return partial(_simulate, seed)
 
 

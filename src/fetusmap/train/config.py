@@ -187,7 +187,8 @@ class GanConfig(_LandConfig):
     """Training of the paper's network against a discriminator, which is not needed afterwards.
 
     Attributes:
-        adversarial_weight: weight of the adversarial loss beside squared errors of tens.
+        adversarial_weight: weight of the adversarial loss; the squared errors are of the order of
+            tens.
     """
 
     stage: Literal["gan"] = "gan"

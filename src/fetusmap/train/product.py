@@ -126,7 +126,7 @@ def train_product(
     cascade = Cascade(skeleton, coarse, canonical, pose_library(config.coarse))
 
     def seen_from_behind(volume: Volume, found: Detection) -> Detection:
-        """The cascade's typical error: a frame that faces the other way."""
+        """Make the cascade's typical error: detect in a frame that faces the other way."""
         assert found.frame is not None  # noqa: S101 - a cascade always has one
         return cascade.detect_in_frame(volume, back_to_front(found.frame))
 

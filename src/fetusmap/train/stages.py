@@ -43,7 +43,7 @@ class Stage:
         checkpointing: gradient checkpointing policy.
         loss: loss between outputs and heatmaps.
         optimizer: makes the optimiser of the network's parameters.
-        objective: makes the objective of the steps, anew for each run.
+        objective: makes a new objective for each run.
     """
 
     input_grid: WholeVolumeGrid | BodyFrameGrid

@@ -84,7 +84,7 @@ def resample(
 
 
 def _aligned_axes(index_from_index: Affine, shape: Shape3) -> tuple[int, int, int] | None:
-    """For each target axis the source axis that is parallel to it; None for an oblique target."""
+    """Return for each target axis the source axis parallel to it; None for an oblique target."""
     linear = index_from_index[:3, :3]
     order = np.abs(linear).argmax(axis=0)
     if len(set(order.tolist())) < 3:
@@ -160,7 +160,7 @@ def _resample_oblique(
 
 
 def _interpolate_linearly(array: VoxelArray, index_from_index: Affine, shape: Shape3) -> VoxelArray:
-    """SciPy's linear interpolation, with the edge voxel held beyond the edge."""
+    """Interpolate linearly with SciPy; beyond the edge the edge voxel is repeated."""
     return np.asarray(
         ndimage.affine_transform(
             array,
@@ -175,7 +175,7 @@ def _interpolate_linearly(array: VoxelArray, index_from_index: Affine, shape: Sh
 
 
 def _pick_nearest(array: VoxelArray, index_from_index: Affine, shape: Shape3) -> VoxelArray:
-    """Value of the nearest voxel, of any type; one target slab is computed at a time."""
+    """Return the value of the nearest voxel, of any type; computed one target slab at a time."""
     picked = np.empty(shape, dtype=array.dtype)
     for i, slab in enumerate(picked):
         index = [_index_along(index_from_index, a, shape, i) for a in range(3)]
@@ -184,7 +184,7 @@ def _pick_nearest(array: VoxelArray, index_from_index: Affine, shape: Shape3) ->
 
 
 def _index_along(index_from_index: Affine, axis: int, shape: Shape3, i: int) -> FloatArray:
-    """(J, K) source index along `axis` of the target voxels [i, :, :]."""
+    """Return the (J, K) source index along `axis` of the target voxels [i, :, :]."""
     row = index_from_index[axis]
     across = row[1] * np.arange(shape[1])[:, None] + row[2] * np.arange(shape[2])[None, :]
     return np.asarray(row[3] + row[0] * i + across)
@@ -201,7 +201,7 @@ def _holds(kind: np.dtype[np.generic], value: float) -> bool:
 def _index_bounds(
     index_from_index: Affine, shape: Shape3, source_shape: tuple[int, ...]
 ) -> tuple[FloatArray, FloatArray]:
-    """Lowest and highest source index of the target's voxel centres, limited to the source."""
+    """Return the lowest and highest source index that the target needs, inside the source."""
     linear, offset = index_from_index[:3, :3], index_from_index[:3, 3]
     reach = linear * (np.array(shape) - 1)
     low = offset + np.minimum(reach, 0).sum(axis=1)
@@ -211,7 +211,7 @@ def _index_bounds(
 
 
 def linear_weights(positions: FloatArray, count: int, width: float) -> FloatArray:
-    """Weights of `count` samples for values at fractional `positions`, as an (M, count) matrix.
+    """Return the (M, count) weights of `count` samples for values at M fractional `positions`.
 
     Each row is a triangle of half-width `width` samples around its position, times a straight line
     that makes the row sum to 1 and puts its centre of mass at the position. Constants and ramps are
@@ -246,13 +246,13 @@ def _filter_axes(array: VoxelArray, weights: list[FloatArray]) -> VoxelArray:
 
 
 def _used_columns(weights: FloatArray) -> slice:
-    """Range of samples that any output needs; a small target reads a small part of the source."""
+    """Return the range of samples that any output needs; a small target needs only a part."""
     columns = np.flatnonzero(weights.any(axis=0))
     return slice(int(columns[0]), int(columns[-1]) + 1)
 
 
 def _nearest(positions: FloatArray, count: int) -> IntArray:
-    """Index of the nearest sample; exactly between two samples, the lower one on every machine."""
+    """Return the index of the nearest sample; exactly between two samples, the lower one."""
     return np.clip(np.ceil(positions - 0.5), 0, count - 1).astype(np.int64)
 
 

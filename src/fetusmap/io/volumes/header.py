@@ -76,7 +76,7 @@ class VolumeHeader:
         return (self.slope, self.intercept) != (1.0, 0.0)
 
     def voxel_offset(self, file_bytes: int) -> int:
-        """Bytes before the (compressed) voxels in a data file of that size."""
+        """Return the bytes before the (compressed) voxels in a data file of that size."""
         if self.voxels_at_end:
             return max(self.skip_file, file_bytes - self.data_bytes)
         return self.skip_file

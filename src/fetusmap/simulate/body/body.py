@@ -99,7 +99,7 @@ def skull_surface(fetus: Fetus) -> Ellipsoid:
 
 
 def head_and_trunk(trunk: Trunk) -> list[Shape]:
-    """Return skull and trunk, the solids whose volume Falcon et al. (2005) measured."""
+    """Return skull and trunk; Falcon et al. (2005) measured the volume of these parts."""
     fetus, crl = trunk.fetus, trunk.fetus.crl_mm
     shapes: list[Shape] = [skull_surface(fetus)]
     stops = (-0.04, 0.2, 0.42, 0.62, 0.8, 0.93)

@@ -52,7 +52,7 @@ def insonify(
     scanner = probe.scanner
     ranges = lattice.ranges_mm[:: factors[0]]
     loss_db = _loss_db(painting.label, lattice, factors, scanner)
-    # The median, because one pocket of gas must not brighten everything beside it.
+    # The median is used, so that one pocket of gas does not brighten all tissue beside it.
     typical = np.median(loss_db[:, ::2, ::2], axis=(1, 2))
     compensation = scanner.attenuation_compensated * typical
     if scanner.lateral_compensated > 0:

@@ -15,7 +15,7 @@ from fetusmap.simulate.tables import table
 from fetusmap.types import Field, FloatArray, Labels
 from fetusmap.volume.beams import change_along
 
-SHEET_HALF_WIDTH_MM = 0.6  # of a sheet of fascia, as it is painted
+SHEET_HALF_WIDTH_MM = 0.6  # half the painted thickness of a sheet of fascia
 
 
 def maternal_layers(
