@@ -32,18 +32,18 @@ Convolutions: `skip` and `up` feed a concatenation, `merge` reads one, `inner` d
 CONVOLUTIONS: frozenset[Kind] = frozenset({"inner", "skip", "up", "merge"})
 
 POLICIES: dict[str, frozenset[Kind]] = {
-    # As torch does by itself.
+    # Everything is kept, as in torch without checkpointing.
     "none": CONVOLUTIONS | {"norm", "pool", "concat"},
-    # No convolution runs twice; what lies between two of them does, and costs next to nothing.
+    # No convolution is computed twice. The steps between two convolutions are, at little cost.
     "norms": CONVOLUTIONS,
     # Yang et al. (2019): all convolutions are recomputed "except the Conv layers directly
     # connected with the concatenation layer". Their tool (Salimans and Bulatov) keeps the outputs
-    # of the chosen layers and nothing else, and so do we. 10 % more convolution than "none".
+    # of the chosen layers and nothing else, and so do we. It convolves 10 % more than "none".
     "paper": frozenset({"skip", "up", "merge"}),
-    # Of all sets that could be kept only {"pool"} needs less, by 1 %, and has to convolve 2.3
-    # times as much as "none" where this one does 1.4 times as much.
+    # This set convolves 1.4 times as much as "none". Of all possible sets only {"pool"} needs less
+    # memory, by 1 %, but it convolves 2.3 times as much as "none".
     "lean": frozenset({"merge", "pool"}),
-    # What comes into each block, as checkpointing is usually done by hand.
+    # The input of each block is kept, as in checkpointing that is written by hand.
     "blocks": frozenset({"pool", "concat"}),
 }
 """Kept kinds of tensor by name of the policy, from the fastest policy to the slowest."""
@@ -89,8 +89,9 @@ class Tape(saved_tensors_hooks):
     def block(self) -> Run:
         """Return a function that runs steps of one block: `run(kind, step, *inputs, **options)`.
 
-        A convolution that is recomputed for its own block is kept until the block no longer needs
-        it. One that is recomputed for a later block is recomputed again for its own.
+        If a convolution is recomputed for its own block, its output is kept until the block no
+        longer needs it. If it is recomputed for a later block, its output is not kept, and its own
+        block recomputes it again.
         """
         return partial(self._run, object())
 

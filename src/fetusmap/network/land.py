@@ -48,11 +48,11 @@ class LandWidths:
     """Channels at each level, from full resolution down; one pooling between two levels.
 
     The paper does not state its widths, but two of its facts suggest 64 at full resolution. First,
-    six steps of refinement at scale 0.5 take 12 s. With these widths they are 53 Tflop, which the
-    paper's card cannot compute in less than 4.4 s; with half the widths they are a quarter of
-    that. Second, 12 GB hold scale 0.4 but not 0.5. Ours needs 4.7 GB and 8.2 GB, and the
-    TensorFlow of the time stored more, as its batch normalisation in 3D was several operations. On
-    a processor a quarter of these widths takes a sixteenth of the time.
+    six steps of refinement at scale 0.5 take 12 s. With these widths the steps need 53 Tflop, which
+    the paper's card cannot compute in less than 4.4 s; with half the widths they need a quarter of
+    that. Second, 12 GB are enough for scale 0.4 but not for 0.5. Our network needs 4.7 GB and
+    8.2 GB. The TensorFlow of that time stored more, because its batch normalisation in 3D consisted
+    of several operations. On a processor a quarter of these widths takes a sixteenth of the time.
     """
 
     levels: tuple[int, ...] = (64, 128, 256, 512, 1024)

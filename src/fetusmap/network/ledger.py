@@ -74,11 +74,11 @@ class Timeline:
     """Bytes in use after each of T operations, as sums over the L levels of a U-Net."""
 
     alive: IntArray
-    """(T, L + 1), bytes per voxel of each level, and bytes that depend on no level."""
+    """(T, L + 1), bytes in use per voxel of each level, and bytes that depend on no level."""
     unfolded: IntArray
-    """(T, L), bytes per voxel that the operation takes while it lasts, if it unfolds."""
+    """(T, L), further bytes per voxel that an operation takes while it runs, if it unfolds."""
     channels: IntArray
-    """(T,), of the operation's input, if it is a convolution."""
+    """(T,), channels of the input of each operation that is a convolution."""
 
     def peak_bytes(self, shape: Shape3, *, on_cpu: bool) -> int:
         """Return the peak for a volume of `shape`; on a CPU, convolutions may unfold."""

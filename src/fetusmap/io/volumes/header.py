@@ -38,11 +38,11 @@ class VolumeHeader:
         data_path: the file with the voxels.
         doubt: why the affine is not used unless the caller gives a spacing, or "".
         conflict: what is wrong with the affine and cannot be corrected by a spacing, or "".
-        skip_file: bytes of the data file before the (compressed) voxels; at least as many, if
-            `voxels_at_end`.
+        skip_file: bytes of the data file before the (compressed) voxels; with `voxels_at_end`, the
+            smallest possible number of them.
         voxels_at_end: whether the voxels are the last bytes of the data file.
         skip_stream: bytes of the decompressed stream before the first voxel.
-        compression: how the voxels are packed.
+        compression: how the voxels are compressed.
         slope, intercept: intensity = slope * stored + intercept.
         facts: further statements of the file, in words.
         warnings: what the reader had to assume, in words.

@@ -189,7 +189,7 @@ def _paint_parts(
     over: tuple[Medium, ...] = (),
     moves: bool = True,
 ) -> None:
-    """Assign the medium of each part to its samples that have one of the media `over`.
+    """Assign the medium of each part to those of its samples that have one of the media `over`.
 
     Without `over` a part covers every medium, or only soft fetal media if it has the flag `within`.
     Parts thinner than the distance of the samples are thickened, so that none falls between them.
