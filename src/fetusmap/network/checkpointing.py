@@ -105,7 +105,7 @@ class Tape(saved_tensors_hooks):
         if kind not in self._kept:
             for index, tensor in enumerate(_outputs(made)):
                 recipe = _Recipe(step, options, parts, index, self._autocast)
-                self._slot(tensor).forget(recipe, block, dear=kind in CONVOLUTIONS)
+                self._slot(tensor).forget(recipe, block, is_costly=kind in CONVOLUTIONS)
         return made
 
     def _pack(self, tensor: torch.Tensor) -> _Slot | torch.Tensor:
@@ -153,12 +153,12 @@ class _Slot:
         self.uses = 0  # times that autograd saved it and has not yet asked for it
         self._make: Callable[[object], torch.Tensor] = lambda _: tensor
         self._block: object = None
-        self._dear = False
+        self._is_costly = False
         self._made: torch.Tensor | None = None
 
-    def forget(self, recipe: _Recipe, block: object, *, dear: bool) -> None:
+    def forget(self, recipe: _Recipe, block: object, *, is_costly: bool) -> None:
         """Drop the tensor, and store how to recompute it."""
-        self._make, self._block, self._dear = recipe.make, block, dear
+        self._make, self._block, self._is_costly = recipe.make, block, is_costly
 
     def use(self) -> torch.Tensor:
         """Return the tensor to a node of autograd that saved it."""
@@ -173,7 +173,7 @@ class _Slot:
         if self._made is not None:
             return self._made
         value = self._make(block)
-        if self._dear and self._block is block and self.uses > 0:
+        if self._is_costly and self._block is block and self.uses > 0:
             self._made = value
         return value
 
