@@ -42,7 +42,9 @@ def wrongly_detected(made, estimator) -> Session:
     (frame, *_) = pipeline.find_frames(prepared.volume)
     wrong = pipeline.detect_in_frame(prepared.volume, back_to_front(frame))
     found = AffordableDetections([wrong], half=False)
-    return Session(pipeline, estimator.card.calibration, prepared, found, Provenance())
+    return Session(
+        pipeline, estimator.card.calibration, prepared, found, Provenance(), estimator.library
+    )
 
 
 def test_without_pins_the_answer_is_the_estimators(session, predicted):
@@ -121,7 +123,12 @@ def test_a_name_that_the_skeleton_lacks_and_a_place_that_is_none_are_refused(ses
 def test_where_no_body_was_found_pins_alone_are_the_pose(made, estimator):
     found = AffordableDetections([], half=False)
     session = Session(
-        estimator.pipeline, estimator.card.calibration, prepare(made.volume), found, Provenance()
+        estimator.pipeline,
+        estimator.card.calibration,
+        prepare(made.volume),
+        found,
+        Provenance(),
+        estimator.library,
     )
     assert not session.solve().present.any()
     session.pin("head", made.pose["head"].position_mm)

@@ -209,11 +209,14 @@ class PoseEstimator:
             model=self.card.name,
             model_sha256=self.model_sha256,
             input_sha256=input_sha256(volume),
+            library_sha256=self.library_sha256,
             device=self.device.type,
             precision="bfloat16" if found.half else "float32",
             warnings=(*volume.warnings, *found.warnings),
         )
-        return Session(self.pipeline, self.card.calibration, prepared, found, provenance)
+        return Session(
+            self.pipeline, self.card.calibration, prepared, found, provenance, self.library
+        )
 
     def _prepare(self, volume: Volume) -> Prepared:
         if min(volume.grid.extent_mm) < MIN_EXTENT_MM:

@@ -64,6 +64,7 @@ class Session:
         prepared: Prepared,
         found: AffordableDetections,
         provenance: Provenance,
+        atlases: PoseLibrary,
     ) -> None:
         """See `PoseEstimator.session`."""
         self._pipeline = pipeline
@@ -74,7 +75,8 @@ class Session:
         self._provenance = provenance
         self._network_from_world = invert_affine(prepared.world_from_network)
         self._pins_mm: dict[int, FloatArray] = {}  # in the network's frame
-        self._library = _every_nth(pipeline.library, PLACING_ATLASES)
+        self._atlases = _every_nth(atlases, PLACING_ATLASES)
+        self._model_library = _every_nth(pipeline.library, PLACING_ATLASES)
         self._naming_library = _every_nth(pipeline.library, NAMING_ATLASES)
 
     @property
@@ -121,15 +123,18 @@ class Session:
         Returns:
             The pose in the world of the volume, LPS mm. Without pins it is the estimator's pose.
         """
-        detection = self._first if not self._pins_mm else self._detect_with_pins()
         skeleton, library = self._pipeline.skeleton, self._pipeline.library
-        if detection is None:
+        detected, final = self._first, self._first
+        if self._pins_mm:
+            detected, final = self._detect_with_pins()
+        if detected is None or final is None:
             pose = self._pinned(no_fetus_pose(skeleton))
         else:
+            # As for every pose, the evidence is that of what the network detected.
             pose = self._pinned(
                 assess_quality(
-                    collect_evidence(detection, library),
-                    detection.positions_mm,
+                    collect_evidence(detected, library),
+                    final.positions_mm,
                     skeleton,
                     self._calibration,
                     self._prepared.volume.grid,
@@ -141,10 +146,9 @@ class Session:
             provenance=self._provenance.model_copy(update={"notes": pins}),
         )
 
-    def _detect_with_pins(self) -> Detection | None:
-        """One pass in the body frame of the pins, and the pose that agrees with both."""
-        pipeline = self._pipeline
-        library, detector = self._library, pipeline.last
+    def _detect_with_pins(self) -> tuple[Detection | None, Detection | None]:
+        """What the network detects in the body frame of the pins, and the pose that agrees."""
+        library, detector = self._pipeline.library, self._pipeline.last
         grid_rule = detector.input_grid
         found = self._first
         frame = None
@@ -158,23 +162,27 @@ class Session:
                 except DegenerateAlignment:
                     found = None
         if found is None:
-            return None
+            return None, None
         order = self._best_naming(found)
         renamed = replace(
             found,
             heatmaps=Heatmaps(found.heatmaps.array[order.tolist()], found.heatmaps.grid),
         )
-        positions, masses = self._with_pins(found.positions_mm[order], found.masses[order])
+        positions, masses = found.positions_mm[order], found.masses[order]
         try:
-            pinned = renamed.with_landmarks(positions, masses, library)
+            renamed = renamed.with_landmarks(positions, masses, library)
+            pinned = renamed.with_landmarks(*self._with_pins(positions, masses), library)
         except DegenerateAlignment:
-            return found
-        refined = refine_fast(pinned, detector.peak_height, library, library, AGREE_WITH_PINS)
-        return refined.detection
+            return found, found
+        model_library = self._model_library
+        refined = refine_fast(
+            pinned, detector.peak_height, model_library, self._atlases, AGREE_WITH_PINS
+        )
+        return renamed, refined.detection
 
     def _body_frame(self) -> BodyFrame | None:
         """The body frame of the atlases that fit the pins best; None if nothing determines it."""
-        skeleton, library = self._pipeline.skeleton, self._library
+        skeleton, library = self._pipeline.skeleton, self._atlases
         positions = np.full((len(skeleton), 3), np.nan)
         weights = np.zeros(len(skeleton))
         if self._first is not None:

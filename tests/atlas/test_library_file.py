@@ -86,7 +86,7 @@ def test_what_is_in_the_file_can_be_reckoned_by_hand(tmp_path: Path) -> None:
         assert json.loads(file.metadata()[KEY]) == {
             "format": KEY,
             "version": 1,
-            "skeleton": "fetus-16",
+            "skeleton": plain_from_skeleton(SKELETON),
             "unit_mm": 0.01,
             "made_by": {},
             "groups": ["a"],

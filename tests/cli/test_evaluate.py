@@ -103,7 +103,7 @@ def test_two_are_compared_case_by_case(fetusmap, dataset, truth, tmp_path):
     assert rows[1]["head"] == ""  # outside the volume
     assert float(rows[1]["neck"]) == pytest.approx(4.0)
     assert float(rows[3]["head"]) == pytest.approx(1.0)
-    summary = csv.DictReader((out / "summary.csv").read_text().splitlines())
+    summary = csv.DictReader((out / "evaluation.csv").read_text().splitlines())
     assert [row["method"] for row in summary] == ["before", "after"]
     assert (out / "pck.png").stat().st_size > 5000
 

@@ -8,10 +8,15 @@ from scipy.stats import multivariate_normal
 
 from fetusmap.geometry import Grid
 from fetusmap.heatmap import Heatmaps, encode
-from fetusmap.heatmap.landmark_maps import FLOOR, MIN_PAIR_DISTANCE, LandmarkMaps, find_places
+from fetusmap.heatmap.landmark_maps import (
+    BACKGROUND_HEIGHT,
+    MIN_PAIR_DISTANCE,
+    LandmarkMaps,
+    find_places,
+)
 
 ALONE = [(row,) for row in range(16)]
-LOG_FLOOR = np.log(FLOOR)
+LOG_FLOOR = np.log(BACKGROUND_HEIGHT)
 
 
 @pytest.fixture
@@ -24,7 +29,7 @@ def numbered():
 
 def test_heights_are_read_at_the_nearest_voxel(numbered):
     at = numbered.grid.to_world([[3, 0, 1], [0.4, 1.6, 0.4]])
-    expected = (np.log(0.3 + FLOOR) + np.log(0.2 + FLOOR)) / 2
+    expected = (np.log(0.3 + BACKGROUND_HEIGHT) + np.log(0.2 + BACKGROUND_HEIGHT)) / 2
     assert numbered.mean_log_at(at) == pytest.approx(expected, abs=1e-6)
     several = np.stack([at, at[::-1]])
     found = numbered.mean_log_at(several)
@@ -36,7 +41,7 @@ def test_heights_are_read_at_the_nearest_voxel(numbered):
 @pytest.mark.parametrize("nowhere", [[4, 0, 0], [-0.6, 0, 0], [0, 0, 1e9], [np.nan] * 3])
 def test_what_is_outside_or_absent_has_the_floor(numbered, nowhere):
     at = numbered.grid.to_world([nowhere, [0, 2, 0]])
-    expected = (LOG_FLOOR + np.log(0.2 + FLOOR)) / 2
+    expected = (LOG_FLOOR + np.log(0.2 + BACKGROUND_HEIGHT)) / 2
     assert numbered.mean_log_at(at) == pytest.approx(expected, abs=1e-6)
 
 
@@ -89,7 +94,7 @@ def test_the_position_has_the_least_expected_distance(skeleton, library, box):
         prior = multivariate_normal(
             cloud[:, row].mean(axis=0), np.cov(cloud[:, row].T) + 2.5**2 * np.eye(3)
         )
-        logs = np.log(maps.heights[row] + FLOOR) + 0.3 * prior.logpdf(centers)
+        logs = np.log(maps.heights[row] + BACKGROUND_HEIGHT) + 0.3 * prior.logpdf(centers)
         assert np.array_equal(places[row].index, np.unravel_index(logs.argmax(), logs.shape))
         away = np.abs(centers - cloud[:, row].mean(axis=0)).max(axis=-1)
         share = maps.heights[row] * np.exp(0.3 * prior.logpdf(centers))

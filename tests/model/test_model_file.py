@@ -166,7 +166,7 @@ def test_the_card_says_what_is_in_the_folder(cascade, folder):
     assert plain["format"] == "fetusmap-model"
     assert plain["version"] == 1
     assert plain["name"] == "tiny"
-    assert plain["skeleton"] == "fetus-16"
+    assert plain["skeleton"] == plain_from_skeleton(cascade.skeleton)
     assert plain["working_spacing_mm"] == 1.0
     assert plain["made_by"] == {"seed": 1}
     assert plain["metrics"] == {"mean_mm": 2.5}

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from fetusmap.errors import BadInput
+from fetusmap.files import safe_name
 from fetusmap.io import Source, load_pose, save_volume
 from fetusmap.model import load_model, save_model
 from fetusmap.scale import (
@@ -325,3 +326,56 @@ def test_the_hash_of_settings_covers_what_changes_a_result_and_nothing_else():
     for same in ({"previews": False}, {"follow_links": True}, {"model": "land"}, {"library": "x"}):
         assert PredictionSettings(**same).sha256 == plain.sha256
     assert PredictionSettings(refine="paper") == PredictionSettings(refine="test-time-training")
+
+
+# What must not be lost
+
+
+def test_a_failure_leaves_the_results_of_an_earlier_run(scan, small, tmp_path):
+    """A network drive that is not mounted for a moment costs nothing."""
+    out, settings = tmp_path / "out", refined(small, refine="none", library=None)
+    (first,) = predict_cases(find_volumes([scan]), out, settings)
+    before = (out / "scan" / "pose.json").read_bytes()
+    scan.rename(scan.with_name("away"))
+    (failed,) = predict_cases([VolumeFile("scan", scan)], out, settings)
+    assert failed.pose is None
+    assert rows_of(out / "summary.csv")[0]["status"] == "failed"
+    assert (out / "scan" / "pose.json").read_bytes() == before
+    scan.with_name("away").rename(scan)
+    (again,) = predict_cases(find_volumes([scan]), out, settings)
+    assert again.seconds is None
+    assert again.pose.equals(first.pose)
+    assert rows_of(out / "summary.csv")[0]["status"] == "done"
+    assert not (out / "scan" / "failed.json").exists()
+
+
+def test_a_copy_is_another_file(scan, small, tmp_path):
+    out, settings = tmp_path / "out", refined(small, refine="none", library=None)
+    list(predict_cases(find_volumes([scan]), out, settings))
+    copy = tmp_path / "copies" / "scan.nii.gz"
+    copy.parent.mkdir()
+    shutil.copy(scan, copy)
+    volumes, renamed = assign_folders(find_volumes([copy]), out, settings.limits)
+    assert volumes[0].case == "copies-scan"
+    assert len(renamed) == 1
+
+
+def test_files_that_no_record_claims_are_not_overwritten(scan, tmp_path):
+    (tmp_path / "scan").mkdir()
+    (tmp_path / "scan" / "pose.json").write_text("my own")
+    (tmp_path / "summary.csv.nii.gz").touch()
+    cases = [VolumeFile("scan", scan), VolumeFile("summary.csv", scan.with_name("s.nii.gz"))]
+    volumes, _ = assign_folders(cases, tmp_path, PLAIN.limits)
+    assert [volume.case for volume in volumes] == ["scans-scan", "scans-summary.csv"]
+
+
+def test_long_names_still_differ(scan, tmp_path):
+    """Names have 128 bytes at most, and the number that makes them differ is not cut off."""
+    name = "n" * 126
+    for taken in (name, safe_name(f"scans-{name}")[:128]):
+        (tmp_path / taken).mkdir()
+        record = {"format": "fetusmap-failed", "version": 1, "source": "/other", "error": "e"}
+        (tmp_path / taken / "failed.json").write_text(json.dumps(record))
+    (volume,), _ = assign_folders([VolumeFile(name, scan)], tmp_path, PLAIN.limits)
+    assert len(volume.case) <= 128
+    assert not (tmp_path / volume.case).exists()

@@ -21,7 +21,7 @@ from pydantic import FailFast, Field, JsonValue
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from fetusmap.anatomy import Skeleton, entry_from_skeleton, skeleton_from_entry
+from fetusmap.anatomy import Skeleton, plain_from_skeleton, skeleton_from_entry
 from fetusmap.anatomy.skeleton_file import SkeletonDocument
 from fetusmap.atlas.library import PoseLibrary
 from fetusmap.errors import BadInput, UnreadableFile, errors_about
@@ -98,7 +98,7 @@ def save_library(library: PoseLibrary, path: str | Path, *, overwrite: bool = Fa
     plain = {
         "format": FORMAT,
         "version": VERSION,
-        "skeleton": entry_from_skeleton(library.skeleton),
+        "skeleton": plain_from_skeleton(library.skeleton),
         "unit_mm": unit_mm,
         "made_by": dict(library.made_by),
         "groups": labels,

@@ -29,6 +29,9 @@ from fetusmap.evaluate import (
 from fetusmap.files import write_rows
 from fetusmap.report import draw_pck, save_figure
 
+EVALUATION_FILE = "evaluation.csv"
+"""Not summary.csv, which is the table of `predict` and may be in the same folder."""
+
 app = typer.Typer(add_completion=False, rich_markup_mode="rich")
 
 
@@ -167,7 +170,7 @@ def _write(
 ) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     lines = [dict(zip(columns, row, strict=True)) for row in rows]
-    write_rows(folder / "summary.csv", columns, lines)
+    write_rows(folder / EVALUATION_FILE, columns, lines)
     write_errors_csv(folder / "errors.csv", methods)
     curves = {"all landmarks": {name: pairs.errors_mm for name, pairs in methods.items()}}
     subjects = next(iter(methods.values())).subjects

@@ -109,6 +109,8 @@ def predict(
     if workers is None:  # a graphics card has room for one process
         on_card = device_named(device).type == "cuda"
         workers = 1 if on_card else min(available_processors(), len(volumes))
+    if len(volumes) == 1:  # a process of its own would protect no other case
+        workers = 0
     running = predict_cases(volumes, output, settings, workers)
     results = list(track(running, "predicting", len(volumes)))
     failed = [result for result in results if result.pose is None]

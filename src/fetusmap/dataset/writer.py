@@ -233,10 +233,11 @@ class DatasetWriter:
                 remedy="choose another folder",
             )
         if count_key is None or not self._can_extend(path, count_key):
+            difference = self._difference_of(path) or "the same settings"
             raise BadInput(
                 self.folder,
-                expected="a folder without a finished dataset",
-                found=f"{DATASET_FILE}",
+                expected="a folder without a finished dataset, or one that can be extended",
+                found=f"{DATASET_FILE} with {difference}",
                 remedy="choose another folder, or remove that dataset yourself",
             )
 
@@ -250,7 +251,9 @@ class DatasetWriter:
         if not isinstance(fewer, int) or not isinstance(wanted, int) or fewer >= wanted:
             return False
         made_by = {**there.made_by, count_key: wanted}
-        return not first_difference(there.model_copy(update={"made_by": made_by}), self._document)
+        # A folder that was renamed still holds the same dataset.
+        renamed = {"made_by": made_by, "name": self._document.name}
+        return not first_difference(there.model_copy(update=renamed), self._document)
 
     def _begin(self, resume: bool, count_key: str | None) -> None:
         """Describe the future dataset in the folder, so that only the same settings resume it."""

@@ -50,14 +50,18 @@ def find_poses(folder: Path, skeleton: Skeleton | None = None) -> dict[str, Pose
 
 
 def _declares_pose(path: Path) -> bool:
-    data = read_json(path)
+    try:
+        data = read_json(path)
+    except BadInput:
+        return False
     return isinstance(data, dict) and ("markups" in data or data.get("format") == POSE_FORMAT)
 
 
 def _load(path: Path, skeleton: Skeleton | None) -> Pose:
-    try:
-        return load_pose(path, skeleton)
-    except BadInput:
-        if skeleton is None:
-            raise
-    return load_pose(path)  # a pose of another skeleton, whose definition the file carries
+    """Read a pose of the given skeleton, or of another one that its file defines."""
+    data = read_json(path)
+    definition = data.get("skeleton") if isinstance(data, dict) else None
+    if skeleton is not None and isinstance(definition, dict):
+        is_other = definition.get("name") != skeleton.name
+        return load_pose(path, None if is_other else skeleton)
+    return load_pose(path, skeleton)

@@ -21,7 +21,7 @@ from fetusmap.types import ArrayLike, FloatArray, Points3
 REACH = 2
 """Number of voxels on each side of a maximum that belong to its peak and to no other peak."""
 
-FLOOR = 1e-12
+MIN_DIVISOR = 1e-12
 """Smallest value in a logarithm or in a denominator; smaller values are replaced by it."""
 
 
@@ -115,7 +115,7 @@ def find_peaks(heatmaps: Heatmaps, count: int = 1) -> Peaks:
     candidates = maps if count == 1 else _local_maxima(maps)
     index, heights = _highest_apart(candidates, count)
     windows, inside = _windows(maps, index)
-    total = maps.sum(dim=(1, 2, 3)).clamp(min=FLOOR)
+    total = maps.sum(dim=(1, 2, 3)).clamp(min=MIN_DIVISOR)
     size = 2 * REACH + 1  # pooling adds in one fixed order, so a mass has the same bits every time
     sums = F.avg_pool3d(windows * inside, size)[..., 0, 0, 0] * size**3
     masses = sums / total[:, None]
@@ -173,7 +173,7 @@ def _offsets(maps: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
     for axis in (2, 3, 4):
         low, middle, high = (window.narrow(axis, start, 3) for start in range(3))
         window = (low + 2 * middle + high) / 4
-    logs = torch.log(window.clamp(min=FLOOR))  # (C, P, 3, 3, 3)
+    logs = torch.log(window.clamp(min=MIN_DIVISOR))  # (C, P, 3, 3, 3)
     offsets = []
     for low, high in (
         (logs[:, :, 0, 1, 1], logs[:, :, 2, 1, 1]),

@@ -12,7 +12,7 @@ from fetusmap.geometry import Grid
 from fetusmap.heatmap.gaussian import Heatmaps
 from fetusmap.types import BoolArray, FloatArray, IntArray, Points3
 
-FLOOR = 0.02
+BACKGROUND_HEIGHT = 0.02
 """Added to every height before the logarithm: a landmark may be hidden where a map is empty."""
 
 MIN_HEIGHT = 1e-6
@@ -76,7 +76,7 @@ class LandmarkMaps:
             inside = np.asarray(((whole >= 0) & (whole < shape)).all(axis=-1))
         i, j, k = np.moveaxis(np.where(inside[..., None], whole, 0).astype(np.intp), -1, 0)
         heights = self.heights[np.arange(len(self.heights)), i, j, k]
-        logs = np.log(np.where(inside, heights, 0) + np.float32(FLOOR))
+        logs = np.log(np.where(inside, heights, 0) + np.float32(BACKGROUND_HEIGHT))
         return np.asarray(logs.mean(axis=-1, dtype=np.float64))
 
 
@@ -169,7 +169,7 @@ def _peaks(
                        zip(low, high, center, grid.spacing_mm, strict=True)])  # fmt: skip
     square = sum(precision[p, q] * offsets[p] * offsets[q] for p in range(3) for q in range(3))
     prior = -0.5 * weight * square
-    logs = np.log(heights[box].astype(np.float64) + FLOOR) + prior
+    logs = np.log(heights[box].astype(np.float64) + BACKGROUND_HEIGHT) + prior
     # The floor would pull the median to the centre of a wide cloud, so it is left out here.
     probability = np.maximum(heights[box], MIN_HEIGHT) * np.exp(prior - prior.max())
     for _ in range(2):

@@ -22,7 +22,7 @@ from fetusmap.anatomy import (
     Skeleton,
     channel_per_landmark,
     channel_per_pair,
-    entry_from_skeleton,
+    plain_from_skeleton,
     skeleton_from_entry,
 )
 from fetusmap.atlas import load_library, save_library
@@ -89,7 +89,7 @@ def save_model(
         format="fetusmap-model",
         version=VERSION,
         name=name,
-        skeleton=entry_from_skeleton(pipeline.skeleton),
+        skeleton=plain_from_skeleton(pipeline.skeleton),
         working_spacing_mm=WORKING_SPACING_MM,
         passes={
             pass_name: _write_pass(detector, folder / f"{pass_name}.safetensors")

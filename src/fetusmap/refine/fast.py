@@ -19,7 +19,15 @@ from fetusmap.atlas import (
 )
 from fetusmap.detect import Detection
 from fetusmap.errors import DegenerateAlignment
-from fetusmap.heatmap import FLOOR, REACH, Heatmaps, LandmarkMaps, Place, find_peaks, find_places
+from fetusmap.heatmap import (
+    MIN_DIVISOR,
+    REACH,
+    Heatmaps,
+    LandmarkMaps,
+    Place,
+    find_peaks,
+    find_places,
+)
 from fetusmap.refine.changes import changes_between
 from fetusmap.refine.refinement import FITS_WORSE, TOO_FEW, Iteration, Refinement, fits_worse
 from fetusmap.types import BoolArray, FloatArray, IntArray
@@ -190,4 +198,4 @@ def _moved_to(
 def _mass_near(channel: FloatArray, index: IntArray) -> float:
     """Return the share of a heatmap that lies within the reach of a peak around a voxel."""
     near = channel[tuple(slice(max(n - REACH, 0), n + REACH + 1) for n in index)]
-    return float(near.sum() / max(channel.sum(), FLOOR))
+    return float(near.sum() / max(channel.sum(), MIN_DIVISOR))

@@ -2,9 +2,9 @@
 
 from fetusmap.scale.isolation import Killed, OpenExecutor, run_cases
 from fetusmap.scale.prediction import predict_case, predict_cases
-from fetusmap.scale.records import PredictionSettings
+from fetusmap.scale.records import SUMMARY_FILE, PredictionSettings
 from fetusmap.scale.sources import VolumeFile, assign_folders, find_volumes
-from fetusmap.scale.summary import SUMMARY_FILE, CaseResult, changes_of, joined, write_summary
+from fetusmap.scale.summary import CaseResult, changes_of, joined, write_summary
 
 __all__ = [
     "SUMMARY_FILE",

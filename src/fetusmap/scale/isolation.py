@@ -47,7 +47,7 @@ def run_cases(
     Args:
         function: computes the result of a case; it is importable by name.
         items: the cases.
-        workers: number of processes; 0 and 1 compute in this process.
+        workers: number of processes; 0 computes in this process.
         suspects: cases that may kill their process, because an earlier run did not finish them.
         open_executor: opens an executor.
 
@@ -58,7 +58,7 @@ def run_cases(
         BadInput: no process can be started, for example from a script without a main guard.
     """
     pending = deque(items)
-    if workers <= 1:
+    if workers == 0:
         while pending:
             item = pending.popleft()
             yield item, function(item)

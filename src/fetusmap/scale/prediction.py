@@ -36,6 +36,7 @@ from fetusmap.scale.isolation import Killed, OpenExecutor, run_cases
 from fetusmap.scale.records import (
     DONE_FILE,
     FAILED_FILE,
+    RESULT_FILES,
     STARTED_FILE,
     DoneDocument,
     FailedDocument,
@@ -49,7 +50,6 @@ from fetusmap.scale.summary import CaseResult, write_summary
 from fetusmap.threads import one_blas_thread
 from fetusmap.workers import check_workers, process_executor
 
-RESULT_FILES = ("pose.json", "pose.mrk.json", "lengths.csv")
 PREVIEW_FILE = "preview.png"
 
 
@@ -57,7 +57,7 @@ def predict_cases(
     volumes: Sequence[VolumeFile],
     output: Path,
     settings: PredictionSettings,
-    workers: int = 1,
+    workers: int = 0,
     *,
     open_executor: OpenExecutor = process_executor,
 ) -> Iterator[CaseResult]:
@@ -70,7 +70,8 @@ def predict_cases(
         volumes: the cases, see `find_volumes` and `assign_folders`.
         output: folder of the results; it is made if it does not exist.
         settings: how to predict.
-        workers: number of processes, which changes nothing but the time.
+        workers: number of processes, which changes nothing but the time; 0 computes in this one,
+            which a case may kill together with the command.
         open_executor: opens the executor that the cases run in.
 
     Raises:
@@ -113,10 +114,9 @@ def predict_case(output: Path, settings: PredictionSettings, volume: VolumeFile)
 
 
 def _failed(output: Path, volume: VolumeFile, message: str) -> CaseResult:
-    """Note in the folder of a case why it failed."""
+    """Note in the folder of a case why it failed; results of an earlier run stay beside it."""
     error, folder = one_line(message), output / volume.case
     with suppress(FetusmapError, OSError):  # on a full disk the table at least names the case
-        _remove_results(folder)
         write_record(folder, FAILED_FILE, FailedDocument(source=volume.source, error=error))
         (folder / STARTED_FILE).unlink(missing_ok=True)
     return CaseResult(volume.case, volume.path, error=error)
@@ -152,7 +152,9 @@ def _predict(folder: Path, settings: PredictionSettings, file: VolumeFile) -> tu
         if _is_done(folder, done, settings):
             with suppress(FetusmapError):  # a damaged pose is predicted anew
                 pose = load_pose(folder / "pose.json", estimator.pipeline.skeleton)
-                (folder / STARTED_FILE).unlink(missing_ok=True)
+                write_record(folder, DONE_FILE, done)  # the file may have been moved
+                for name in (STARTED_FILE, FAILED_FILE):
+                    (folder / name).unlink(missing_ok=True)
                 return pose, False
         _remove_results(folder)  # of other settings, or of an earlier version of the file
         volume = volume_of(Source(file.path), opened, spacing_mm=settings.spacing_mm, limits=limits)

@@ -20,9 +20,11 @@ from fetusmap.io import DEFAULT_LIMITS, ReadLimits
 from fetusmap.refine import Refine, refinement_named
 from fetusmap.types import Triple
 
+SUMMARY_FILE = "summary.csv"
 DONE_FILE = "done.json"
 FAILED_FILE = "failed.json"
 STARTED_FILE = "started.json"
+RESULT_FILES = ("pose.json", "pose.mrk.json", "lengths.csv")
 
 
 class PredictionSettings(Document):

@@ -13,7 +13,7 @@ from fetusmap.dataset import is_dataset, load_dataset
 from fetusmap.errors import BadInput
 from fetusmap.files import VOLUME_SUFFIXES, case_name, read_rows, safe_name
 from fetusmap.io import ReadLimits, Source, find_sources
-from fetusmap.scale.records import owner_of
+from fetusmap.scale.records import RESULT_FILES, SUMMARY_FILE, owner_of
 
 
 @dataclass(frozen=True)
@@ -126,18 +126,33 @@ def _names_for(volume: VolumeFile) -> Iterator[str]:
     yield volume.case
     longer = _name_with_folder(volume)
     yield longer
-    yield from (safe_name(f"{longer}-{number}") for number in count(2))
+    yield from (_joined(longer, str(number)) for number in count(2))
 
 
 def _name_with_folder(volume: VolumeFile) -> str:
-    return safe_name(f"{volume.path.resolve().parent.name}-{volume.case}")
+    return _joined(volume.path.resolve().parent.name, volume.case)
+
+
+def _joined(first: str, second: str) -> str:
+    """Join two parts of a name; the first is shortened if the whole would be too long."""
+    name = safe_name(f"{first}-{second}")
+    while not name.endswith(second) and len(first) > 1:
+        first = first[:-1]
+        name = safe_name(f"{first}-{second}")
+    return name
 
 
 def _may_use(folder: Path, volume: VolumeFile, limits: ReadLimits) -> bool:
     """Whether a folder of results belongs to this file, or to none."""
+    if folder.name.lower() == SUMMARY_FILE or folder.is_file():
+        return False
     owner = owner_of(folder)
-    if owner is None or owner[0] == volume.source:
+    if owner is None:  # results without a record were not written by this program, or by an old one
+        return not any((folder / name).exists() for name in RESULT_FILES)
+    if owner[0] == volume.source:
         return True
+    if owner[0] and Path(owner[0]).exists():  # a copy is another file
+        return False
     with suppress(BadInput):  # a file that cannot be read owns nothing
         return Source(volume.path).sha256(limits) == owner[1]
     return False

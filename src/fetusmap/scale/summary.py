@@ -16,6 +16,7 @@ from fetusmap.scale.records import (
     DONE_FILE,
     FAILED_FILE,
     STARTED_FILE,
+    SUMMARY_FILE,
     owner_of,
     read_done,
     read_failed,
@@ -24,7 +25,6 @@ from fetusmap.scale.records import (
 RECORDS = (STARTED_FILE, FAILED_FILE, DONE_FILE)
 INTERRUPTED = "the run was interrupted while it worked on this case; repeat the command"
 
-SUMMARY_FILE = "summary.csv"
 SUMMARY_COLUMNS = (
     "case",
     "status",
