@@ -271,11 +271,7 @@ class Grid:
         return self._subgrid(self.shape, start, step)
 
     def right_handed(self) -> Grid:
-        """Return the grid with right-handed index axes; the last axis is flipped if necessary.
-
-        A network receives an array without its grid. It must receive the right-handed array,
-        because in a left-handed array every body looks like its mirror image.
-        """
+        """Return the grid with right-handed index axes; the last axis is flipped if necessary."""
         return self.flip(2) if self.is_left_handed else self
 
     def permute(self, order: Sequence[int]) -> Grid:

@@ -77,8 +77,8 @@ def prepare(volume: Volume, spacing_mm: float = WORKING_SPACING_MM) -> Prepared:
     array = _to_bytes(resample(replace(volume, grid=source), target).array, volume.array)
     own = volume.grid
     grid = Grid.centered(target.shape, spacing_mm, own.center_mm, own.direction)
-    if own.is_left_handed:
-        array, grid = np.ascontiguousarray(array[:, :, ::-1]), grid.flip(2)
+    if grid.is_left_handed:  # such an array shows every body as its mirror image
+        array, grid = np.ascontiguousarray(array[:, :, ::-1]), grid.right_handed()
     network_grid = Grid.centered(grid.shape, spacing_mm, np.zeros(3))
     world_from_network = grid.affine @ network_grid.index_from_world
     return Prepared(replace(volume, array=array, grid=network_grid), world_from_network)
