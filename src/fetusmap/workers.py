@@ -165,15 +165,30 @@ def available_processors() -> int:
 
 @contextmanager
 def _held(*signals: signal.Signals) -> Iterator[None]:
-    """Deliver these signals only after the block, where the system supports it."""
+    """Deliver these signals only after the block, where the system supports it.
+
+    The mask keeps them from this thread and from a process that is started meanwhile. Another
+    thread of this process may still receive one, for which Python would interrupt this thread, so
+    the handlers are replaced as well.
+    """
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    received: list[int] = []
+    handlers = {}
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    if threading.current_thread() is threading.main_thread():
+        for number in signals:
+            if callable(signal.getsignal(number)):
+                handlers[number] = signal.signal(number, lambda n, _: received.append(n))
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        for caught in received:
+            signal.raise_signal(caught)
 
 
 def _work(function: Callable[[Any], Any], item: Any) -> Any:

@@ -21,11 +21,14 @@ from fetusmap.errors import FetusmapError, one_line
 
 # Name: (module with a Typer app of one command or more, line for the overview).
 COMMANDS = {
-    "predict": ("fetusmap.cli.predict", "Find the pose of the fetus in each volume."),
+    "predict": ("fetusmap.cli.predict", "Estimate the pose of the fetus in each volume."),
     "train": ("fetusmap.cli.train", "Train the networks that `predict` uses."),
     "evaluate": ("fetusmap.cli.evaluate", "Measure how good predictions are, and compare them."),
     "experiment": ("fetusmap.cli.experiment", "Run the paper's experiment: tables and figures."),
-    "info": ("fetusmap.cli.info", "Say what a file is, where its voxels are, and what is wrong."),
+    "info": (
+        "fetusmap.cli.info",
+        "Describe a file: its kind, its geometry, and its faults.",
+    ),
     "convert": ("fetusmap.cli.convert", "Convert volumes, poses, and folders of annotated cases."),
     "simulate": ("fetusmap.cli.simulate", "Simulate volumes of fetuses with exact landmarks."),
     "library": ("fetusmap.cli.library", "Build pose libraries, and show what is in them."),
