@@ -88,3 +88,9 @@ def test_a_library_of_too_few_poses_is_told_in_one_line(scans, tmp_path, capsys)
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("fetusmap: pose library: expected at least 20 atlases")
     assert "found 9" in line
+
+
+def test_a_negative_number_of_workers_is_refused_for_a_single_volume_too(scans, tmp_path, capsys):
+    words = ["predict", str(scans / "scan.nii.gz"), "-o", str(tmp_path / "out")]
+    assert run([*words, "--workers", "-1"]) == 2
+    assert "workers: expected 0 or more" in capsys.readouterr().err

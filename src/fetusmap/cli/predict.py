@@ -22,7 +22,7 @@ from fetusmap.scale import (
     joined,
     predict_cases,
 )
-from fetusmap.workers import available_processors
+from fetusmap.workers import available_processors, check_workers
 
 SHOWN = 20
 
@@ -106,12 +106,8 @@ def predict(
     volumes, renamed = assign_folders(find_volumes(inputs), output, settings.limits)
     for sentence in renamed:
         warn(sentence)
-    if workers is None:  # a graphics card has room for one process
-        on_card = device_named(device).type == "cuda"
-        workers = 1 if on_card else min(available_processors(), len(volumes))
-    if len(volumes) == 1:  # a process of its own would protect no other case
-        workers = 0
-    running = predict_cases(volumes, output, settings, workers)
+    processes = _process_count(workers, device, len(volumes))
+    running = predict_cases(volumes, output, settings, processes)
     results = list(track(running, "predicting", len(volumes)))
     failed = [result for result in results if result.pose is None]
     if len(results) == len(failed) == 1:
@@ -125,6 +121,17 @@ def predict(
     what = f"{count} of {len(results)} cases" if failed else f"{count} case{'s' * (count > 1)}"
     out.print(f"{what} predicted; see {output / SUMMARY_FILE}")
     return 1 if failed else 0
+
+
+def _process_count(asked: int | None, device: str, cases: int) -> int:
+    """Return the number of processes; 0 computes in this one."""
+    check_workers(asked or 0)
+    if cases == 1:  # a process of its own would protect no other case
+        return 0
+    if asked is not None:
+        return asked
+    on_card = device_named(device).type == "cuda"  # a graphics card has room for one process
+    return 1 if on_card else min(available_processors(), cases)
 
 
 def _print_results(results: list[CaseResult]) -> None:
