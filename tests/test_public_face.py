@@ -38,6 +38,7 @@ def test_the_package_is_typed_and_ships_its_data() -> None:
     for name in (
         "py.typed",
         "anatomy/fetus-16.json",
+        "anatomy/fetus-22.json",
         "io/poses/schemas/fetusmap-pose-1.schema.json",
     ):
         assert (SOURCE / name).is_file()

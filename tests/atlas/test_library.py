@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fetusmap as fm
-from fetusmap.anatomy import skeleton_from_plain
+from fetusmap.anatomy import Skeleton, skeleton_from_plain
 from fetusmap.anatomy.measure import (
     body_axes,
     body_axes_of,
@@ -132,6 +132,23 @@ def test_only_one_skeleton_can_be_joined(pairs: PoseLibrary) -> None:
     same_name = replace(PAIR, mirror_pairs=())
     with pytest.raises(fm.BadInput, match="found another skeleton of this name"):
         join_libraries([pairs, PoseLibrary(same_name, np.ones((1, 3, 3)))])
+
+
+def test_a_library_on_another_skeleton_drops_what_that_has_not(pairs: PoseLibrary) -> None:
+    names = Skeleton("ends", ("right", "left"), (), (("left", "right"),))
+    found = pairs.on(names)
+    assert found.positions_mm.tolist() == [[[1, 0, 3], [-3, 0, 0]], [[7, 8, 9], [-5, 0, 0]]]
+    assert (found.groups, found.made_by, found.skeleton) == (pairs.groups, {"seed": 1}, names)
+    assert pairs.on(PAIR) is pairs
+    with pytest.raises(fm.BadInput, match=r"every landmark of more, found poses of pair without b"):
+        pairs.on(Skeleton("more", ("left", "b"), (), ()))
+
+
+@given(libraries)
+def test_a_library_on_another_skeleton_is_that_of_its_poses(library: PoseLibrary) -> None:
+    trunk = Skeleton("trunk", ("neck", "sacrum", "spine"), (), ())
+    expected = PoseLibrary.from_poses(pose.on(trunk) for pose in library)
+    assert library.on(trunk).equals(expected)
 
 
 @pytest.mark.parametrize("join", [join_libraries, PoseLibrary.from_poses])

@@ -29,6 +29,7 @@ from fetusmap.anatomy.records import Provenance, Quality
 from fetusmap.anatomy.skeleton import CrownRumpModel, JointAngle, Segment, Side, Skeleton
 from fetusmap.anatomy.skeleton_file import (
     built_in_skeleton,
+    built_in_skeletons,
     entry_from_skeleton,
     load_skeleton,
     plain_from_skeleton,
@@ -56,6 +57,7 @@ __all__ = [
     "body_axes",
     "body_axes_of",
     "built_in_skeleton",
+    "built_in_skeletons",
     "centile",
     "channel_per_landmark",
     "channel_per_pair",

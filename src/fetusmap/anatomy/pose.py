@@ -173,6 +173,20 @@ class Pose:
             self, positions_mm=self.positions_mm[order], confidence=self.confidence[order]
         )
 
+    def on(self, skeleton: Skeleton) -> Pose:
+        """Return the same pose on another skeleton, matched by the names of the landmarks.
+
+        Landmarks that the other skeleton does not have are dropped. Landmarks that this pose does
+        not have are absent, with confidence 0. Quality and provenance stay as they are.
+
+        Raises:
+            BadInput: the two skeletons have no landmark in common.
+        """
+        rows, shared = self.skeleton.rows_on(skeleton)
+        positions = np.where(shared[:, None], self.positions_mm[rows], np.nan)
+        confidence = np.where(shared, self.confidence[rows], 0.0)
+        return replace(self, skeleton=skeleton, positions_mm=positions, confidence=confidence)
+
     def lengths_mm(self) -> dict[str, float]:
         """Return the length of each segment, mm; NaN if one of its ends is absent."""
         ends = self.positions_mm[self.skeleton.segment_index]

@@ -11,7 +11,7 @@ import numpy as np
 
 from fetusmap.anatomy.limbs import Limb, Pair, complete_limbs, name_without_side
 from fetusmap.errors import BadInput
-from fetusmap.types import FloatArray, IntArray
+from fetusmap.types import BoolArray, FloatArray, IntArray
 
 Side = Literal["left", "right", "midline"]
 
@@ -58,9 +58,9 @@ class Skeleton:
     """The landmarks of a pose and how they belong together. `load_skeleton` reads one.
 
     Two skeletons are equal if every computation on a pose gives the same result with both: name,
-    landmarks, segments, mirror pairs, limbs, angles, trunk, crown-rump model, lateral pairs,
-    registration subset and reference positions agree. Colours, descriptions, the names of limbs
-    and the paper's numbers are for the reader only and do not count.
+    landmarks, segments, mirror pairs, limbs, angles, trunk, ends and model of the crown-rump
+    length, lateral pairs, registration subset and reference positions agree. Colours, descriptions,
+    the names of limbs and the paper's numbers are for the reader only and do not count.
 
     Attributes:
         name: identifies the skeleton in every file.
@@ -69,7 +69,8 @@ class Skeleton:
         mirror_pairs: (left, right) landmarks that a reflection exchanges.
         angles: joint angles that `joint_angles_deg` measures.
         trunk: (sacrum, spine, neck) or None; trunk length and flexion are measured on them.
-        crown_rump: how to estimate the crown-rump length, or None.
+        crown_rump_ends: (crown, rump), between which the crown-rump length is measured, or None.
+        crown_rump: how to estimate the crown-rump length from other landmarks, or None.
         lateral_pairs: (left, right) landmarks that define the body's left-right axis.
         registration_subset: landmarks that the paper uses for rigid registration.
         limbs: limbs of the left side, from the root outwards. Mirror pairs that belong to none of
@@ -88,6 +89,7 @@ class Skeleton:
     mirror_pairs: tuple[Pair, ...]
     angles: tuple[JointAngle, ...] = ()
     trunk: tuple[str, str, str] | None = None
+    crown_rump_ends: Pair | None = None
     crown_rump: CrownRumpModel | None = None
     lateral_pairs: tuple[Pair, ...] = ()
     registration_subset: tuple[str, ...] = ()
@@ -125,6 +127,7 @@ class Skeleton:
             self.mirror_pairs,
             tuple((angle.name, angle.first, angle.second) for angle in self.angles),
             self.trunk,
+            self.crown_rump_ends,
             self.crown_rump,
             self.lateral_pairs,
             self.registration_subset,
@@ -155,6 +158,26 @@ class Skeleton:
     def indices(self, landmarks: tuple[str, ...]) -> IntArray:
         """Rows of several landmarks."""
         return np.array([self.index(name) for name in landmarks], dtype=np.int64)
+
+    def rows_on(self, other: Skeleton) -> tuple[IntArray, BoolArray]:
+        """Find the landmarks of another skeleton in this one, by their names.
+
+        Returns:
+            (M,) rows of this skeleton for the M landmarks of the other one, 0 where this skeleton
+            does not have the landmark; and (M,) whether it has the landmark.
+
+        Raises:
+            BadInput: the two skeletons have no landmark in common.
+        """
+        shared = np.array([name in self._index for name in other.landmarks], dtype=np.bool_)
+        if not shared.any():
+            raise BadInput(
+                f"skeleton {other.name}",
+                expected=f"landmarks of {self.name} ({', '.join(self.landmarks)})",
+                found=f"none of them, but {', '.join(other.landmarks)}",
+                remedy="choose a skeleton that shares landmarks with it",
+            )
+        return np.array([self._index.get(name, 0) for name in other.landmarks]), shared
 
     @cached_property
     def mirror_index(self) -> IntArray:

@@ -1,4 +1,4 @@
-"""Reading and writing of skeleton files: the built-in `fetus-16`, and skeletons of your own."""
+"""Reading and writing of skeleton files: the built-in ones, and skeletons of your own."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from fetusmap.types import FrozenMapping
 MAX_ENTRIES = 1000
 """Largest number of entries in any list of a skeleton, far more than an annotation has."""
 
-BUILT_IN = {"fetus-16": Path(__file__).with_name("fetus-16.json")}
+BUILT_IN = {name: Path(__file__).with_name(f"{name}.json") for name in ("fetus-16", "fetus-22")}
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 NamePair = tuple[Name, Name]
@@ -76,7 +76,7 @@ Color = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
 
 
 class SkeletonDocument(Document):
-    """A skeleton file: the built-in `fetus-16`, or the landmarks of your own study."""
+    """A skeleton file: a built-in skeleton, or the landmarks of your own study."""
 
     format: Literal["fetusmap-skeleton"]
     version: Version1
@@ -87,6 +87,7 @@ class SkeletonDocument(Document):
     segments: Annotated[tuple[SegmentEntry, ...], Field(max_length=MAX_ENTRIES)] = ()
     angles: Annotated[tuple[AngleEntry, ...], Field(max_length=MAX_ENTRIES)] = ()
     trunk: tuple[Name, Name, Name] | None = None
+    crown_rump_ends: NamePair | None = None
     crown_rump: CrownRumpEntry | None = None
     lateral_pairs: Annotated[tuple[NamePair, ...], Field(max_length=MAX_ENTRIES)] = ()
     registration_subset: Annotated[tuple[Name, ...], Field(max_length=MAX_ENTRIES)] = ()
@@ -113,6 +114,7 @@ class SkeletonDocument(Document):
         used += [n for a in self.angles for n in (*a.first, *a.second)]
         used += [
             *(self.trunk or ()),
+            *(self.crown_rump_ends or ()),
             *(self.crown_rump.path if self.crown_rump else ()),
             *self.registration_subset,
         ]
@@ -125,6 +127,8 @@ class SkeletonDocument(Document):
         loops = [s.name for s in self.segments if s.start == s.end]
         if loops:
             raise ValueError(f"segment {loops[0]!r} starts and ends at one landmark")
+        if self.crown_rump_ends and len(set(self.crown_rump_ends)) == 1:
+            raise ValueError(f"both crown_rump_ends are {self.crown_rump_ends[0]!r}")
         placed = [entry.reference_position is not None for entry in self.landmarks]
         if any(placed) and not all(placed):
             raise ValueError("some landmarks have a reference_position and some have none")
@@ -138,7 +142,8 @@ def load_skeleton(source: str | Path = "fetus-16") -> Skeleton:
     """Load a built-in skeleton by its name, or a skeleton file.
 
     Args:
-        source: "fetus-16", or the path of a skeleton file (see the docs page on skeletons).
+        source: the name of a built-in skeleton ("fetus-16" or "fetus-22"), or the path of a
+            skeleton file (see the docs page on skeletons).
 
     Raises:
         BadInput: the source is neither a built-in name nor a valid skeleton file.
@@ -154,6 +159,11 @@ def load_skeleton(source: str | Path = "fetus-16") -> Skeleton:
             remedy="write your landmarks into a JSON file and give its path",
         )
     return skeleton_from_plain(read_json(path), path)
+
+
+def built_in_skeletons() -> tuple[str, ...]:
+    """Return the names of the built-in skeletons."""
+    return tuple(BUILT_IN)
 
 
 @cache
@@ -187,6 +197,7 @@ def skeleton_from_plain(data: object, subject: object = "skeleton") -> Skeleton:
         mirror_pairs=document.mirror_pairs,
         angles=tuple(JointAngle(a.name, a.first, a.second, a.meaning) for a in document.angles),
         trunk=document.trunk,
+        crown_rump_ends=document.crown_rump_ends,
         crown_rump=CrownRumpModel(**document.crown_rump.model_dump())
         if document.crown_rump
         else None,
@@ -225,6 +236,7 @@ def plain_from_skeleton(skeleton: Skeleton) -> dict[str, Any]:
             for a in skeleton.angles
         ),
         trunk=skeleton.trunk,
+        crown_rump_ends=skeleton.crown_rump_ends,
         crown_rump=CrownRumpEntry(**asdict(skeleton.crown_rump)) if skeleton.crown_rump else None,
         lateral_pairs=skeleton.lateral_pairs,
         registration_subset=skeleton.registration_subset,

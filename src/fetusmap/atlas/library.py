@@ -131,6 +131,27 @@ class PoseLibrary:
         groups = tuple(self.groups[row] for row in rows) if self.groups else ()
         return replace(self, positions_mm=self.positions_mm[rows], groups=groups)
 
+    def on(self, skeleton: Skeleton) -> PoseLibrary:
+        """Return the same atlases on another skeleton, whose landmarks this library must have.
+
+        Landmarks are matched by name; those that the other skeleton does not have are dropped.
+
+        Raises:
+            BadInput: the library has no positions for some landmark of the other skeleton.
+        """
+        if skeleton == self.skeleton:
+            return self
+        missing = [name for name in skeleton.landmarks if name not in self.skeleton.landmarks]
+        if missing:
+            raise BadInput(
+                "pose library",
+                expected=f"every landmark of {skeleton.name}",
+                found=f"poses of {self.skeleton.name} without {', '.join(missing)}",
+                remedy="use a library whose skeleton has these landmarks",
+            )
+        rows = self.skeleton.indices(skeleton.landmarks)
+        return replace(self, skeleton=skeleton, positions_mm=self.positions_mm[:, rows])
+
     def mirrored(self) -> PoseLibrary:
         """Append the mirror image of every atlas to the library.
 
