@@ -1,26 +1,34 @@
-"""Accuracy of the shipped model on simulated cohorts that no training has seen."""
+"""Accuracy of models on simulated cohorts that no training has seen: `python -m studies.accuracy`.
+
+Each volume is simulated once and predicted by every model, so that a new model and an earlier one
+are compared on the same bytes in one run. `--model` and `--against` name models or model folders.
+"""
 
 from __future__ import annotations
 
+import argparse
+import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache, partial
-from typing import NamedTuple
+from pathlib import Path
 
 import numpy as np
 import torch
 
-from fetusmap.anatomy import load_skeleton
-from fetusmap.estimate import PoseEstimator
-from fetusmap.evaluate import (
-    auc_percent,
-    bootstrap_interval,
-    landmark_errors_mm,
-    pck_percent,
-    sides_are_right,
+from fetusmap.anatomy import (
+    Pose,
+    body_axes_of,
+    crown_rump_length,
+    load_skeleton,
+    trunk_length_mm,
 )
-from fetusmap.quality import MAX_CORRECT_ERROR_MM
-from fetusmap.simulate import HARD, SimulationSettings, simulate_case
+from fetusmap.estimate import PoseEstimator
+from fetusmap.evaluate import landmark_errors_mm, sides_are_right
+from fetusmap.simulate import HARD, Rendering, SimulationSettings, simulate_case
 from fetusmap.workers import available_processors, map_in_processes
+from studies.accuracy_summary import CrownRump, Outcome, summarize
+from studies.measure import manifest
 
 SEED = 2019
 TEST_CASES = range(100, 152)
@@ -32,107 +40,127 @@ COHORTS = {
     "shifted-sharp": SimulationSettings(profile="shifted-sharp"),
     "shifted-blurred": SimulationSettings(profile="shifted-blurred"),
     "shifted-hazy": SimulationSettings(profile="shifted-hazy"),
+    "other-anatomy": SimulationSettings(anatomy="other"),
 }
 
-
-BINS = 8
-
-
-class Outcome(NamedTuple):
-    """What was predicted for a case."""
-
-    errors_mm: np.ndarray
-    sides_right: bool
-    score: float
-    confidence: np.ndarray
+RESULTS = Path(__file__).with_name("accuracy.json")
 
 
-def run() -> dict[str, object]:
-    """Predict every cohort and sum up."""
+@dataclass(frozen=True)
+class Models:
+    """The models that are compared, by the names that the tables show."""
+
+    folders: tuple[tuple[str, str], ...] = (("shipped", "default"),)
+
+    @classmethod
+    def named(cls, model: str, against: str | None) -> Models:
+        """Name a model, and the one that it is compared with."""
+        first = ("shipped" if model == "default" else Path(model).name, model)
+        return cls((first,) if against is None else (first, ("earlier", against)))
+
+
+def run(
+    models: Models = Models(), numbers: Sequence[int] = TEST_CASES  # noqa: B008 - frozen
+) -> dict[str, object]:
+    """Predict every cohort with every model, and sum up."""
+    outcomes = {name: predict_cohort(settings, models, numbers) for name, settings in COHORTS.items()}
     return {
         "seed": SEED,
-        "cases": [TEST_CASES.start, TEST_CASES.stop - 1],
-        "cohorts": {name: summarize(predict_cohort(s)) for name, s in COHORTS.items()},
-    }
-
-
-def predict_cohort(
-    settings: SimulationSettings,
-    seed: int = SEED,
-    numbers: Sequence[int] = TEST_CASES,
-    model: str = "default",
-) -> list[Outcome]:
-    """Simulate cases at full resolution and predict each, on all processor cores."""
-    predict = partial(_predict, settings, seed, model)
-    return list(map_in_processes(predict, numbers, available_processors()))
-
-
-def summarize(outcomes: list[Outcome]) -> dict[str, object]:
-    """The numbers of the table; intervals by drawing subjects with replacement."""
-    errors = np.array([outcome.errors_mm for outcome in outcomes])
-    cases = np.nanmean(errors, axis=1)
-    intervals = {
-        "mean_mm": bootstrap_interval(errors, lambda e: float(np.nanmean(e))),
-        "median_mm": bootstrap_interval(errors, lambda e: float(np.nanmedian(e))),
-        "auc_10_mm": bootstrap_interval(errors, auc_percent),
-    }
-    landmarks = load_skeleton().landmarks
-    return {
-        "cases": len(outcomes),
-        **{name: [round(x, 3) for x in interval] for name, interval in intervals.items()},
-        "percentile_95_mm": round(float(np.nanpercentile(errors, 95)), 2),
-        "within_10_mm": round(pck_percent(errors, 10.0), 2),
-        "cases_above_10_mm": int((cases > 10).sum()),
-        "wrong_sides": sum(not outcome.sides_right for outcome in outcomes),
-        "worst_cases": [
-            [TEST_CASES[int(row)], round(float(cases[row]), 2), round(outcomes[row].score, 3)]
-            for row in np.argsort(-cases)[:5]
-        ],
-        "reliability": _reliability(outcomes),
-        "per_landmark": {
-            name: {
-                "mean_mm": round(float(np.nanmean(errors[:, row])), 3),
-                "median_mm": round(float(np.nanmedian(errors[:, row])), 3),
-                "auc_10_mm": round(auc_percent(errors[:, row]), 2),
+        "cases": [numbers[0], numbers[-1]],
+        "models": {
+            label: {
+                **_described(folder),
+                "cohorts": {
+                    name: summarize([found[label] for found in cohort], numbers)
+                    for name, cohort in outcomes.items()
+                },
             }
-            for row, name in enumerate(landmarks)
+            for label, folder in models.folders
         },
     }
 
 
-def _reliability(outcomes: list[Outcome]) -> list[dict[str, float]]:
-    """How often landmarks of like confidence are off by less than 5 mm."""
-    errors = np.concatenate([outcome.errors_mm for outcome in outcomes])
-    confidence = np.concatenate([outcome.confidence for outcome in outcomes])
-    seen = np.isfinite(errors) & (confidence > 0)
-    errors, confidence = errors[seen], confidence[seen]
-    order = np.argsort(confidence)
-    bins = np.array_split(order, BINS)
-    return [
-        {
-            "confidence": round(float(confidence[rows].mean()), 4),
-            "within_5_mm": round(float((errors[rows] < MAX_CORRECT_ERROR_MM).mean()), 4),
-            "count": len(rows),
-        }
-        for rows in bins
-    ]
+def predict_cohort(
+    settings: SimulationSettings, models: Models, numbers: Sequence[int] = TEST_CASES
+) -> list[dict[str, Outcome]]:
+    """Simulate cases at full resolution and predict each with all models, on all cores."""
+    predict = partial(_predict, settings, models)
+    return list(map_in_processes(predict, numbers, available_processors()))
 
 
-def _predict(settings: SimulationSettings, seed: int, model: str, number: int) -> Outcome:
-    made = simulate_case(settings, seed, number)
-    found = _estimator(model)(made.volume).pose
-    seen = made.pose.confidence > 0
-    truth = np.where(seen[:, None], made.pose.positions_mm, np.nan)
-    score = found.quality.score
+def _predict(settings: SimulationSettings, models: Models, number: int) -> dict[str, Outcome]:
+    made = simulate_case(settings, SEED, number)
+    return {
+        label: outcome_of(made, _estimator(folder)(made.volume).pose)
+        for label, folder in models.folders
+    }
+
+
+def outcome_of(made: Rendering, found: Pose) -> Outcome:
+    """Compare a predicted pose with the truth, on the skeleton of the model."""
+    true = made.pose.on(found.skeleton)
+    skeleton = true.skeleton
+    truth = np.where((true.confidence > 0)[:, None], true.positions_mm, np.nan)
+    axes = body_axes_of(skeleton, true.positions_mm)
+    found_axes = body_axes_of(skeleton, found.positions_mm)
+    trunk_mm = trunk_length_mm(true)
+    quality = found.quality
     return Outcome(
-        landmark_errors_mm(found.positions_mm, truth),
-        sides_are_right(made.pose.skeleton, found.positions_mm, made.pose.positions_mm),
-        float(score) if isinstance(score, (int, float)) else 0.0,
-        found.confidence,
+        landmarks=skeleton.landmarks,
+        errors_mm=landmark_errors_mm(found.positions_mm, truth),
+        offsets=(found.positions_mm - truth) @ axes / trunk_mm,
+        trunk_mm=trunk_mm,
+        confidence=found.confidence,
+        sides_right=sides_are_right(skeleton, found.positions_mm, true.positions_mm),
+        back_to_front=not float(found_axes[:, 1] @ axes[:, 1]) > 0,
+        score=quality.score or 0.0,
+        reasons=quality.reasons,
+        crown_rump=_crown_rump(made, found),
     )
+
+
+def _crown_rump(made: Rendering, found: Pose) -> dict[str, CrownRump]:
+    """Compare the crown-rump length, and the estimate from the paper's landmarks, with the truth."""
+    true_mm = crown_rump_length(made.pose).length_mm
+    poses = {"measured": found, "estimated": found.on(load_skeleton())}
+    if found.skeleton.crown_rump_ends is None:
+        del poses["measured"]
+    lengths = {method: crown_rump_length(pose) for method, pose in poses.items()}
+    return {
+        method: CrownRump(length.length_mm - true_mm, length.half_width_mm, length.method == method)
+        for method, length in lengths.items()
+    }
+
+
+def _described(folder: str) -> dict[str, object]:
+    estimator = _estimator(folder)
+    return {
+        "name": estimator.card.name,
+        "sha256": estimator.model_sha256,
+        "skeleton": estimator.pipeline.skeleton.name,
+        "landmarks": list(estimator.pipeline.skeleton.landmarks),
+    }
 
 
 @cache
 def _estimator(model: str) -> PoseEstimator:
     torch.set_num_threads(1)
     return PoseEstimator.from_pretrained(model)
+
+
+def main() -> None:
+    """Measure, print and write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", default="default", help="a shipped model or a model folder")
+    parser.add_argument("--against", help="the model that it is compared with")
+    parser.add_argument("--cases", type=int, default=len(TEST_CASES), help="number of test cases")
+    parser.add_argument("--output", type=Path, default=RESULTS)
+    arguments = parser.parse_args()
+    models = Models.named(arguments.model, arguments.against)
+    found = run(models, TEST_CASES[: arguments.cases])
+    arguments.output.write_text(json.dumps(found | {"manifest": manifest()}, indent=2) + "\n")
+    print(json.dumps(found, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -486,8 +486,8 @@ def test_coinciding_landmarks_leave_an_uncertainty():
 def test_the_list_of_measurements_holds_every_value_once():
     pose = reference_pose(60.0)
     found = {(m.kind, m.name): m.value for m in measurements(pose)}
-    assert len(found) == len(measurements(pose)) == 15 + 10 + 1 + 2
+    assert len(found) == len(measurements(pose)) == 15 + 10 + 1 + 3 + 3
     assert found["length", "left_femur"] == pose.lengths_mm()["left_femur"]
     assert found["angle", "right_knee"] == joint_angles_deg(pose)["right_knee"]
     assert found["angle", "trunk_flexion"] == trunk_flexion_deg(pose)
-    assert found["estimate", "crown_rump_length"] == crown_rump_length(pose).length_mm
+    assert found["estimated", "crown_rump_length"] == crown_rump_length(pose).length_mm

@@ -43,8 +43,9 @@ def test_pose(fetusmap: Callable, pose: Path) -> None:
     outcome = fetusmap("info", pose)
     assert outcome.code == 0
     assert "16 of 16 landmarks present" in outcome.out
-    assert "60.0 ± 3.4 mm" in outcome.out
-    assert "12+3 weeks ± 3 days" in outcome.out
+    # 1.96 standard deviations of 3.4 mm; 86.75 days, give or take 3.8 from the length and 6.96.
+    assert "60.0 mm (53.4 to 66.6), estimated" in outcome.out
+    assert "12+2 (11+1 to 13+3) weeks" in outcome.out
     assert "left_femur" in outcome.out
     assert "left_elbow" in outcome.out
 

@@ -60,7 +60,7 @@ def test_measurements_are_those_of_the_pose(tmp_path):
     rows = rows_of(tmp_path / "lengths.csv")
     assert list(rows[0]) == ["case", "kind", "name", "value", "unit"]
     by_name = {(row["kind"], row["name"]): row for row in rows}
-    assert len(rows) == len(by_name) == 15 + 10 + 1 + 2
+    assert len(rows) == len(by_name) == 15 + 10 + 1 + 3 + 3
     femur = by_name["length", "left_femur"]
     # Left hip (-0.095, 0.025, -0.004) to left knee (-0.151, 0.217, 0.029), times 60 mm.
     expected = 60 * math.sqrt(0.056**2 + 0.192**2 + 0.033**2)
@@ -72,7 +72,7 @@ def test_measurements_are_those_of_the_pose(tmp_path):
     knee = by_name["angle", "left_knee"]
     assert float(knee["value"]) == pytest.approx(math.degrees(math.acos(cosine)), rel=1e-9)
     assert knee["unit"] == "deg"
-    assert by_name["estimate", "crown_rump_length"]["unit"] == "mm"
+    assert by_name["estimated", "crown_rump_length"]["unit"] == "mm"
     assert ("angle", "trunk_flexion") in by_name
     assert {row["case"] for row in rows} == {"a"}
 
@@ -80,7 +80,7 @@ def test_measurements_are_those_of_the_pose(tmp_path):
 def test_what_cannot_be_measured_is_an_empty_cell(tmp_path):
     write_measurements_csv(Pose.from_positions({"head": (0, 0, 0)}), tmp_path / "lengths.csv")
     rows = rows_of(tmp_path / "lengths.csv")
-    assert len(rows) == 28
+    assert len(rows) == 32
     assert {row["value"] for row in rows} == {""}
 
 

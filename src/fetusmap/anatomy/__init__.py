@@ -1,21 +1,26 @@
 """Skeletons, poses, and measurements on poses."""
 
 from fetusmap.anatomy.channels import Channels, channel_per_landmark, channel_per_pair
+from fetusmap.anatomy.crown_rump import (
+    CrownRumpLength,
+    crown_rump_length,
+    fit_length_interval,
+)
 from fetusmap.anatomy.growth import (
     CHARTS,
     DATING,
     GestationalAge,
+    GestationalAgeInterval,
     centile,
     crown_rump_length_at,
     gestational_age,
+    gestational_age_interval,
 )
 from fetusmap.anatomy.limbs import Limb
 from fetusmap.anatomy.measure import (
-    CrownRumpLength,
     Measurement,
     body_axes,
     body_axes_of,
-    crown_rump_length,
     implausibilities,
     in_body_frame,
     joint_angles_deg,
@@ -25,7 +30,12 @@ from fetusmap.anatomy.measure import (
     trunk_length_mm,
 )
 from fetusmap.anatomy.pose import Pose, PosedLandmark, reference_pose
-from fetusmap.anatomy.records import Provenance, Quality
+from fetusmap.anatomy.records import (
+    MAX_CORRECT_ERROR_MM,
+    LengthInterval,
+    Provenance,
+    Quality,
+)
 from fetusmap.anatomy.skeleton import CrownRumpModel, JointAngle, Segment, Side, Skeleton
 from fetusmap.anatomy.skeleton_file import (
     built_in_skeleton,
@@ -40,11 +50,14 @@ from fetusmap.anatomy.skeleton_file import (
 __all__ = [
     "CHARTS",
     "DATING",
+    "MAX_CORRECT_ERROR_MM",
     "Channels",
     "CrownRumpLength",
     "CrownRumpModel",
     "GestationalAge",
+    "GestationalAgeInterval",
     "JointAngle",
+    "LengthInterval",
     "Limb",
     "Measurement",
     "Pose",
@@ -64,7 +77,9 @@ __all__ = [
     "crown_rump_length",
     "crown_rump_length_at",
     "entry_from_skeleton",
+    "fit_length_interval",
     "gestational_age",
+    "gestational_age_interval",
     "implausibilities",
     "in_body_frame",
     "joint_angles_deg",

@@ -15,6 +15,9 @@ from scipy.special import ndtr
 
 from fetusmap.errors import BadInput, OutOfRange
 
+NORMAL_95 = 1.96
+"""Half width of the central 95 % of a normal distribution, standard deviations."""
+
 DatingChart = Literal["robinson-fleming", "intergrowth-21st"]
 ChartT = TypeVar("ChartT")
 
@@ -33,8 +36,46 @@ class GestationalAge:
 
     def __str__(self) -> str:
         """Return completed weeks + days, such as "12+3"."""
-        whole = int(self.days)
-        return f"{whole // 7}+{whole % 7}"
+        return weeks_and_days(self.days)
+
+
+@dataclass(frozen=True)
+class GestationalAgeInterval:
+    """A gestational age with its 95 % interval, days, and both parts of the interval.
+
+    Attributes:
+        days: the age; NaN if it is not known.
+        from_length_days: half width that follows from the interval of the length.
+        biological_days: half width that follows from the spread of ages among fetuses of the same
+            length.
+    """
+
+    days: float
+    from_length_days: float
+    biological_days: float
+
+    @property
+    def half_width_days(self) -> float:
+        """Half width of the interval: both parts are independent and are added in squares."""
+        return float(np.hypot(self.from_length_days, self.biological_days))
+
+    @property
+    def low_days(self) -> float:
+        """Lower end of the interval."""
+        return self.days - self.half_width_days
+
+    @property
+    def high_days(self) -> float:
+        """Upper end of the interval."""
+        return self.days + self.half_width_days
+
+    def __str__(self) -> str:
+        """Return weeks + days with the interval, such as "12+3 (11+5 to 13+1)"."""
+        if np.isnan(self.days):
+            return "absent"
+        ends = (weeks_and_days(days) for days in (self.low_days, self.high_days))
+        known = not np.isnan(self.half_width_days)
+        return weeks_and_days(self.days) + (f" ({' to '.join(ends)})" if known else "")
 
 
 @dataclass(frozen=True)
@@ -68,7 +109,7 @@ DATING: dict[str, Dating] = {
         crl_mm=(5.0, 84.0),
         days=lambda crl: 8.052 * np.sqrt(1.037 * crl) + 23.73,
         # The authors give 4.7 days as the 95 % limit of a single measurement.
-        sd_days=lambda _: 4.7 / 1.96,
+        sd_days=lambda _: 4.7 / NORMAL_95,
     ),
     "intergrowth-21st": Dating(
         source="Papageorghiou AT et al. Ultrasound Obstet Gynecol 2014;44:641-648",
@@ -112,10 +153,37 @@ def gestational_age(
     """
     dating = _lookup(DATING, chart)
     _check_range("crown-rump length", crl_mm, dating.crl_mm, "mm", chart)
-    step = 1e-3
-    days_per_mm = (dating.days(crl_mm + step) - dating.days(crl_mm - step)) / (2 * step)
-    sd_days = np.hypot(dating.sd_days(crl_mm), days_per_mm * crl_sd_mm)
+    sd_days = np.hypot(dating.sd_days(crl_mm), _days_per_mm(dating, crl_mm) * crl_sd_mm)
     return GestationalAge(float(dating.days(crl_mm)), float(sd_days))
+
+
+def gestational_age_interval(
+    crl_mm: float, half_width_mm: float, chart: DatingChart = "intergrowth-21st"
+) -> GestationalAgeInterval:
+    """Compute the gestational age with its 95 % interval from a crown-rump length with its own.
+
+    The default chart is INTERGROWTH-21st, because its standard deviation is that of the ages of
+    fetuses of the same length. Robinson and Fleming state how well a repeated measurement agrees.
+
+    Args:
+        crl_mm: crown-rump length.
+        half_width_mm: half width of its 95 % interval; NaN if it is not known, and then the
+            interval of the age is not known either.
+        chart: name of the chart.
+
+    Returns:
+        The age and its interval; all NaN if the length is NaN or outside the range of the chart.
+
+    Raises:
+        BadInput: there is no such chart.
+    """
+    dating = _lookup(DATING, chart)
+    try:
+        age = gestational_age(crl_mm, chart)
+    except OutOfRange:
+        return GestationalAgeInterval(*(float("nan"),) * 3)
+    from_length = _days_per_mm(dating, crl_mm) * half_width_mm
+    return GestationalAgeInterval(age.days, from_length, NORMAL_95 * age.sd_days)
 
 
 def crown_rump_length_at(days: float, chart: DatingChart = "robinson-fleming") -> float:
@@ -155,6 +223,17 @@ def centile(quantity: str, length_mm: float, days: float) -> float:
     _check_range("gestational age", days, chart.days, "days", quantity)
     _check_range(chart.quantity, length_mm, (0.1, 1000.0), "mm", quantity)
     return float(100 * ndtr((length_mm - chart.mean_mm(days)) / chart.sd_mm(days)))
+
+
+def weeks_and_days(days: float) -> str:
+    """Return an age as completed weeks + days, such as "12+3"."""
+    return f"{int(days) // 7}+{int(days) % 7}"
+
+
+def _days_per_mm(dating: Dating, crl_mm: float) -> float:
+    """Return the slope of a chart."""
+    step = 1e-3
+    return float((dating.days(crl_mm + step) - dating.days(crl_mm - step)) / (2 * step))
 
 
 def _lookup(charts: dict[str, ChartT], name: str) -> ChartT:

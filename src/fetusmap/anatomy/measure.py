@@ -1,4 +1,4 @@
-"""Measurements on a pose: lengths, joint angles, trunk flexion, crown-rump length, plausibility.
+"""Measurements on a pose: lengths, joint angles, trunk flexion, plausibility, and all in one list.
 
 All functions accept a pose in any frame of millimetres. Their results are NaN if a landmark is
 absent, and do not change when the pose is moved or rotated. Distances run from joint to joint; a
@@ -11,18 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fetusmap.anatomy.crown_rump import crown_rump_length
+from fetusmap.anatomy.growth import gestational_age_interval
 from fetusmap.anatomy.pose import Pose
 from fetusmap.anatomy.skeleton import Skeleton
-from fetusmap.errors import BadInput
 from fetusmap.types import ArrayLike, FloatArray, Points3, RotationMatrix
-
-
-@dataclass(frozen=True)
-class CrownRumpLength:
-    """An estimate of the crown-rump length in neutral position, with its standard deviation."""
-
-    length_mm: float
-    sd_mm: float
 
 
 def joint_angles_deg(pose: Pose) -> dict[str, float]:
@@ -126,48 +119,6 @@ def trunk_flexion_deg(pose: Pose) -> float:
     return float(np.degrees(bend))
 
 
-def crown_rump_length(pose: Pose, position_sd_mm: float = 0.0) -> CrownRumpLength:
-    """Estimate the crown-rump length from the path along the midline, head to sacrum.
-
-    The estimate is the length of the path divided by the fraction of the crown-rump length that the
-    path covers, which the skeleton's `CrownRumpModel` defines. Flexion does not shorten the path,
-    so the estimate holds for the neutral position of the clinical measurement. The landmarks end at
-    the centre of the head and at the sacrum, so crown and rump are extrapolated.
-
-    Independent landmark errors with standard deviation s per axis lengthen a step of length d by
-    2 s^2 / d on average (second order: errors perpendicular to a step always lengthen it). This
-    amount is subtracted.
-
-    The standard deviation is the root sum of squares of three parts: the variation between fetuses
-    (each step of the path by `segment_cv`, independently), the uncertainty of the fraction
-    (`fraction_cv`), and the landmark errors, propagated through the path to first order.
-
-    Args:
-        pose: pose in any frame of millimetres.
-        position_sd_mm: standard deviation of the landmarks, per axis; 0 or more.
-    """
-    if not position_sd_mm >= 0:
-        raise BadInput(
-            "position_sd_mm", expected="0 or more", found=f"{position_sd_mm}", remedy="give mm"
-        )
-    model = pose.skeleton.crown_rump
-    if model is None:
-        return CrownRumpLength(float("nan"), float("nan"))
-    steps = np.diff(np.array([pose[name].position_mm for name in model.path]), axis=0)
-    lengths = np.linalg.norm(steps, axis=1)
-    safe = np.where(lengths == 0, 1.0, lengths)
-    units = steps / safe[:, None]
-    # The derivative by a landmark is the difference of the unit steps that meet there.
-    gradient = np.diff(np.vstack([np.zeros(3), units, np.zeros(3)]), axis=0)
-    lengthened = np.minimum(2 * position_sd_mm**2 / safe, lengths).sum()
-    length = float(lengths.sum() - lengthened) / model.fraction
-    noise = position_sd_mm * float(np.linalg.norm(gradient)) / model.fraction
-    between = model.segment_cv * float(np.linalg.norm(lengths)) / model.fraction
-    return CrownRumpLength(
-        length, float(np.linalg.norm([between, model.fraction_cv * length, noise]))
-    )
-
-
 @dataclass(frozen=True)
 class Measurement:
     """One measured value for tables and figures; NaN if a landmark is absent."""
@@ -179,14 +130,22 @@ class Measurement:
 
 
 def measurements(pose: Pose) -> tuple[Measurement, ...]:
-    """Return all measurements of a pose: lengths, angles, trunk flexion, crown-rump estimate."""
+    """Return all measurements: lengths, angles, trunk flexion, crown-rump length, gestational age.
+
+    The kind of the crown-rump length is the method: "measured" or "estimated".
+    """
     crl = crown_rump_length(pose)
+    age = gestational_age_interval(crl.length_mm, crl.half_width_mm)
     return (
         *(Measurement("length", name, v, "mm") for name, v in pose.lengths_mm().items()),
         *(Measurement("angle", name, v, "deg") for name, v in joint_angles_deg(pose).items()),
         Measurement("angle", "trunk_flexion", trunk_flexion_deg(pose), "deg"),
-        Measurement("estimate", "crown_rump_length", crl.length_mm, "mm"),
-        Measurement("estimate", "crown_rump_length_sd", crl.sd_mm, "mm"),
+        Measurement(crl.method, "crown_rump_length", crl.length_mm, "mm"),
+        Measurement(crl.method, "crown_rump_length_low", crl.low_mm, "mm"),
+        Measurement(crl.method, "crown_rump_length_high", crl.high_mm, "mm"),
+        Measurement("age", "gestational_age", age.days, "days"),
+        Measurement("age", "gestational_age_low", age.low_days, "days"),
+        Measurement("age", "gestational_age_high", age.high_days, "days"),
     )
 
 

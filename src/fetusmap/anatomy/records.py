@@ -15,6 +15,10 @@ Notes = Annotated[
     Mapping[str, JsonValue], AfterValidator(FrozenMapping), PlainSerializer(dict, dict[str, Any])
 ]
 
+MAX_CORRECT_ERROR_MM = 5.0
+"""A landmark, or the mean of a case, counts as correct below this error. The confidence of a
+landmark is the probability that it is correct."""
+
 RENAMED_FIELDS = {"kept": "rejected_because"}
 """New name of each field that an earlier version wrote under another name."""
 
@@ -71,6 +75,21 @@ class _Record(Document):
         return self.model_dump(mode="json", exclude_defaults=True)
 
 
+class LengthInterval(Document):
+    """How wide the interval of a measured length is; `fit_length_interval` fits it.
+
+    Attributes:
+        coverage: share of cases in which the interval should contain the true length.
+        scale: half width of the interval, divided by the standard deviation that the confidences of
+            the two ends predict, see `length_sd_mm`.
+        cases: number of held-out cases that it was fitted on.
+    """
+
+    coverage: Probability
+    scale: Annotated[Number, Field(ge=0)]
+    cases: Annotated[int, Field(ge=1)]
+
+
 class Quality(_Record):
     """Estimated quality of a pose as a whole. A probability of None was not estimated.
 
@@ -80,12 +99,15 @@ class Quality(_Record):
         fetus: probability that the volume shows a fetus.
         sides: probability that left and right are not exchanged.
         reasons: reasons to doubt the pose, in words; empty if there is none.
+        crown_rump_interval: how precise the distance from crown to rump is; None if it is not
+            known.
     """
 
     score: Probability | None = None
     fetus: Probability | None = None
     sides: Probability | None = None
     reasons: tuple[str, ...] = ()
+    crown_rump_interval: LengthInterval | None = None
 
 
 class Provenance(_Record):

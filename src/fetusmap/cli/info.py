@@ -11,10 +11,9 @@ import numpy as np
 import typer
 
 from fetusmap.anatomy import (
-    CrownRumpLength,
     Pose,
     crown_rump_length,
-    gestational_age,
+    gestational_age_interval,
     implausibilities,
     load_skeleton,
     measurements,
@@ -30,7 +29,6 @@ from fetusmap.cli.options import (
     kind_of,
 )
 from fetusmap.dataset import Dataset, load_dataset
-from fetusmap.errors import OutOfRange
 from fetusmap.io import DEFAULT_LIMITS, Source, load_pose, load_volume, plain_from_pose
 from fetusmap.volume import Volume
 
@@ -191,12 +189,13 @@ def measurement_facts(pose: Pose) -> dict[str, dict[str, float | None]]:
 def print_pose(file: Path, pose: Pose) -> None:
     """Print landmarks, measurements and doubts."""
     crl = crown_rump_length(pose)
-    known = np.isfinite(crl.length_mm)
+    age = gestational_age_interval(crl.length_mm, crl.half_width_mm)
+    chart = "" if np.isnan(age.days) else " weeks (INTERGROWTH-21st)"
     present = f"{int(pose.present.sum())} of {len(pose.skeleton)} landmarks present"
     facts = {
         "skeleton": f"{pose.skeleton.name} ({present})",
-        "crown-rump estimate": f"{crl.length_mm:.1f} ± {crl.sd_mm:.1f} mm" if known else "absent",
-        "gestational age": _age(crl) if known else "absent",
+        "crown-rump length": str(crl),
+        "gestational age": f"{age}{chart}",
     }
     print_facts(str(file), facts)
     print_table(
@@ -212,14 +211,6 @@ def print_pose(file: Path, pose: Pose) -> None:
         print_table(title, ("name", unit), rows)
     for reason in implausibilities(pose):
         warn(reason)
-
-
-def _age(crl: CrownRumpLength) -> str:
-    try:
-        age = gestational_age(crl.length_mm, crl_sd_mm=crl.sd_mm)
-    except OutOfRange:
-        return "outside the range of Robinson-Fleming"
-    return f"{age} weeks ± {age.sd_days:.0f} days from that estimate (Robinson-Fleming)"
 
 
 def _mm(value: float) -> str:

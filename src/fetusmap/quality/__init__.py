@@ -1,18 +1,11 @@
 """How far a detection may be trusted: confidence per landmark, quality per case, and reasons."""
 
 from fetusmap.quality.assessment import NO_FETUS, assess_quality, no_fetus_pose, reasons_to_doubt
-from fetusmap.quality.calibration import (
-    MAX_CORRECT_ERROR_MM,
-    Calibration,
-    Logistic,
-    fit_logistic,
-    recalibrate,
-)
+from fetusmap.quality.calibration import Calibration, Logistic, fit_logistic, recalibrate
 from fetusmap.quality.evidence import FEATURES, Evidence, collect_evidence
 
 __all__ = [
     "FEATURES",
-    "MAX_CORRECT_ERROR_MM",
     "NO_FETUS",
     "Calibration",
     "Evidence",

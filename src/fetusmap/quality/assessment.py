@@ -70,6 +70,7 @@ def assess_quality(
         fetus=round(fetus, 4),
         sides=round(sides, 4),
         reasons=tuple(reasons_to_doubt(fetus, sides, case, evidence.margin, doubts)),
+        crown_rump_interval=calibration.crown_rump,
     )
     return Pose(skeleton, positions_mm, np.where(inside, fetus * confidence, 0.0), quality)
 

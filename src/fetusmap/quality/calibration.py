@@ -13,12 +13,10 @@ import numpy as np
 from pydantic import model_validator
 from scipy.optimize import minimize
 
+from fetusmap.anatomy import LengthInterval
 from fetusmap.files import Document, Number
 from fetusmap.quality.evidence import FEATURES
 from fetusmap.types import BoolArray, FloatArray
-
-MAX_CORRECT_ERROR_MM = 5.0
-"""A landmark, or the mean of a case, counts as correct below this error."""
 
 RIDGE = 1e-3
 """Weight of the squared coefficients beside the mean log-likelihood."""
@@ -51,6 +49,8 @@ class Calibration(Document):
         sides: probability that left and right are not exchanged, from the same features.
         cases: number of held-out cases that show a fetus.
         empty_cases: number of held-out cases that show none.
+        crown_rump: interval of the measured crown-rump length, see `fit_length_interval`; None if
+            the skeleton has no crown and rump, or there were too few cases.
     """
 
     landmark: Logistic
@@ -59,6 +59,7 @@ class Calibration(Document):
     sides: Logistic
     cases: int
     empty_cases: int
+    crown_rump: LengthInterval | None = None
 
     @model_validator(mode="after")
     def _check_features(self) -> Self:

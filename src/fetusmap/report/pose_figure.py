@@ -14,6 +14,7 @@ from fetusmap.anatomy import (
     Measurement,
     Pose,
     crown_rump_length,
+    gestational_age_interval,
     joint_angles_deg,
     measurements,
 )
@@ -49,17 +50,14 @@ def write_measurements(axes: Axes, pose: Pose) -> None:
     texts: dict[str, dict[str, str]] = {}
     for m in measurements(pose):
         texts.setdefault(m.kind, {})[m.name] = _text_of(m)
-    estimate = f"{crl.length_mm:.0f} ± {crl.sd_mm:.0f} mm"
+    age = gestational_age_interval(crl.length_mm, crl.half_width_mm)
     lines = [
         _Line("Lengths, mm", "left", "right", is_heading=True),
         *_lines(texts.get("length", {}), sided_segments(pose.skeleton)),
         _Line("Angles", "left", "right", is_heading=True),
         *_lines(texts.get("angle", {}), sided_angles(pose.skeleton)),
-        _Line(
-            "Crown-rump estimate",
-            middle=estimate if np.isfinite(crl.length_mm) else "absent",
-            is_heading=True,
-        ),
+        _Line(f"Crown-rump, {crl.method}", middle=crl.with_interval, is_heading=True),
+        _Line("Gestational age", middle=str(age), is_heading=True),
     ]
     heights = 1 - (np.arange(len(lines)) + 0.5) / max(len(lines), 22)
     left, right = pose.skeleton.color("left"), pose.skeleton.color("right")

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from math import isnan
 from pathlib import Path
 
-from fetusmap.anatomy import Pose, crown_rump_length
+from fetusmap.anatomy import Pose, crown_rump_length, gestational_age_interval
 from fetusmap.anatomy.measure import trunk_length_mm
 from fetusmap.errors import FetusmapError
 from fetusmap.files import read_rows, write_rows
@@ -33,6 +34,12 @@ SUMMARY_COLUMNS = (
     "changes",
     "warnings",
     "crown_rump_length_mm",
+    "crown_rump_low_mm",
+    "crown_rump_high_mm",
+    "crown_rump_method",
+    "gestational_age_days",
+    "gestational_age_low_days",
+    "gestational_age_high_days",
     "trunk_length_mm",
     "seconds",
     "file",
@@ -73,7 +80,7 @@ def write_summary(output: Path, results: Sequence[CaseResult]) -> None:
             continue
         if folder.name in earlier and not _has_changed_since(table, folder):
             row = earlier[folder.name]
-            rows[folder.name] = {name: row.get(name, "") for name in SUMMARY_COLUMNS}
+            rows[folder.name] = {name: row[name] for name in SUMMARY_COLUMNS}
             continue
         with suppress(FetusmapError):  # a damaged case is predicted anew by the next run
             rows[folder.name] = _summary_row(_result_in(folder))
@@ -97,8 +104,8 @@ def changes_of(pose: Pose) -> str:
 
 def _earlier_rows(path: Path) -> list[dict[str, str]]:
     try:
-        return read_rows(path, ["case"])
-    except FetusmapError:  # there is no table yet, or a damaged one
+        return read_rows(path, SUMMARY_COLUMNS)
+    except FetusmapError:  # there is no table yet, a damaged one, or one of an earlier version
         return []
 
 
@@ -139,7 +146,21 @@ def _summary_row(result: CaseResult) -> Mapping[str, object]:
         "reasons": joined(quality.reasons),
         "changes": changes_of(result.pose),
         "warnings": joined(result.pose.provenance.warnings),
-        "crown_rump_length_mm": round(crown_rump_length(result.pose).length_mm, 1),
+        **_crown_rump_columns(result.pose),
         "trunk_length_mm": round(trunk_length_mm(result.pose), 1),
         "seconds": None if result.seconds is None else round(result.seconds, 2),
+    }
+
+
+def _crown_rump_columns(pose: Pose) -> Mapping[str, object]:
+    crl = crown_rump_length(pose)
+    age = gestational_age_interval(crl.length_mm, crl.half_width_mm)
+    return {
+        "crown_rump_length_mm": round(crl.length_mm, 1),
+        "crown_rump_low_mm": round(crl.low_mm, 1),
+        "crown_rump_high_mm": round(crl.high_mm, 1),
+        "crown_rump_method": "" if isnan(crl.length_mm) else crl.method,
+        "gestational_age_days": round(age.days, 1),
+        "gestational_age_low_days": round(age.low_days, 1),
+        "gestational_age_high_days": round(age.high_days, 1),
     }

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from fetusmap.anatomy import MAX_CORRECT_ERROR_MM
 from fetusmap.atlas import PoseLibrary
 from fetusmap.detect import Detection, Pipeline
 from fetusmap.errors import BadInput, DegenerateAlignment
 from fetusmap.evaluate import landmark_errors_mm, sides_are_right
 from fetusmap.quality import (
     FEATURES,
-    MAX_CORRECT_ERROR_MM,
     Calibration,
     Evidence,
     collect_evidence,
