@@ -51,8 +51,14 @@ class Seer(Detector):
     sight: Sight
     grids: list[Grid] = field(default_factory=list)
 
-    def predict(self, prepared: Volume, grid: Grid, *, half: bool | None = None) -> Heatmaps:
-        del prepared, half
+    def input_tensor(self, prepared: Volume, grid: Grid) -> torch.Tensor:
+        del prepared
+        return torch.zeros(1, 1, *grid.shape)
+
+    def predict_from(
+        self, volume: torch.Tensor, grid: Grid, *, half: bool | None = None
+    ) -> Heatmaps:
+        del volume, half
         self.grids.append(grid)
         mirrored = self.body_mm[self.skeleton.mirror_index]
         body = mirrored if grid.is_left_handed else self.body_mm

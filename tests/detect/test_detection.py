@@ -16,11 +16,10 @@ from fetusmap.errors import DegenerateAlignment
 from fetusmap.geometry import Grid, align_similarity
 from fetusmap.heatmap import Heatmaps
 from fetusmap.quality import collect_evidence
-from fetusmap.volume import Volume
 
 HEATMAPS = Heatmaps(torch.zeros(16, 1, 1, 1), Grid((1, 1, 1), np.eye(4)))
 ROOM = Grid.from_spacing((4, 6, 8), 2.0, (7, 8, 9), Rotation.from_rotvec([1, 2, 3]).as_matrix())
-VOLUME = Volume(np.zeros(ROOM.shape, np.uint8), ROOM)
+INPUT = torch.arange(4.0 * 6 * 8).reshape(1, 1, *ROOM.shape)
 
 
 def detection(positions_mm, library, masses=None) -> Detection:
@@ -64,8 +63,8 @@ class Told:
     halves: list = field(default_factory=list)
     network = SimpleNamespace(stride=STRIDE)
 
-    def predict(self, prepared, grid, *, half=None):
-        assert prepared is VOLUME
+    def predict_from(self, volume, grid, *, half=None):
+        assert torch.equal(volume, INPUT.flip(2))
         assert grid == ROOM.flip(0)
         self.halves.append(half)
         return Heatmaps(self.answer, grid.pool(STRIDE))
@@ -77,7 +76,7 @@ def test_in_the_mirror_each_landmark_is_seen_under_its_partners_name(skeleton, h
     shape = ROOM.pool(STRIDE).shape
     rng = np.random.default_rng(0)
     told = Told(torch.from_numpy(rng.uniform(size=(16, *shape)).astype(np.float32)))
-    found = predict_mirrored(told, skeleton, VOLUME, ROOM, half=half)
+    found = predict_mirrored(told, skeleton, INPUT, ROOM, half=half)
     assert told.halves == [half]
     assert found.grid == ROOM.pool(STRIDE)
     partner = {name: name for name in skeleton.landmarks}

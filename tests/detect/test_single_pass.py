@@ -41,8 +41,14 @@ class Seer(Detector):
     sight: Sight
     looks: list = field(default_factory=list)
 
-    def predict(self, prepared: Volume, grid: Grid, *, half: bool | None = None) -> Heatmaps:
+    def input_tensor(self, prepared: Volume, grid: Grid) -> torch.Tensor:
         assert prepared is NOTHING
+        return torch.zeros(1, 1, *grid.shape)
+
+    def predict_from(
+        self, volume: torch.Tensor, grid: Grid, *, half: bool | None = None
+    ) -> Heatmaps:
+        assert volume.shape[2:] == grid.shape
         self.looks.append((grid, half))
         mirrored = self.body_mm[self.skeleton.mirror_index]
         body = mirrored if grid.is_left_handed else self.body_mm

@@ -57,6 +57,23 @@ def test_levels_are_the_channels_of_its_blocks(network):
     assert tuple(seen) == network.levels
 
 
+@pytest.mark.parametrize("half", [True, False])
+def test_the_unet_gives_the_same_bits_with_any_number_of_threads(half):
+    """The sums of a normalisation are over so many voxels that torch would split them."""
+    assert UNET.same_on_any_threads
+    assert not LAND.same_on_any_threads
+    volume = torch.rand(1, 1, 48, 48, 64).contiguous(memory_format=torch.channels_last_3d)
+    before = torch.get_num_threads()
+    outputs = []
+    for threads in (1, 2, 3):
+        torch.set_num_threads(threads)
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, half):
+            outputs.append(UNET(volume))
+        assert torch.get_num_threads() == threads
+    torch.set_num_threads(before)
+    assert all(torch.equal(output, outputs[0]) for output in outputs)
+
+
 def test_logits_become_a_distribution_over_the_voxels_of_each_channel():
     output = torch.tensor([[0.0, 1.0, 1.0, 2.0], [-7.0, -7.0, -7.0, 400.0]]).log2()
     output = torch.nan_to_num(output.reshape(2, 1, 2, 2), nan=-3.0, neginf=-200.0)

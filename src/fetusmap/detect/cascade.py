@@ -16,15 +16,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fetusmap.anatomy import Skeleton
+from fetusmap.anatomy import Channels, Skeleton
 from fetusmap.atlas import MIN_ALIGNMENT_WEIGHT, LibraryFit, PoseLibrary, name_peaks
 from fetusmap.detect.detection import Detection, detection_from_heatmaps, highest_peaks
 from fetusmap.detect.detector import Detector, mean_heatmaps, predict_mirrored
 from fetusmap.detect.frame import BodyFrame, BodyFrameGrid, WholeVolumeGrid, body_frame_of
 from fetusmap.errors import DegenerateAlignment
 from fetusmap.geometry import angle_between_rotations
-from fetusmap.heatmap import find_peaks
-from fetusmap.types import Points3
+from fetusmap.heatmap import Peaks, find_peaks
+from fetusmap.types import FloatArray, Points3
 from fetusmap.volume import Volume
 
 MIN_PASSES = 2
@@ -106,14 +106,16 @@ class Cascade:
         half: bool | None = None,
     ) -> list[Detection]:
         """Predict in the best body frames; see `Pipeline.detect`."""
-        frames = self.find_frames(prepared, coarsen=coarsen, half=half)
+        peaks = self.find_first_peaks(prepared, coarsen=coarsen, half=half)
+        frames = self.frames_of(peaks)
+        first_pass_mm = _peaks_per_landmark(peaks, self.coarse.channels)
         detections: list[Detection] = []
         for frame in [*frames, *map(back_to_front, frames[:1])]:
             try:
                 found = self.detect_in_frame(prepared, frame, flip_average=flip_average, half=half)
             except DegenerateAlignment:  # the peaks coincide: there is no body in this frame
                 continue
-            detections.append(found)
+            detections.append(replace(found, first_pass_mm=first_pass_mm))
             if found.score > MIN_SCORE_TO_ACCEPT:
                 break
         return sorted(detections, key=lambda found: -found.score)
@@ -121,15 +123,24 @@ class Cascade:
     def find_frames(
         self, prepared: Volume, *, coarsen: float = 1.0, half: bool | None = None
     ) -> list[BodyFrame]:
-        """Find the body frames that fit the peaks of the first pass best, at most `MAX_FRAMES`.
+        """Find the body frames of a volume; see `frames_of`."""
+        return self.frames_of(self.find_first_peaks(prepared, coarsen=coarsen, half=half))
 
-        The most likely frame comes first, and no two of them are similar.
-        """
+    def find_first_peaks(
+        self, prepared: Volume, *, coarsen: float = 1.0, half: bool | None = None
+    ) -> Peaks:
+        """Find the two highest peaks of each heatmap of the first pass."""
         whole = self.coarse.input_grid
         assert isinstance(whole, WholeVolumeGrid)  # noqa: S101 - the model card guarantees it
         whole = replace(whole, spacing_mm=whole.spacing_mm * coarsen)
         grid = whole.around(prepared.grid, self.coarse.multiple)
-        peaks = find_peaks(self.coarse.predict(prepared, grid, half=half), count=2)
+        return find_peaks(self.coarse.predict(prepared, grid, half=half), count=2)
+
+    def frames_of(self, peaks: Peaks) -> list[BodyFrame]:
+        """Find the body frames that fit the peaks of the first pass best, at most `MAX_FRAMES`.
+
+        The most likely frame comes first, and no two of them are similar.
+        """
         strengths = np.sqrt(peaks.masses) + MIN_ALIGNMENT_WEIGHT
         try:
             hypotheses = name_peaks(peaks, strengths, self.coarse.channels, self.library)
@@ -152,7 +163,8 @@ class Cascade:
         """
         for done in range(1, MAX_PASSES + 1):
             grid = self.body_grid.of_frame(frame)
-            heatmaps = self.canonical.predict(prepared, grid, half=half)
+            volume = self.canonical.input_tensor(prepared, grid)
+            heatmaps = self.canonical.predict_from(volume, grid, half=half)
             positions, masses = highest_peaks(heatmaps)
             before, frame = frame, self._better_frame(positions, frame)
             shows_no_body = masses.mean() < MIN_MEAN_PEAK_MASS
@@ -161,7 +173,7 @@ class Cascade:
                 break
         # Only in the last pass: averaging in the earlier ones changed almost nothing.
         if flip_average:
-            mirrored = predict_mirrored(self.canonical, self.skeleton, prepared, grid, half=half)
+            mirrored = predict_mirrored(self.canonical, self.skeleton, volume, grid, half=half)
             heatmaps = mean_heatmaps(heatmaps, mirrored)
         return detection_from_heatmaps(heatmaps, grid, self.library, before)
 
@@ -195,6 +207,15 @@ def back_to_front(frame: BodyFrame) -> BodyFrame:
     had the best score.
     """
     return replace(frame, axes=frame.axes * [-1, -1, 1])
+
+
+def _peaks_per_landmark(peaks: Peaks, channels: Channels) -> FloatArray:
+    """Return the (N, 2, 3) peaks of each landmark; a channel of one landmark has one, then NaN."""
+    count = sum(len(rows) for rows in channels.rows)
+    positions = np.full((count, 2, 3), np.nan)
+    for channel, rows in zip(peaks.positions_mm, channels.rows, strict=True):
+        positions[list(rows), : len(rows)] = channel[: len(rows)]
+    return positions
 
 
 def _differ(first: BodyFrame, second: BodyFrame, limit: FrameDistance) -> bool:

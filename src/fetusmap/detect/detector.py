@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 import torch
@@ -53,10 +54,15 @@ class Detector:
             Non-negative heatmaps, on the grid itself or, for a network with a stride, on its
             blocks.
         """
-        volume = self.input_tensor(prepared, grid)
+        return self.predict_from(self.input_tensor(prepared, grid), grid, half=half)
+
+    def predict_from(
+        self, volume: torch.Tensor, grid: Grid, *, half: bool | None = None
+    ) -> Heatmaps:
+        """Predict the heatmaps of a (1, 1, I, J, K) input of the network; see `predict`."""
         half = has_fast_bfloat16(volume.device) if half is None else half
         with (
-            one_thread(),
+            nullcontext() if self.network.same_on_any_threads else one_thread(),
             torch.inference_mode(),
             torch.autocast(volume.device.type, torch.bfloat16, half),
         ):
@@ -90,17 +96,27 @@ def predict_on(
         flip_average: average with the heatmaps of the mirror image.
         half: compute in bfloat16; None does so where bfloat16 is fast.
     """
-    heatmaps = detector.predict(prepared, grid, half=half)
+    volume = detector.input_tensor(prepared, grid)
+    heatmaps = detector.predict_from(volume, grid, half=half)
     if not flip_average:
         return heatmaps
-    return mean_heatmaps(heatmaps, predict_mirrored(detector, skeleton, prepared, grid, half=half))
+    return mean_heatmaps(heatmaps, predict_mirrored(detector, skeleton, volume, grid, half=half))
 
 
 def predict_mirrored(
-    detector: Detector, skeleton: Skeleton, prepared: Volume, grid: Grid, *, half: bool | None
+    detector: Detector, skeleton: Skeleton, volume: torch.Tensor, grid: Grid, *, half: bool | None
 ) -> Heatmaps:
-    """Predict heatmaps from the mirror image, with the sides exchanged back, on the same grid."""
-    mirrored = detector.predict(prepared, grid.flip(0), half=half).array.flip(1)
+    """Predict heatmaps from the mirror image, with the sides exchanged back, on the same grid.
+
+    Args:
+        detector: a detector with one channel per landmark.
+        skeleton: names the channels.
+        volume: (1, 1, I, J, K) input of the network on the grid, see `Detector.input_tensor`.
+        grid: the input grid.
+        half: compute in bfloat16; None does so where bfloat16 is fast.
+    """
+    # The mirror image has the same grey levels and ranks, so it is not sampled again.
+    mirrored = detector.predict_from(volume.flip(2), grid.flip(0), half=half).array.flip(1)
     array = mirrored[skeleton.mirror_index.tolist()]
     return Heatmaps(array, grid.pool(detector.network.stride))
 

@@ -49,8 +49,8 @@ def one_thread() -> Iterator[None]:
     """Compute on one thread inside the block; blocks may be nested and may overlap.
 
     The number of threads decides how sums are split, and with it their last bits. In bfloat16 this
-    moved an uncertain landmark by 0.3 mm. A cohort is predicted faster by several processes
-    anyway, and gives the same bytes with any number of them.
+    moved an uncertain landmark by 0.3 mm. So sums that would be split are computed on one thread,
+    and several processes that share the cores of a machine have one thread each.
     """
     _LIMIT.enter()
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import torch
 from torch import nn
@@ -10,6 +11,9 @@ from torch import nn
 
 class HeatmapNetwork(nn.Module, ABC):
     """A network that predicts heatmaps from a volume."""
+
+    same_on_any_threads: ClassVar[bool] = False
+    """Whether the output has the same bits with any number of threads."""
 
     @property
     @abstractmethod

@@ -11,12 +11,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from fetusmap.errors import BadInput
 from fetusmap.geometry import Grid
 from fetusmap.types import Affine, VoxelArray
-from fetusmap.volume import Volume, resample
+from fetusmap.volume import Volume, interpolate_linearly, resample
 
 WORKING_SPACING_MM = 1.0
 """Spacing to which every volume is resampled first, so that all volumes have similar speckle."""
@@ -98,18 +97,7 @@ def sample(volume: Volume, grid: Grid) -> NDArray[np.float32]:
     Training and prediction both use this function: linear interpolation without a filter.
     """
     source_from_target = volume.grid.index_from_world @ grid.affine
-    return np.asarray(
-        ndimage.affine_transform(
-            volume.array,
-            source_from_target[:3, :3],
-            source_from_target[:3, 3],
-            output_shape=grid.shape,
-            output=np.float32,
-            order=1,
-            mode="grid-constant",
-            prefilter=False,
-        )
-    )
+    return interpolate_linearly(volume.array, source_from_target, grid.shape)
 
 
 def equalize(grey: VoxelArray) -> NDArray[np.uint8]:
