@@ -95,7 +95,7 @@ def simulate_dataset(
         folder,
         name=folder.resolve().name,
         licence=LICENCE,
-        skeleton=load_skeleton(),
+        skeleton=load_skeleton(settings.skeleton),
         made_by=dataset_origin(settings, count, seed, splits, shuffle=shuffle),
         resume=True,
         count_key=COUNT_KEY,
@@ -163,6 +163,8 @@ def dataset_origin(
         "preset": settings.preset,
         "weeks": list(settings.weeks),
         "scanner_profile": settings.profile,
+        "anatomy": settings.anatomy,
+        "skeleton": settings.skeleton,
         "difficulty": asdict(settings.difficulty),
         "poses_like": None if settings.like is None else _described(settings.like),
         "splits": dict(splits or {}),
@@ -198,7 +200,7 @@ def case_facts(drawn: Drawn, settings: SimulationSettings, seeds: Seeds) -> dict
         if seen == 0
     ]
     return {
-        "crl_mm": f"{drawn.fetus.crl_mm:.2f}",
+        "crl_mm": f"{drawn.fetus.crown_rump_mm:.2f}",
         "frequency_mhz": f"{scanner.frequency_mhz:.2f}",
         "dynamic_range_db": f"{scanner.dynamic_range_db:.1f}",
         "compounding_frames": f"{scanner.compounding_frames}",

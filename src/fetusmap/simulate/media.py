@@ -51,9 +51,15 @@ class Medium(IntEnum):
     VISCERA = 33
     MATERNAL_BOWEL = 34
     GAS = 35
+    THALAMUS = 36
+    CEREBELLUM = 37
 
 
-FETAL = tuple(m for m in Medium if Medium.FETAL_TISSUE <= m <= Medium.SKULL)
+FETAL = (
+    *(m for m in Medium if Medium.FETAL_TISSUE <= m <= Medium.SKULL),
+    Medium.THALAMUS,
+    Medium.CEREBELLUM,
+)
 BONES = (Medium.CARTILAGE, Medium.LONG_BONE, Medium.THIN_BONE, Medium.SKULL)
 SOFT = tuple(m for m in FETAL if m not in BONES)
 """Fetal media that an organ may replace."""

@@ -11,6 +11,7 @@ from fetusmap.errors import BadInput
 from fetusmap.geometry import Grid, affine_from, invert_affine
 from fetusmap.simulate.body.body import Body
 from fetusmap.simulate.body.fetus import Fetus
+from fetusmap.simulate.body.posture import BODY_SKELETON
 from fetusmap.simulate.scanner.display import to_decibels, to_grey
 from fetusmap.simulate.scanner.echo import insonify, synthesize
 from fetusmap.simulate.scanner.fields import Placement, Upsampler, compute_fields
@@ -75,6 +76,7 @@ class Drawn:
         scene: surroundings of the fetus.
         probe: probe, scanner and motion.
         speckle_seed: seed of the scatterers.
+        skeleton: name of the skeleton of the exported landmarks.
     """
 
     fetus: Fetus
@@ -82,6 +84,7 @@ class Drawn:
     scene: Scene
     probe: Probe
     speckle_seed: int
+    skeleton: str = BODY_SKELETON
 
 
 @dataclass(frozen=True, eq=False)
@@ -244,4 +247,5 @@ def true_pose(drawn: Drawn, lattice: BeamLattice, grid: Grid) -> Pose:
     never = np.where(ahead[0] < 0, 0.0, 1.0)
     points = resting + probe.motion_mm(np.where(met.any(axis=0), crossing, never))
     seen = met.any(axis=0) & lattice.contains(points) & grid.contains(points)
-    return Pose(load_skeleton(), points, seen.astype(np.float64))
+    pose = Pose(load_skeleton(BODY_SKELETON), points, seen.astype(np.float64))
+    return pose.on(load_skeleton(drawn.skeleton))

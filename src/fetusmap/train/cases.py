@@ -20,18 +20,18 @@ from fetusmap.errors import BadInput
 from fetusmap.files import sha256_of, write_bytes
 from fetusmap.geometry import Grid, apply_affine, invert_affine
 from fetusmap.preprocess import WORKING_SPACING_MM, prepare
-from fetusmap.simulate import HARD, SimulationSettings, draw_poses, simulate_case
+from fetusmap.simulate import HARD, SimulationSettings, draw_poses, simulate_case, tables_sha256
 from fetusmap.train.config import TrainingConfig
 from fetusmap.types import BoolArray, FrozenMapping, Points3
 from fetusmap.volume import Volume
 
 KINDS = (
-    *(SimulationSettings(preset="half"),) * 5,
+    *(SimulationSettings(preset="half"),) * 4,
     SimulationSettings(preset="mid"),
-    *(SimulationSettings(preset="half", difficulty=HARD),) * 2,
+    *(SimulationSettings(preset="half", difficulty=HARD),) * 3,
 )
-"""Settings of eight simulated cases. Five are usual ones. One is simulated at a finer resolution;
-resampled to the same spacing, its speckle is nearly the same. In two, every difficulty knob is at
+"""Settings of eight simulated cases. Four are usual ones. One is simulated at a finer resolution;
+resampled to the same spacing, its speckle is nearly the same. In three, every difficulty knob is at
 its difficult end."""
 
 HELD_OUT_PART = 0.2
@@ -122,10 +122,13 @@ def simulated_skeleton() -> Skeleton:
 def simulated_pool(seed: int, count: int, cache: Path) -> CasePool:
     """Return the first simulated cases of a seed.
 
-    The name of their folder depends on all that determines them: version, settings, skeleton.
+    The name of their folder depends on all that determines them: version, settings, skeleton,
+    and the simulator's tables.
     """
     skeleton = simulated_skeleton()
-    decisive = (__version__, WORKING_SPACING_MM, KINDS, plain_from_skeleton(skeleton))
+    decisive = (
+        __version__, WORKING_SPACING_MM, KINDS, plain_from_skeleton(skeleton), tables_sha256()
+    )  # fmt: skip
     folder = cache / f"simulated-{seed}-{_key(decisive)}"
     return CasePool(simulated_cases(seed), folder, count, skeleton)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from fetusmap.detect import Cascade, Detection, Detector, Pipeline, SinglePass, 
 from fetusmap.evaluate import auc_percent
 from fetusmap.model import LIMITS, ModelCard, check_body_frame, save_model
 from fetusmap.simulate import draw_poses
-from fetusmap.train.calibration import Trial, fit_calibration, try_cases, without_fetus
+from fetusmap.train.calibration import Mistake, Trial, fit_calibration, try_held_out
 from fetusmap.train.cases import (
     CasePool,
     HeldOut,
@@ -42,7 +42,7 @@ from fetusmap.train.run_folder import RunFolder
 from fetusmap.train.stages import stage_of
 from fetusmap.volume import Volume
 
-LIBRARY_POSES = 2000
+LIBRARY_POSES = 20_000
 LIBRARY_SEED = 5
 HELD_OUT_CASES = 160
 EMPTY_CASES = 64
@@ -128,7 +128,8 @@ def train_product(
     def seen_from_behind(volume: Volume, found: Detection) -> Detection:
         """Make the cascade's typical error: detect in a frame that faces the other way."""
         assert found.frame is not None  # noqa: S101 - a cascade always has one
-        return cascade.detect_in_frame(volume, back_to_front(found.frame))
+        mistaken = cascade.detect_in_frame(volume, back_to_front(found.frame))
+        return replace(mistaken, first_pass_mm=found.first_pass_mm)
 
     return _write_model(cascade, configs, config.name, job, seen_from_behind)
 
@@ -211,24 +212,21 @@ def _write_model(
     configs: tuple[TrainingConfig, ...],
     name: str,
     job: _Job,
-    mistake: Callable[[Volume, Detection], Detection] | None = None,
+    mistake: Mistake | None = None,
 ) -> ModelCard:
     """Calibrate the networks on held-out cases, with and without a fetus, and write the model."""
     held_out = held_out_cases(configs[0], job.cache, CALIBRATION_SEED, HELD_OUT_CASES)
     cases = [held_out.pool.case(number) for number in range(held_out.pool.count)]
-    trials = list(try_cases(pipeline, cases, mistake))
-    true = [trial for trial in trials if trial.weight == 1.0]
-    rng = np.random.default_rng(CALIBRATION_SEED)
-    empty = list(try_cases(pipeline, (without_fetus(case, rng) for case in cases[:EMPTY_CASES])))
+    trials = try_held_out(pipeline, cases, mistake, seed=CALIBRATION_SEED, empty=EMPTY_CASES)
     return save_model(
         pipeline,
-        fit_calibration(trials, empty),
+        fit_calibration(trials, pipeline.skeleton),
         job.folder / MODEL_FOLDER,
         name=name,
         made_by=_made_by(configs, pipeline.library, held_out, job),
         metrics={
-            **summarize(true, pipeline.skeleton.landmarks),
-            "without_a_body": len(cases) - len(true),
+            **summarize(trials.scans, pipeline.skeleton.landmarks),
+            "without_a_body": len(cases) - len(trials.scans),
         },
         limits=limits_of(configs[0], held_out),
     )

@@ -9,7 +9,8 @@ import numpy as np
 
 from fetusmap.atlas import PoseLibrary
 from fetusmap.errors import BadInput
-from fetusmap.simulate.body.posture import ANGLES, ARM_ANGLES, LEG_ANGLES, SIDES, limb_angles
+from fetusmap.simulate.body.measures import SIDES
+from fetusmap.simulate.body.posture import ANGLES, ARM_ANGLES, LEG_ANGLES, limb_angles
 from fetusmap.simulate.draws import truncated_normal
 from fetusmap.simulate.tables import table
 from fetusmap.types import FloatArray
@@ -91,4 +92,4 @@ def _imitate(
 @lru_cache(maxsize=4)
 def _angles_of(library: PoseLibrary) -> dict[str, FloatArray]:
     """Return the limb angles of every atlas; cached, because many cases share one library."""
-    return limb_angles(library.positions_mm.astype(np.float64))
+    return limb_angles(library.positions_mm.astype(np.float64), library.skeleton)

@@ -6,7 +6,8 @@ from itertools import combinations
 
 import numpy as np
 
-from fetusmap.simulate.body.posture import SIDES, Posture
+from fetusmap.simulate.body.measures import SIDES
+from fetusmap.simulate.body.posture import Posture
 from fetusmap.types import BoolArray, FloatArray
 
 MAX_OVERLAP = 0.28  # of the summed radii of two parts; soft tissue can be compressed that much
@@ -52,6 +53,7 @@ _PAIRS = tuple(
     for first, second in combinations(_PARTS, 2)
     if frozenset((first, second)) not in _NEIGHBOURS
 )
+JOINTS = 16  # the first landmarks; the others lie on the skin or in hands and feet
 HAND_PART, FOOT_PART = 0.10, 0.09  # lengths of hand and foot over the crown-rump length
 
 
@@ -87,7 +89,8 @@ def outgrows_sac(posture: Posture, crl_mm: FloatArray, sac_ml: FloatArray) -> Bo
         crl_mm: (A,) crown-rump lengths, which determine the layer of tissue.
         sac_ml: (A,) volumes of the sacs.
     """
-    centered = posture.landmarks_mm - posture.landmarks_mm.mean(axis=1, keepdims=True)
+    points = posture.landmarks_mm[:, :JOINTS]
+    centered = points - points.mean(axis=1, keepdims=True)
     _, axes = np.linalg.eigh(np.swapaxes(centered, 1, 2) @ centered)
     extents = np.ptp(centered @ axes, axis=1) / 2 + 0.1 * crl_mm[:, None]
     return np.asarray(1.35 * 4 / 3 * np.pi * extents.prod(axis=1) > 1000 * MAX_FILLED * sac_ml)

@@ -13,14 +13,19 @@ from fetusmap.atlas import PoseLibrary
 from fetusmap.errors import BadInput
 from fetusmap.simulate.body.angles import draw_angles
 from fetusmap.simulate.body.collision import intersects_itself, outgrows_sac
-from fetusmap.simulate.body.posture import ANGLES, SIDES, Angles, Lengths, Posture, pose_body
+from fetusmap.simulate.body.measures import (
+    USUAL_ANATOMY,
+    Measures,
+    check_anatomy,
+    draw_measures,
+)
+from fetusmap.simulate.body.posture import ANGLES, BODY_SKELETON, Angles, Posture, pose_body
 from fetusmap.simulate.draws import generator_of_poses, log_normal
 from fetusmap.simulate.tables import table
 from fetusmap.types import FloatArray, FrozenMapping
 
 MIN_WEEKS, MAX_WEEKS = 9.5, 14.0
 MAX_ROUNDS = 500  # of drawing postures again; without poses to imitate, about ten suffice
-SINGLE_LENGTHS = ("sacrum_spine", "spine_neck", "neck_head", "half_shoulder", "half_hip")
 
 
 @dataclass(frozen=True)
@@ -29,11 +34,10 @@ class Fetus:
 
     Attributes:
         gestational_age_days: days since the last menstrual period.
-        crl_mm: crown-rump length.
-        sizes_mm: sizes of head and trunk, see `biometry.toml`.
-        lengths_mm: distances from joint to joint.
+        crl_mm: crown-rump length for which the measures were drawn; that of the posture deviates.
+        measures: distances, girths and proportions of all parts, see `measures.toml`.
         angles_deg: joint angles, see `joints.toml`.
-        posture: landmarks and frames that follow from lengths and angles (A = 1 body).
+        posture: landmarks and frames that follow from measures and angles (A = 1 body).
         ossification: ossified part of the skeleton, 0 to 1; the difficulty knob may raise it
             above 1.
         details: nuchal translucency (mm), curl of the fingers (degrees), and the relative sizes of
@@ -42,8 +46,7 @@ class Fetus:
 
     gestational_age_days: float
     crl_mm: float
-    sizes_mm: Mapping[str, float]
-    lengths_mm: Mapping[str, float]
+    measures: Mapping[str, float]
     angles_deg: Mapping[str, float]
     posture: Posture = field(repr=False)
     ossification: float = 1.0
@@ -57,13 +60,24 @@ class Fetus:
     @property
     def pose(self) -> Pose:
         """Return the landmarks in the body frame."""
-        return Pose(load_skeleton(), self.posture.landmarks_mm[0])
+        return Pose(load_skeleton(BODY_SKELETON), self.posture.landmarks_mm[0])
+
+    @property
+    def crown_rump_mm(self) -> float:
+        """Return the distance from crown to rump in this posture."""
+        return float(np.linalg.norm(self.posture["crown"][0] - self.posture["rump"][0]))
+
+    @property
+    def hardness_weeks(self) -> float:
+        """Return the age, in weeks, at which bones are usually as ossified as in this fetus."""
+        return self.weeks + self.measures["ossified_weeks"]
 
 
 def draw_fetus(
     rng: np.random.Generator,
     weeks: tuple[float, float] = (10.0, 14.0),
     *,
+    anatomy: str = USUAL_ANATOMY,
     ossification: float = 1.0,
     like: PoseLibrary | None = None,
 ) -> Fetus:
@@ -72,31 +86,26 @@ def draw_fetus(
     Args:
         rng: generator of the fetus.
         weeks: range of gestational age.
+        anatomy: range of bodies, see `ANATOMIES`.
         ossification: factor on the ossified part of the skeleton.
         like: poses whose limb postures are imitated with the proportions of this fetus.
 
     Raises:
-        BadInput: the weeks are outside 9.5 to 14, or in the wrong order.
+        BadInput: the weeks are outside 9.5 to 14, or in the wrong order, or there is no such
+            anatomy.
     """
     days, crl = draw_sizes(rng, 1, check_weeks(weeks))
-    lengths = draw_lengths(rng, crl)
-    angles, posture = draw_postures(rng, lengths, crl, mean_sac_ml(days, crl), like)
-    sizes = {
-        name: entry["of_crl"] * float(crl[0]) + entry["plus_mm"]
-        for name, entry in table("body/biometry")["size"].items()
-    }
-    jitter = log_normal(rng, table("body/biometry")["jitter"]["segment_cv"], len(sizes))
+    measures = draw_measures(rng, crl, check_anatomy(anatomy))
+    angles, posture = draw_postures(rng, measures, crl, mean_sac_ml(days, crl), like)
     age = float(days[0])
+    hardness = age / 7 + float(measures["ossified_weeks"][0])
     return Fetus(
         gestational_age_days=age,
         crl_mm=float(crl[0]),
-        sizes_mm=FrozenMapping(
-            {name: mm * float(f) for (name, mm), f in zip(sizes.items(), jitter, strict=True)}
-        ),
-        lengths_mm=FrozenMapping({name: float(mm[0]) for name, mm in lengths.items()}),
+        measures=FrozenMapping({name: float(values[0]) for name, values in measures.items()}),
         angles_deg=FrozenMapping({name: float(deg[0]) for name, deg in angles.items()}),
         posture=posture,
-        ossification=float(np.clip((age / 7 - 9.5) / 3, 0.35, 1.0)) * ossification,
+        ossification=float(np.clip((hardness - 9.5) / 3, 0.35, 1.0)) * ossification,
         details=FrozenMapping(_draw_details(rng, float(crl[0]))),
     )
 
@@ -106,6 +115,7 @@ def draw_poses(
     *,
     seed: int,
     weeks: tuple[float, float] = (10.0, 14.0),
+    anatomy: str = USUAL_ANATOMY,
     like: PoseLibrary | None = None,
 ) -> PoseLibrary:
     """Draw poses without volumes, each in its body frame, as atlases for a pose library.
@@ -114,10 +124,12 @@ def draw_poses(
         count: number of poses, at least 1.
         seed: seed of the draws.
         weeks: range of gestational age.
+        anatomy: range of bodies, see `ANATOMIES`.
         like: poses whose limb postures are imitated.
 
     Raises:
-        BadInput: the count is below 1, the seed is negative, or the weeks are outside 9.5 to 14.
+        BadInput: the count is below 1, the seed is negative, the weeks are outside 9.5 to 14, or
+            there is no such anatomy.
     """
     if count < 1:
         raise BadInput(
@@ -125,11 +137,15 @@ def draw_poses(
         )
     rng = generator_of_poses(seed)
     days, crl = draw_sizes(rng, count, check_weeks(weeks))
-    _, posture = draw_postures(rng, draw_lengths(rng, crl), crl, mean_sac_ml(days, crl), like)
+    measures = draw_measures(rng, crl, check_anatomy(anatomy))
+    _, posture = draw_postures(rng, measures, crl, mean_sac_ml(days, crl), like)
     made_by: dict[str, JsonValue] = {
-        "simulated": count, "seed": seed, "weeks": list(weeks), "like": like is not None
+        "simulated": count, "seed": seed, "weeks": list(weeks), "like": like is not None,
+        **({} if anatomy == USUAL_ANATOMY else {"anatomy": anatomy}),
     }  # fmt: skip
-    return PoseLibrary(load_skeleton(), posture.landmarks_mm.astype(np.float32), made_by)
+    return PoseLibrary(
+        load_skeleton(BODY_SKELETON), posture.landmarks_mm.astype(np.float32), made_by
+    )
 
 
 def check_weeks(weeks: tuple[float, float]) -> tuple[float, float]:
@@ -154,7 +170,7 @@ def draw_sizes(
 ) -> tuple[FloatArray, FloatArray]:
     """Draw (count,) ages in days and (count,) crown-rump lengths, mm."""
     days = 7 * rng.uniform(*weeks, count)
-    factor = log_normal(rng, table("body/biometry")["crown_rump_length"]["cv"], count)
+    factor = log_normal(rng, table("body/measures")["crown_rump_length"]["cv"], count)
     return days, np.array([crown_rump_length_at(day) for day in days]) * factor
 
 
@@ -163,31 +179,15 @@ def mean_sac_ml(days: FloatArray, crl_mm: FloatArray) -> FloatArray:
 
     The volume scales with the cube of the fetus's length over the mean length at that age.
     """
-    numbers = table("body/biometry")["volume_ml"]
+    numbers = table("body/measures")["volume_ml"]
     mean = np.interp(days / 7, numbers["weeks"], numbers["sac"])
     usual = np.array([crown_rump_length_at(float(day)) for day in days])
     return np.asarray(mean * (crl_mm / usual) ** 3)
 
 
-def draw_lengths(rng: np.random.Generator, crl_mm: FloatArray) -> Lengths:
-    """Draw the joint-to-joint distances of A fetuses: each name to (A,) mm."""
-    numbers = table("body/biometry")
-    cv, side_cv = numbers["jitter"]["segment_cv"], numbers["jitter"]["side_cv"]
-    lengths = {}
-    for name, entry in numbers["length"].items():
-        mean = entry["of_crl"] * crl_mm + entry["plus_mm"]
-        own = mean * log_normal(rng, cv, len(crl_mm))
-        if name in SINGLE_LENGTHS:
-            lengths[name] = own
-        else:
-            for side in SIDES:
-                lengths[f"{side}_{name}"] = own * log_normal(rng, side_cv, len(crl_mm))
-    return lengths
-
-
 def draw_postures(
     rng: np.random.Generator,
-    lengths: Lengths,
+    measures: Measures,
     crl_mm: FloatArray,
     sac_ml: FloatArray,
     like: PoseLibrary | None = None,
@@ -208,11 +208,11 @@ def draw_postures(
     missing = np.arange(count)
     for number in range(MAX_ROUNDS):
         if not len(missing):
-            return angles, pose_body(angles, lengths)
+            return angles, pose_body(angles, measures)
         # At least 16 candidates are drawn at once, because a batch costs as much as one body.
         rows = np.resize(missing, max(len(missing), 16))
         drawn = draw_angles(rng, len(rows), like, looseness=1 + 0.03 * number)
-        own = {name: mm[rows] for name, mm in lengths.items()}
+        own = {name: values[rows] for name, values in measures.items()}
         posture = pose_body(drawn, own)
         bad = intersects_itself(posture, crl_mm[rows])
         bad |= outgrows_sac(posture, crl_mm[rows], sac_ml[rows])

@@ -2,7 +2,7 @@
 
 All functions are batched over A fetuses. The body frame is x right, y ventral, z cranial, with the
 sacrum at the origin. A rotation about +x by a positive angle moves a limb that points along -z
-towards the belly. The landmarks are those of fetus-16, which the simulator exports.
+towards the belly. The landmarks are those of fetus-22.
 """
 
 from __future__ import annotations
@@ -12,11 +12,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fetusmap.anatomy import load_skeleton
+from fetusmap.anatomy import Skeleton, load_skeleton
 from fetusmap.geometry import rotation_about, rotation_from_vector
+from fetusmap.simulate.body.ends import PALM_AT, crown_and_rump, sole
+from fetusmap.simulate.body.measures import SIDES, Measures
 from fetusmap.types import FloatArray, RotationMatrix
 
-SIDES = ("left", "right")
+BODY_SKELETON = "fetus-22"
+"""Skeleton of the landmarks of a simulated body; its order is that of `Posture.landmarks_mm`."""
+
 MIDLINE_ANGLES = (
     "spine_flexion", "spine_lateral", "spine_twist",
     "neck_flexion", "neck_lateral", "neck_rotation",
@@ -26,15 +30,13 @@ ARM_ANGLES = (
     "wrist_rotation", "wrist_flexion",
 )  # fmt: skip
 LEG_ANGLES = (
-    "hip_flexion", "hip_abduction", "hip_rotation", "knee_flexion", "ankle_flexion",
+    "hip_flexion", "hip_abduction", "hip_rotation", "knee_flexion",
+    "ankle_rotation", "ankle_flexion",
 )  # fmt: skip
 ANGLES = MIDLINE_ANGLES + tuple(
     f"{side}_{name}" for side in SIDES for name in ARM_ANGLES + LEG_ANGLES
 )
-LUMBAR_PART = 0.35
-
 Angles = Mapping[str, FloatArray]
-Lengths = Mapping[str, FloatArray]
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Posture:
     """Positions and orientations of the parts of A bodies in the body frame.
 
     Attributes:
-        landmarks_mm: (A, 16, 3) in the order of fetus-16.
+        landmarks_mm: (A, 22, 3) in the order of fetus-22.
         frames: name to (A, 3, 3) frames with the columns right, ventral, cranial: "sacrum",
             "pelvis", "waist", "thorax", "nape", "head", and for each side "upper_arm", "forearm",
             "hand", "thigh", "leg", "foot", whose -z points along the limb away from the trunk.
@@ -53,24 +55,23 @@ class Posture:
 
     def __getitem__(self, landmark: str) -> FloatArray:
         """Return the (A, 3) positions of a landmark."""
-        return np.asarray(self.landmarks_mm[:, load_skeleton().index(landmark)])
+        return np.asarray(self.landmarks_mm[:, load_skeleton(BODY_SKELETON).index(landmark)])
 
 
-def pose_body(angles: Angles, lengths: Lengths) -> Posture:
+def pose_body(angles: Angles, measures: Measures) -> Posture:
     """Place the landmarks of A bodies (forward kinematics).
 
-    The trunk consists of a lumbar and a thoracic arc, which take 35 % and 65 % of its flexion;
-    their chords have the given lengths. Pelvis and thorax have the orientation at the middle of
-    their arc.
+    The trunk consists of a lumbar and a thoracic arc, which share its flexion; their chords have
+    the given lengths. Pelvis and thorax have the orientation at the middle of their arc.
 
     Args:
         angles: each name of ANGLES to (A,) degrees.
-        lengths: "sacrum_spine", "spine_neck", "neck_head", "half_shoulder", "half_hip", and for
-            each side "humerus", "forearm", "femur", "leg", to (A,) mm.
+        measures: measures of A fetuses, see `draw_measures`.
     """
     a = {name: np.radians(angles[name]) for name in ANGLES}
     bend = np.stack([-a["spine_flexion"], a["spine_lateral"], a["spine_twist"]], axis=-1)
-    lumbar, thoracic = LUMBAR_PART * bend, (1 - LUMBAR_PART) * bend
+    part = measures["lumbar_part"][:, None]
+    lumbar, thoracic = part * bend, (1 - part) * bend
     frames = {"sacrum": rotation_about([1.0, 0, 0], a["spine_flexion"] / 2)}
     frames["pelvis"] = frames["sacrum"] @ rotation_from_vector(lumbar / 2)
     frames["waist"] = frames["sacrum"] @ rotation_from_vector(lumbar)
@@ -80,47 +81,54 @@ def pose_body(angles: Angles, lengths: Lengths) -> Posture:
     frames["head"] = frames["nape"] @ rotation_from_vector(nod)
 
     at = {"sacrum": np.zeros((len(bend), 3))}
-    at["spine"] = at["sacrum"] + _along(frames["pelvis"], lengths["sacrum_spine"])
-    at["neck"] = at["spine"] + _along(frames["thorax"], lengths["spine_neck"])
-    at["head"] = at["neck"] + _along(frames["head"], lengths["neck_head"])
+    at["spine"] = at["sacrum"] + _along(frames["pelvis"], measures["sacrum_spine"])
+    at["neck"] = at["spine"] + _along(frames["thorax"], measures["spine_neck"])
+    at["head"] = at["neck"] + _along(frames["head"], measures["neck_head"])
+    at["crown"], at["rump"] = crown_and_rump(
+        measures, at["head"], frames["head"], at["sacrum"], frames["sacrum"]
+    )
     for side in SIDES:
         sign = 1.0 if side == "right" else -1.0
-        shoulder = lengths["half_shoulder"][:, None] * [sign, 0.0, -0.11]
-        hip = lengths["half_hip"][:, None] * [sign, 0.26, -0.04]
-        at[f"{side}_shoulder"] = at["neck"] + _in_parent(frames["thorax"], shoulder)
-        at[f"{side}_hip"] = at["sacrum"] + _in_parent(frames["pelvis"], hip)
-        arm = _limb(a, side, sign, ("shoulder", "elbow", "wrist"), bends=1.0)
-        leg = _limb(a, side, sign, ("hip", "knee", "ankle"), bends=-1.0)
-        for trunk, names, turns, bones, joints in (
-            ("thorax", ("upper_arm", "forearm", "hand"), arm, ("humerus", "forearm"),
-             ("shoulder", "elbow", "wrist")),
-            ("pelvis", ("thigh", "leg", "foot"), leg, ("femur", "leg"), ("hip", "knee", "ankle")),
+        for trunk, start, limb, names, bones, joints, bends in (
+            ("thorax", "neck", "shoulder", ("upper_arm", "forearm", "hand"),
+             ("humerus", "forearm"), ("shoulder", "elbow", "wrist"), 1.0),
+            ("pelvis", "sacrum", "hip", ("thigh", "leg", "foot"),
+             ("femur", "leg"), ("hip", "knee", "ankle"), -1.0),
         ):  # fmt: skip
+            aside = np.stack(
+                [sign * measures[f"half_{limb}"], measures[f"{limb}_ventral"],
+                 -measures[f"{limb}_caudal"]], axis=-1,
+            )  # fmt: skip
+            at[f"{side}_{limb}"] = at[start] + _in_parent(frames[trunk], aside)
             frame = frames[trunk]
-            for name, turn in zip(names, turns, strict=True):
+            for name, turn in zip(names, _limb(a, side, sign, joints, bends), strict=True):
                 frame = frames[f"{side}_{name}"] = frame @ turn
             for name, bone, near, far in zip(names[:2], bones, joints, joints[1:], strict=False):
-                step = _along(frames[f"{side}_{name}"], -lengths[f"{side}_{bone}"])
+                step = _along(frames[f"{side}_{name}"], -measures[f"{side}_{bone}"])
                 at[f"{side}_{far}"] = at[f"{side}_{near}"] + step
-    skeleton = load_skeleton()
-    return Posture(np.stack([at[name] for name in skeleton.landmarks], axis=1), frames)
+        palm = _along(frames[f"{side}_hand"], -PALM_AT * measures[f"{side}_hand"])
+        at[f"{side}_hand"] = at[f"{side}_wrist"] + palm
+        under = _in_parent(frames[f"{side}_foot"], sole(measures, side))
+        at[f"{side}_foot"] = at[f"{side}_ankle"] + under
+    landmarks = load_skeleton(BODY_SKELETON).landmarks
+    return Posture(np.stack([at[name] for name in landmarks], axis=1), frames)
 
 
-def limb_angles(landmarks_mm: FloatArray) -> dict[str, FloatArray]:
+def limb_angles(landmarks_mm: FloatArray, skeleton: Skeleton) -> dict[str, FloatArray]:
     """Return the limb angles that `pose_body` would need (inverse kinematics), degrees.
 
     Shoulders and elbows are measured relative to the thorax (axis from spine to neck, side from
-    shoulder to shoulder), hips and knees relative to the pelvis. Hands and feet have no landmarks.
+    shoulder to shoulder), hips and knees relative to the pelvis. Hands and feet are left out.
 
     Args:
-        landmarks_mm: (A, 16, 3) in any right-handed frame.
+        landmarks_mm: (A, N, 3) in any right-handed frame.
+        skeleton: skeleton of the landmarks, which has those of fetus-16.
 
     Returns:
         (A,) degrees of each side's shoulder, elbow, hip and knee angles; NaN where landmarks are
         absent. At a straight elbow or knee the rotation of the limb is arbitrary.
     """
-    index = load_skeleton().index
-    at = {name: landmarks_mm[:, index(name)] for name in load_skeleton().landmarks}
+    at = {name: landmarks_mm[:, skeleton.index(name)] for name in skeleton.landmarks}
     thorax = _frame(at["right_shoulder"] - at["left_shoulder"], at["neck"] - at["spine"])
     pelvis = _frame(at["right_hip"] - at["left_hip"], at["spine"] - at["sacrum"])
     angles = {}
@@ -163,8 +171,7 @@ def _limb(
     turn = rotation_about([0, 0, 1.0], sign * bends * a[f"{near}_rotation"])
     hinge = rotation_about([1.0, 0, 0], bends * a[f"{middle}_flexion"])
     last = rotation_about([1.0, 0, 0], a[f"{end}_flexion"])
-    if f"{end}_rotation" in a:  # forearms turn the hand, legs do not turn the foot
-        last = rotation_about([0, 0, 1.0], sign * a[f"{end}_rotation"]) @ last
+    last = rotation_about([0, 0, 1.0], sign * a[f"{end}_rotation"]) @ last
     return swing @ turn, hinge, last
 
 

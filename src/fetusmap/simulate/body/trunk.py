@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
+from scipy.interpolate import pchip_interpolate
 
 from fetusmap.geometry import rotation_from_vector
 from fetusmap.simulate.body.fetus import Fetus
-from fetusmap.simulate.body.posture import LUMBAR_PART
 from fetusmap.types import FloatArray, RotationMatrix
 
 
@@ -26,11 +27,32 @@ class Trunk:
     _known: dict[float, tuple[FloatArray, RotationMatrix]] = field(default_factory=dict, repr=False)
 
     def radius(self, t: float) -> float:
-        """Return the radius of the trunk at t, mm: buttocks, belly, chest, base of the neck."""
-        profile = ((-0.12, 0.40), (0.0, 0.70), (0.2, 0.93), (0.42, 1.0), (0.62, 0.95),
-                   (0.8, 0.83), (0.93, 0.62), (1.0, 0.45))  # fmt: skip
-        where, part = zip(*profile, strict=True)
+        """Return the radius of the trunk at t, mm, of a circle with its circumference."""
+        where, part = self._profile
         return self.girth_mm * float(np.interp(t, where, part))
+
+    @cached_property
+    def _profile(self) -> tuple[FloatArray, FloatArray]:
+        """Places t and radii there over the girth: buttocks, belly, chest, base of the neck."""
+        pelvis, chest, neck = (
+            self.fetus.measures[f"{part}_girth"] for part in ("pelvis", "chest", "neck")
+        )
+        knots = ((-0.12, 0.40), (0.0, 0.52 * pelvis), (0.2, 0.91 * (1 + pelvis) / 2), (0.42, 1.0),
+                 (0.62, 0.93 * (1 + chest) / 2), (0.8, 0.81 * chest), (0.91, 0.60 * chest),
+                 (1.0, 0.43 * neck))  # fmt: skip
+        at, part = zip(*knots, strict=True)
+        where = np.linspace(at[0], at[-1], 113)
+        return where, np.asarray(pchip_interpolate(at, part, where))
+
+    def section(self, t: float) -> tuple[float, float]:
+        """Return the cross-section at t as two circles, side by side: radius and half distance.
+
+        The hull of both has the circumference of `radius` and the ratio of width to depth of the
+        fetus.
+        """
+        wider = max(self.fetus.measures["trunk_width"] - 1, 0.0)
+        depth = self.radius(t) / (1 + 2 * wider / np.pi)
+        return depth, wider * depth
 
     def frame(self, t: float) -> RotationMatrix:
         """Return the (3, 3) frame at t with the columns right, ventral, cranial."""
@@ -47,7 +69,7 @@ class Trunk:
         Offsets are fractions of the radius at t.
         """
         radius = self.radius(t)
-        return self.at(t, right * radius, (0.62 + ventral) * radius)
+        return self.at(t, right * radius, (self.fetus.measures["column_depth"] + ventral) * radius)
 
     def _arc(self, t: float) -> tuple[FloatArray, RotationMatrix]:
         """Return point and frame at t; results are cached, because the same few t recur."""
@@ -57,18 +79,20 @@ class Trunk:
 
     def _compute_arc(self, t: float) -> tuple[FloatArray, RotationMatrix]:
         """Compute point and frame at t, on the lumbar or on the thoracic arc."""
-        posture, angles, lengths = self.fetus.posture, self.fetus.angles_deg, self.fetus.lengths_mm
-        lower, upper = lengths["sacrum_spine"], lengths["spine_neck"]
+        posture, angles, measures = self.fetus.posture, self.fetus.angles_deg, self.fetus.measures
+        lower, upper, share = (
+            measures[name] for name in ("sacrum_spine", "spine_neck", "lumbar_part")
+        )
         bend = np.radians(
             [-angles["spine_flexion"], angles["spine_lateral"], angles["spine_twist"]]
         )
         split = lower / (lower + upper)
         if t <= split:
             start, first = posture["sacrum"][0], posture.frames["sacrum"][0]
-            length, bend, part = lower, LUMBAR_PART * bend, t / split
+            length, bend, part = lower, share * bend, t / split
         else:
             start, first = posture["spine"][0], posture.frames["waist"][0]
-            length, bend, part = upper, (1 - LUMBAR_PART) * bend, (t - split) / (1 - split)
+            length, bend, part = upper, (1 - share) * bend, (t - split) / (1 - split)
         angle = float(np.linalg.norm(bend))
         # Chord of a part of the arc over the chord of the whole arc.
         chord = np.sin(angle * part / 2) / np.sin(angle / 2) if angle > 1e-9 else part

@@ -48,7 +48,7 @@ def paint_head(
     inside = (distance < -thickness) & vault
     own, shine = label[box], specular[box]
     set_medium(own, Medium.BRAIN, where=inside)
-    _paint_brain(own, x, y, z, (a, b, c), inside)
+    _paint_brain(own, x, y, z, (a, b, c), inside, body.brain)
     set_medium(own, Medium.CARTILAGE, where=shell)
     set_medium(own, Medium.SKULL, where=bone)
     bright = (0.10 + 0.90 * facing**4) * np.float32(levels["skull"] * body.ossification)
@@ -82,20 +82,35 @@ def _paint_brain(
     z: Field,
     semi: tuple[float, float, float],
     inside: BoolArray,
+    sizes: tuple[float, float, float],
 ) -> None:
-    """Paint the lateral ventricles, which plexus nearly fills before 14 weeks, and the fourth."""
-    a, b, c = semi
-    side = np.abs(x)
+    """Paint ventricles with choroid plexus, thalami, midbrain, cerebellum and the fluid around it.
 
-    def within(cx: float, cy: float, cz: float, sx: float, sy: float, sz: float) -> BoolArray:
-        return np.asarray(
-            ((side - cx * a) / (sx * a)) ** 2
-            + ((y - cy * b) / (sy * b)) ** 2
-            + ((z - cz * c) / (sz * c)) ** 2
-            < 1
-        )
+    Before 14 weeks the plexus nearly fills the lateral ventricles. Places are fractions of the
+    semi-axes of the skull: |x| to the side, y to the face, z to the crown.
 
-    set_medium(label, Medium.VENTRICLE, where=inside & within(0.42, -0.05, 0.28, 0.30, 0.68, 0.42))
-    plexus = within(0.42, -0.07, 0.27, 0.25, 0.58, 0.35)
-    set_medium(label, Medium.CHOROID_PLEXUS, where=inside & plexus)
-    set_medium(label, Medium.VENTRICLE, where=inside & within(0.0, -0.55, -0.42, 0.16, 0.14, 0.2))
+    Args:
+        label: media of the samples, changed in place.
+        x: coordinates to the right in the head, mm.
+        y: coordinates to the face, mm.
+        z: coordinates to the crown, mm.
+        semi: semi-axes of the skull, mm.
+        inside: the samples within the skull.
+        sizes: relative sizes of plexus, midbrain and cerebellum.
+    """
+    plexus, midbrain, cerebellum = sizes
+    side, front, high = np.abs(x) / semi[0], y / semi[1], z / semi[2]
+    for medium, size, (cx, cy, cz), (sx, sy, sz) in (
+        (Medium.VENTRICLE, 1.0, (0.42, -0.05, 0.28), (0.30, 0.68, 0.42)),
+        (Medium.CHOROID_PLEXUS, plexus, (0.42, -0.07, 0.27), (0.25, 0.58, 0.35)),
+        # Large cistern, fourth ventricle, midbrain, thalami, third ventricle, cerebellum.
+        (Medium.VENTRICLE, 1.0, (0.0, -0.66, -0.45), (0.42, 0.16, 0.22)),
+        (Medium.BRAIN, midbrain, (0.0, -0.30, -0.36), (0.15, 0.20, 0.36)),
+        (Medium.VENTRICLE, 1.0, (0.0, -0.47, -0.42), (0.13, 0.11, 0.18)),
+        (Medium.THALAMUS, midbrain, (0.19, 0.0, -0.16), (0.19, 0.28, 0.20)),
+        (Medium.VENTRICLE, 1.0, (0.0, 0.02, -0.14), (0.04, 0.22, 0.16)),
+        (Medium.CEREBELLUM, cerebellum, (0.23, -0.55, -0.38), (0.21, 0.13, 0.17)),
+    ):
+        within = ((side - cx) / (sx * size)) ** 2
+        within = within + ((front - cy) / (sy * size)) ** 2 + ((high - cz) / (sz * size)) ** 2 < 1
+        set_medium(label, medium, where=inside & within)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fetusmap.simulate.body.body import Part
+from fetusmap.simulate.body.part import Part
 from fetusmap.simulate.body.shapes import Ellipsoid, ball
 from fetusmap.simulate.media import Medium, reflectivity, set_medium
 from fetusmap.simulate.scanner.fields import Placement

@@ -8,7 +8,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from fetusmap.simulate.body.body import Body, Part
+from fetusmap.simulate.body.body import Body
+from fetusmap.simulate.body.part import Part
 from fetusmap.simulate.body.shapes import Ellipsoid, RoundCone, Shape, ball
 from fetusmap.simulate.media import SOFT, Medium, reflectivity, set_medium
 from fetusmap.simulate.scanner.fields import Fields, Placement, Upsampler

@@ -48,7 +48,7 @@ def draw_scene(rng: np.random.Generator, fetus: Fetus, body: Body) -> Scene:
         body: solids of the whole fetus, around which the sac is drawn.
     """
     mother = draw_mother(rng)
-    numbers = table("body/biometry")["volume_ml"]
+    numbers = table("body/measures")["volume_ml"]
     age, crl = np.array([fetus.gestational_age_days]), np.array([fetus.crl_mm])
     mean_ml = float(mean_sac_ml(age, crl)[0])
     sac_ml = mean_ml * float(log_normal(rng, numbers["sac_cv"], 1)[0])

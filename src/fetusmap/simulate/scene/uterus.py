@@ -42,7 +42,7 @@ class Uterus:
 
 def draw_uterus(rng: np.random.Generator, fetus: Fetus, sac: Ellipsoid) -> Uterus:
     """Draw the walls and the placenta around a sac."""
-    numbers = table("body/biometry")["volume_ml"]
+    numbers = table("body/measures")["volume_ml"]
     weeks, volumes = numbers["placenta_weeks"], numbers["placenta"]
     slope = (volumes[1] - volumes[0]) / (weeks[1] - weeks[0])
     mean_ml = max(25.0, volumes[0] + slope * (fetus.weeks - weeks[0]))
