@@ -260,8 +260,8 @@ class PoseEstimator:
         if not final:
             return no_fetus_pose(skeleton)
         evidence = collect_evidence(unrefined[0], library)
-        grid, calibration = prepared.volume.grid, self.card.calibration
-        return assess_quality(evidence, final[0].positions_mm, skeleton, calibration, grid)
+        positions_mm, calibration = final[0].positions_mm, self.card.calibration
+        return assess_quality(evidence, positions_mm, skeleton, calibration, prepared.volume)
 
 
 def model_folder(model: str | Path) -> Path:

@@ -137,7 +137,7 @@ class Session:
                     final.positions_mm,
                     skeleton,
                     self._calibration,
-                    self._prepared.volume.grid,
+                    self._prepared.volume,
                 )
             )
         pins = {"pins": sorted(self.pins)} if self._pins_mm else {}
@@ -157,8 +157,10 @@ class Session:
             if frame is not None:
                 grid = grid_rule.of_frame(frame)
                 heatmaps = detector.predict(self._prepared.volume, grid, half=self._half)
+                first_pass_mm = None if self._first is None else self._first.first_pass_mm
                 try:
                     found = detection_from_heatmaps(heatmaps, grid, library, frame)
+                    found = replace(found, first_pass_mm=first_pass_mm)
                 except DegenerateAlignment:
                     found = None
         if found is None:

@@ -1,12 +1,23 @@
 """Probabilities: known weights are found again, and no number makes them leave 0 to 1."""
 
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from fetusmap.quality import Evidence, Logistic, fit_logistic, recalibrate
+from fetusmap.quality import (
+    CASE_FEATURES,
+    LANDMARK_FEATURES,
+    Calibration,
+    CaseProbabilities,
+    Evidence,
+    Logistic,
+    fit_logistic,
+    recalibrate,
+)
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -146,52 +157,113 @@ def test_a_feature_that_never_varied_has_no_say():
     np.testing.assert_allclose(found.probability(with_constant), without, atol=1e-3)
 
 
-def evidence(masses, distance_to_atlas_mean=0.0, *, margin=0.05, residual=0.1) -> Evidence:
+def evidence(
+    masses, distance_to_atlas_mean=0.0, *, margin=0.05, residual=0.1, first_pass=0.1
+) -> Evidence:
     masses = np.array(masses, dtype=float)
-    return Evidence(masses, np.broadcast_to(distance_to_atlas_mean, masses.shape), residual, margin)
+    distances = np.broadcast_to(distance_to_atlas_mean, masses.shape)
+    return Evidence(masses, distances, residual, margin, np.broadcast_to(first_pass, masses.shape))
+
+
+def landmarks(found: Evidence, *names: str):
+    return found.landmark_table(names or tuple(LANDMARK_FEATURES))
+
+
+def case(found: Evidence, *names: str):
+    return found.case_table(names or tuple(CASE_FEATURES))
 
 
 def test_features_of_landmarks_by_hand():
-    found = evidence([0.5, 0.9, 0.0, 1.0], [0.1, 7.0, 0.0, 1.0], margin=0.07, residual=0.12)
-    features = found.landmark_features
+    found = evidence([0.5, 0.9, 0.0, 1.0], [0.1, 7.0, 0.0, 1.0], margin=0.07, residual=0.12,
+                     first_pass=[0.1, np.nan, 0.01, 9.0])  # fmt: skip
     limit = np.log(0.999 / 0.001)
-    np.testing.assert_allclose(features[:, 0], [0, np.log(9), -limit, limit])
-    assert features[:, 1].tolist() == [-0.1, -1.0, 0.0, -1.0]
-    assert features[:, 2].tolist() == [0.07] * 4
-    assert features[:, 3].tolist() == [-0.12] * 4
-    far = evidence([0.5] * 2, margin=-3.0, residual=9.0).landmark_features
-    assert far[:, 2:].tolist() == [[-0.1, -1.0]] * 2
+    expected = {
+        "peak_mass": [0, np.log(9), -limit, limit],
+        "closeness_to_atlas_mean": [-0.1, -1.0, 0.0, -1.0],
+        "sides_margin": [0.07] * 4,
+        "closeness_to_library": [-0.12] * 4,
+        "agreement_with_first_pass": -np.log([0.1, 1.5, 0.05, 1.5]),
+        "mean_peak_mass": [np.log(9) / 4] * 4,
+        "mean_agreement_with_first_pass": [-np.log([0.1, 1.5, 0.05, 1.5]).mean()] * 4,
+    }
+    assert set(expected) == set(LANDMARK_FEATURES)
+    table = landmarks(found, *expected)
+    for column, values in zip(table.T, expected.values(), strict=True):
+        np.testing.assert_allclose(column, values, atol=1e-12)
+    far = evidence([0.5] * 2, margin=-3.0, residual=9.0)
+    assert landmarks(far, "sides_margin", "closeness_to_library").tolist() == [[-0.1, -1.0]] * 2
 
 
 def test_features_of_a_case_by_hand():
     # Logits of 1/2, 3/4, 9/10 are 0, log 3, log 9; 15 % of the way is 0.3 of the first step.
-    found = evidence([0.9, 0.5, 0.75], margin=0.05, residual=0.2)
-    mean, low, margin, residual = found.case_features
+    found = evidence([0.9, 0.5, 0.75], margin=0.05, residual=0.2, first_pass=[0.1, 0.2, 0.4])
+    mean, low, margin, residual, agreement = case(found)
     assert mean == pytest.approx(np.log(3))
     assert low == pytest.approx(0.3 * np.log(3))
     assert (margin, residual) == (0.05, -0.2)
+    assert agreement == pytest.approx(-np.log(0.2))
     far = evidence([0.5, 0.5], margin=8.0, residual=8.0)
-    assert far.case_features.tolist() == [0, 0, 0.1, -1.0]
+    assert case(far)[:4].tolist() == [0, 0, 0.1, -1.0]
 
 
 def test_whatever_is_better_has_the_larger_feature():
-    good = evidence([0.9] * 16, margin=0.08, residual=0.1).case_features
+    good = case(evidence([0.9] * 16, margin=0.08, residual=0.1))
     worse = (
         evidence([0.4] * 16, margin=0.08, residual=0.1),
         evidence([0.9] * 16, margin=-0.05, residual=0.1),
         evidence([0.9] * 16, margin=0.08, residual=0.3),
+        evidence([0.9] * 16, margin=0.08, residual=0.1, first_pass=0.3),
     )
     for other in worse:
-        assert (other.case_features <= good).all()
-        assert (other.case_features < good).any()
-    near, far = evidence([0.8] * 2, [0.1, 0.4]).landmark_features
+        assert (case(other) <= good).all()
+        assert (case(other) < good).any()
+    near, far = landmarks(evidence([0.8] * 2, [0.1, 0.4], first_pass=[0.1, 0.3]))
     assert (far <= near).all()
-    assert far[1] < near[1]
+    assert (far < near).sum() == 2
 
 
 def test_stray_landmarks_say_nothing_about_the_case():
     one, other = evidence([0.8] * 16, 0.1), evidence([0.8] * 16, 0.9)
-    np.testing.assert_array_equal(one.case_features, other.case_features)
+    np.testing.assert_array_equal(case(one), case(other))
+
+
+FLAT = {"intercept": 0.0, "weights": [0.0] * 4}
+CARD = dict.fromkeys(("landmark", "case", "fetus", "sides"), FLAT) | {
+    "cases": 3,
+    "empty_cases": 2,
+}
+
+
+def test_a_calibration_without_names_has_the_four_earlier_features():
+    """In their order: the peak mass comes first, as its weight shows."""
+    by_mass = {"intercept": 0.0, "weights": [1.0, 0.0, 0.0, 0.0]}
+    found = Calibration.model_validate_json(
+        json.dumps({**CARD, "landmark": by_mass, "case": by_mass})
+    )
+    seen = evidence([0.9, 0.5, 0.75])
+    np.testing.assert_allclose(found.confidence(seen), [0.9, 0.5, 0.75])
+    assert found.case_probabilities(seen) == CaseProbabilities(0.5, 0.5, pytest.approx(0.75))
+
+
+def test_a_calibration_names_its_features():
+    by_agreement = {"intercept": 0.0, "weights": [1.0]}
+    names = {"landmark_features": ["agreement_with_first_pass"]}
+    plain = {**CARD, **names, "landmark": by_agreement}
+    found = Calibration.model_validate_json(json.dumps(plain))
+    np.testing.assert_allclose(found.confidence(evidence([0.5], first_pass=0.25)), [0.8])
+    assert Calibration.model_validate_json(found.model_dump_json()) == found
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"case_features": ["mean_peak_mass"]}, "1 weights, one for each feature"),
+        ({"landmark_features": ["a", "peak_mass", "b", "c"]}, "no feature is called 'a'"),
+    ],
+)
+def test_a_calibration_whose_features_do_not_fit_is_refused(change, message):
+    with pytest.raises(ValidationError, match=message):
+        Calibration.model_validate_json(json.dumps(CARD | change))
 
 
 def test_recalibrated_probabilities_are_how_often_it_comes_true_and_keep_their_order():

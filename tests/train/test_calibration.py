@@ -1,13 +1,14 @@
 """Calibration: right and wrong sides, volumes without a fetus, and probabilities that separate."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import numpy as np
 import pytest
 import torch
 
-from fetusmap.anatomy import load_skeleton, reference_pose
+from fetusmap.anatomy import fit_length_interval, load_skeleton, reference_pose
+from fetusmap.atlas import PoseLibrary
 from fetusmap.detect import BodyFrame, Detection
 from fetusmap.errors import BadInput
 from fetusmap.evaluate import sides_are_right
@@ -15,12 +16,21 @@ from fetusmap.geometry import Grid
 from fetusmap.heatmap import Heatmaps
 from fetusmap.quality import Evidence, collect_evidence
 from fetusmap.simulate import draw_poses
-from fetusmap.train.calibration import Trial, fit_calibration, try_cases, without_fetus
+from fetusmap.train.calibration import (
+    WEIGHTS,
+    Trial,
+    Trials,
+    fit_calibration,
+    try_case,
+    try_held_out,
+)
+from fetusmap.train.variants import without_fetus
 
 TRUTH = reference_pose(60.0).positions_mm
 FRAME = BodyFrame(np.zeros(3), np.eye(3), 28.0)
-HEATMAPS = Heatmaps(torch.zeros(16, 1, 1, 1), Grid((1, 1, 1), np.eye(4)))
-LIBRARY = draw_poses(60, seed=4)
+GRID = Grid((1, 1, 1), np.eye(4))
+HEATMAPS = Heatmaps(torch.zeros(16, 1, 1, 1), GRID)
+LIBRARY = draw_poses(60, seed=4).on(load_skeleton("fetus-16"))
 
 
 def detection(positions=TRUTH, mass=0.9, residual=0.05, distance_to_atlas_mean=0.05):
@@ -32,17 +42,18 @@ def detection(positions=TRUTH, mass=0.9, residual=0.05, distance_to_atlas_mean=0
         np.full(16, distance_to_atlas_mean),
         FRAME,
         HEATMAPS,
-        HEATMAPS.grid,
+        GRID,
     )
 
 
-def evidence(mass=0.9, residual=0.05, distance_to_atlas_mean=0.05, margin=0.1):
+def evidence(mass=0.9, residual=0.05, distance_to_atlas_mean=0.05, margin=0.1, first_pass=0.1):
     """Of landmarks that are all equally sure."""
-    return Evidence(np.full(16, mass), np.full(16, distance_to_atlas_mean), residual, margin)
+    sure, near = np.full(16, mass), np.full(16, distance_to_atlas_mean)
+    return Evidence(sure, near, residual, margin, np.full(16, first_pass))
 
 
-def trial(found, error_mm, *, right=True):
-    return Trial(found, np.full(16, float(error_mm)), right)
+def trial(found, error_mm, *, right=True, kind="scan"):
+    return Trial(found, np.full(16, float(error_mm)), right, kind)
 
 
 # Sides
@@ -91,13 +102,15 @@ def test_absent_landmarks_do_not_decide(skeleton, order, exchanged):
 
 @dataclass
 class Known:
-    """A pipeline whose answers are known."""
+    """A pipeline whose answers are known; it keeps what it was shown."""
 
     answers: list
-    skeleton: ClassVar = load_skeleton()
+    shown: list = field(default_factory=list)
+    skeleton: ClassVar = load_skeleton("fetus-16")
     library: ClassVar = LIBRARY
 
-    def detect(self, _):
+    def detect(self, volume):
+        self.shown.append(volume)
         return self.answers.pop(0)
 
 
@@ -106,40 +119,55 @@ def test_a_trial_holds_the_errors_of_the_best_detection(blob_case, order):
     visible[5] = False
     case = replace(blob_case, visible=visible)
     off = detection(TRUTH + np.array([3.0, 4.0, 0.0]), mass=0.4)
-    cascade = Known([[off, detection()], [], [detection(TRUTH[order])]])
-    first, second = try_cases(cascade, [case, case, case])  # nothing found in the second
+    (first,) = try_case(Known([[off, detection()]]), case)
+    assert list(try_case(Known([[]]), case)) == []  # nothing found
+    (second,) = try_case(Known([[detection(TRUTH[order])]]), case)
     assert first.evidence.masses.tolist() == [0.4] * 16
     assert first.evidence.distance_to_atlas_mean.tolist() == [0.05] * 16
     assert first.evidence.residual == 0.05
     assert first.evidence.margin == collect_evidence(off, LIBRARY).margin > 0
     assert second.evidence.margin == collect_evidence(detection(TRUTH[order]), LIBRARY).margin
-    assert first.weight == second.weight == 1
+    assert first.kind == second.kind == "scan"
     assert np.isnan(first.errors_mm[5])
     assert np.delete(first.errors_mm, 5) == pytest.approx([5.0] * 15)
+    assert np.isnan(first.hidden_mm).all()
     assert first.sides_right
     assert not second.sides_right
 
 
+def test_the_evidence_holds_the_distance_from_the_first_pass(blob_case, skeleton):
+    """The nearer of the two peaks of a pair counts; no peak at all gives NaN."""
+    peaks = np.full((16, 2, 3), np.nan)
+    peaks[:, 0] = TRUTH + 100.0
+    peaks[:, 1] = TRUTH + np.array([0.0, 3.0, 0.0])
+    peaks[4] = np.nan
+    sacrum, _, neck = skeleton.indices(skeleton.trunk)
+    trunk_mm = np.linalg.norm(TRUTH[neck] - TRUTH[sacrum])
+    found = replace(detection(), first_pass_mm=peaks)
+    distances = collect_evidence(found, LIBRARY).first_pass_distance
+    assert np.flatnonzero(np.isnan(distances)).tolist() == [4]
+    assert np.delete(distances, 4) == pytest.approx(3.0 / trunk_mm)
+    assert np.isnan(collect_evidence(detection(), LIBRARY).first_pass_distance).all()
+
+
 def test_each_detection_can_be_followed_by_a_mistake_on_purpose(blob_case, order):
-    """Which is made of the volume and what was found in it, and counts for less."""
-    best = [detection(), detection()]
-    asked = []
+    """Which is made of the volume and what was found in it."""
+    best, asked = detection(), []
 
     def exchanged(volume, found):
         asked.append((volume, found))
         return detection(TRUTH[order], mass=0.3)
 
-    pipeline = Known([[best[0], detection(mass=0.2)], [], [best[1]]])
-    trials = list(try_cases(pipeline, [blob_case] * 3, exchanged))
-    assert [found for _, found in asked] == best
-    for volume, _ in asked:
-        assert volume.array is blob_case.array
-        assert volume.grid == blob_case.grid
-    assert [found.evidence.masses[0] for found in trials] == [0.9, 0.3, 0.9, 0.3]
-    assert [found.sides_right for found in trials] == [True, False, True, False]
-    assert [found.errors_mm.mean() > 5 for found in trials] == [False, True, False, True]
-    assert trials[0].weight == trials[2].weight == 1
-    assert 0 < trials[1].weight == trials[3].weight < 0.5
+    first, second = try_case(Known([[best, detection(mass=0.2)]]), blob_case, mistake=exchanged)
+    assert list(try_case(Known([[]]), blob_case, mistake=exchanged)) == []
+    ((volume, found),) = asked
+    assert found is best
+    assert volume.array is blob_case.array
+    assert volume.grid == blob_case.grid
+    assert (first.kind, second.kind) == ("scan", "mistake")
+    assert (first.evidence.masses[0], second.evidence.masses[0]) == (0.9, 0.3)
+    assert (first.sides_right, second.sides_right) == (True, False)
+    assert (first.is_near, second.is_near) == (True, False)
 
 
 def test_a_visible_landmark_that_was_not_found_is_an_error(blob_case, skeleton):
@@ -150,7 +178,7 @@ def test_a_visible_landmark_that_was_not_found_is_an_error(blob_case, skeleton):
     visible = blob_case.visible.copy()
     visible[wrist] = False
     case = replace(blob_case, visible=visible)
-    (found,) = try_cases(Known([[detection(positions)]]), [case])
+    (found,) = try_case(Known([[detection(positions)]]), case)
     assert found.errors_mm[head] > 50
     assert np.isnan(found.errors_mm[wrist])
     assert np.delete(found.errors_mm, [head, wrist]) == pytest.approx([0] * 14)
@@ -158,8 +186,48 @@ def test_a_visible_landmark_that_was_not_found_is_an_error(blob_case, skeleton):
 
 def test_cases_without_a_fetus_have_no_errors(blob_case):
     empty = without_fetus(blob_case, np.random.default_rng(0))
-    (found,) = try_cases(Known([[detection()]]), [empty])
+    (found,) = try_case(Known([[detection()]]), empty)
     assert np.isnan(found.errors_mm).all()
+
+
+def test_held_out_cases_are_tried_as_they_are_in_variants_and_without_a_fetus(blob_case):
+    """Each is cut off; one is corrupted, one loses a limb; of two cases the fetus is taken away."""
+    pipeline = Known([[detection()]] * 8)
+    found = try_held_out(pipeline, [blob_case] * 2, None, seed=3, empty=2)
+    kinds = ["scan", "partial", "corrupted", "scan", "partial", "partial"]
+    assert [trial.kind for trial in found.bodies] == kinds
+    assert [trial.kind for trial in found.scans] == ["scan"] * 2
+    assert len(found.empty) == 2
+    shown = pipeline.shown
+    assert shown[0].array is shown[3].array is blob_case.array
+    changed = [volume.array for volume in (*shown[1:3], *shown[4:])]
+    assert not any(np.array_equal(array, blob_case.array) for array in changed)
+    for trial in found.bodies:
+        hidden = np.isfinite(trial.hidden_mm)
+        assert hidden.any() == (trial.kind != "scan")
+        assert (hidden != np.isfinite(trial.errors_mm)).all()
+    assert all(np.isnan(trial.errors_mm).all() for trial in found.empty)
+
+
+def test_the_error_of_the_crown_rump_length_is_kept(make_case):
+    skeleton = load_skeleton("fetus-22")
+    truth = reference_pose(60.0, skeleton).positions_mm
+    case = make_case(truth, ())
+    crown, rump = skeleton.indices(skeleton.crown_rump_ends)
+    away = (truth[crown] - truth[rump]) / np.linalg.norm(truth[crown] - truth[rump])
+    positions = truth.copy()
+    positions[crown] += 1.5 * away
+
+    class Pipeline(Known):
+        skeleton = load_skeleton("fetus-22")
+        library = PoseLibrary(skeleton, np.float32(truth)[None].repeat(12, axis=0))
+
+    found = Detection(positions, np.full(22, 0.9), 0.05, np.full(22, 0.05), FRAME, HEATMAPS, GRID)
+    (trial,) = try_case(Pipeline([[found]]), case)
+    assert trial.length_error_mm == pytest.approx(1.5, abs=1e-3)
+    hidden = replace(case, visible=np.arange(22) != rump)
+    (unknown,) = try_case(Pipeline([[found]]), hidden)
+    assert np.isnan(unknown.length_error_mm)
 
 
 # Volumes without a fetus
@@ -205,27 +273,27 @@ def test_shuffling_is_a_function_of_the_generator(blob_case):
 # Probabilities
 
 
-GOOD = {"mass": 0.9, "residual": 0.05, "distance_to_atlas_mean": 0.03}
-BAD = {"mass": 0.2, "residual": 0.3, "distance_to_atlas_mean": 0.4}
+GOOD = {"mass": 0.9, "residual": 0.05, "distance_to_atlas_mean": 0.03, "first_pass": 0.05}
+BAD = {"mass": 0.2, "residual": 0.3, "distance_to_atlas_mean": 0.4, "first_pass": 0.9}
+SKELETON = load_skeleton("fetus-16")
+
+
+def fitted(bodies, empty=(), skeleton=SKELETON):
+    return fit_calibration(Trials(list(bodies), list(empty)), skeleton)
 
 
 def test_trials_that_differ_are_separated():
     trials = [trial(evidence(**GOOD), 1.0)] * 20
     trials += [trial(evidence(**BAD, margin=-0.1), 20.0, right=False)] * 20
     nothing = evidence(mass=0.05, residual=0.6, distance_to_atlas_mean=0.8, margin=0.0)
-    empty = [trial(nothing, np.nan)] * 20
-    found = fit_calibration(trials, empty)
+    found = fitted(trials, [trial(nothing, np.nan)] * 20)
     assert (found.cases, found.empty_cases) == (40, 20)
     for one, likely in ((evidence(**GOOD), True), (evidence(**BAD, margin=-0.1), False)):
-        case = one.case_features
-        for probability in (
-            *found.landmark.probability(one.landmark_features),
-            float(found.case.probability(case)),
-            float(found.sides.probability(case)),
-        ):
+        case = found.case_probabilities(one)
+        for probability in (*found.confidence(one), case.correct, case.sides):
             assert probability > 0.9 if likely else probability < 0.1
-        assert float(found.fetus.probability(case)) > 0.9
-    assert float(found.fetus.probability(nothing.case_features)) < 0.1
+        assert case.fetus > 0.9
+    assert found.case_probabilities(nothing).fetus < 0.1
 
 
 def test_probabilities_are_how_often_it_comes_true():
@@ -233,25 +301,25 @@ def test_probabilities_are_how_often_it_comes_true():
     alike = evidence(**GOOD)
     trials = [trial(alike, 1.0)] * 40 + [trial(alike, 1.0, right=False)] * 30
     trials += [trial(alike, 9.0, right=False)] * 30
-    found = fit_calibration(trials, [trial(alike, np.nan)] * 25)
-    landmarks, case = alike.landmark_features, alike.case_features
-    assert found.landmark.probability(landmarks) == pytest.approx([0.7] * 16, abs=0.01)
-    assert float(found.case.probability(case)) == pytest.approx(0.4, abs=0.01)
-    assert float(found.sides.probability(case)) == pytest.approx(0.4, abs=0.01)
-    assert float(found.fetus.probability(case)) == pytest.approx(0.8, abs=0.01)
+    found = fitted(trials, [trial(alike, np.nan)] * 25)
+    case = found.case_probabilities(alike)
+    assert found.confidence(alike) == pytest.approx([0.7] * 16, abs=0.01)
+    assert case.correct == pytest.approx(0.4, abs=0.01)
+    assert case.sides == pytest.approx(0.4, abs=0.01)
+    assert case.fetus == pytest.approx(0.8, abs=0.01)
 
 
 def test_mistakes_on_purpose_count_as_little_as_they_weigh():
-    """All look alike: 20 are right, and 20 of weight 0.25 are wrong, so 4 in 5 are right."""
+    """All look alike: 20 are right, and 20 of a tenth of the weight are wrong."""
     alike = evidence(**GOOD)
-    wrong = replace(trial(alike, 9.0, right=False), weight=0.25)
-    found = fit_calibration([trial(alike, 1.0), wrong] * 20, [trial(alike, np.nan)] * 20)
-    landmarks, case = alike.landmark_features, alike.case_features
+    wrong = trial(alike, 9.0, right=False, kind="mistake")
+    found = fitted([trial(alike, 1.0), wrong] * 20, [trial(alike, np.nan)] * 20)
+    case = found.case_probabilities(alike)
     # How often landmarks are right, the others say alone: always, here.
-    assert found.landmark.probability(landmarks).min() > 0.99
-    assert float(found.case.probability(case)) == pytest.approx(0.8, abs=0.01)
-    assert float(found.sides.probability(case)) == pytest.approx(0.8, abs=0.01)
-    assert float(found.fetus.probability(case)) == pytest.approx(0.5, abs=0.01)
+    assert found.confidence(alike).min() > 0.99
+    assert case.correct == pytest.approx(1 / (1 + WEIGHTS["mistake"]), abs=0.01)
+    assert case.sides == pytest.approx(1 / (1 + WEIGHTS["mistake"]), abs=0.01)
+    assert case.fetus == pytest.approx(0.5, abs=0.01)
     assert (found.cases, found.empty_cases) == (20, 20)
 
 
@@ -260,32 +328,72 @@ def test_landmarks_that_nobody_saw_take_no_part():
     errors[:8] = np.nan
     trials = [Trial(evidence(**GOOD), errors, True)] * 10
     trials += [trial(evidence(**BAD), 20.0)] * 10
-    found = fit_calibration(trials, [trial(evidence(**BAD), np.nan)] * 5)
-    assert found.landmark.probability(evidence(**GOOD).landmark_features).min() > 0.9
+    found = fitted(trials, [trial(evidence(**BAD), np.nan)] * 5)
+    assert found.confidence(evidence(**GOOD)).min() > 0.9
+
+
+def test_a_hidden_landmark_is_right_if_it_was_found_nevertheless():
+    """Half of the hidden landmarks are near, and half are far; of the visible ones all are near."""
+    alike = evidence(**GOOD)
+    hidden = np.full(16, np.nan)
+    hidden[:8] = [1.0] * 4 + [20.0] * 4
+    errors = np.where(np.isnan(hidden), 1.0, np.nan)
+    found = fitted([Trial(alike, errors, True, "partial", hidden)] * 20)
+    assert found.confidence(alike) == pytest.approx([12 / 16] * 16, abs=0.01)
+    assert found.case_probabilities(alike).correct > 0.95  # over the visible ones
+    assert found.cases == 0
+
+
+def test_a_variant_that_shows_no_landmark_says_nothing_about_a_case():
+    lost = Trial(evidence(**BAD), np.full(16, np.nan), False, "partial", np.full(16, 30.0))
+    found = fitted([trial(evidence(**GOOD), 1.0)] * 10 + [lost] * 10)
+    assert found.case_probabilities(evidence(**BAD)).correct > 0.9
+    assert found.confidence(evidence(**BAD)).max() < 0.1
 
 
 def test_whatever_came_true_gives_finite_probabilities():
     """Also when every trial did well."""
-    found = fit_calibration(
-        [trial(evidence(**GOOD), 1.0)] * 3, [trial(evidence(**BAD), np.nan)] * 3
-    )
-    case = evidence(**GOOD).case_features
-    for logistic in (found.case, found.sides, found.fetus):
-        assert 0.9 < float(logistic.probability(case)) <= 1
+    found = fitted([trial(evidence(**GOOD), 1.0)] * 3, [trial(evidence(**BAD), np.nan)] * 3)
+    case = found.case_probabilities(evidence(**GOOD))
+    for probability in (case.correct, case.sides, case.fetus):
+        assert 0.9 < probability <= 1
 
 
 def test_where_no_body_is_ever_found_there_is_nothing_to_learn_from():
     with pytest.raises(BadInput, match="found none; train longer") as caught:
-        fit_calibration([], [trial(evidence(**BAD), np.nan)] * 3)
+        fitted([], [trial(evidence(**BAD), np.nan)] * 3)
     assert "\n" not in str(caught.value)
 
 
 def test_without_volumes_that_show_no_fetus_every_volume_is_taken_to_show_one():
     """The other probabilities are what they would be otherwise."""
     trials = [trial(evidence(**GOOD), 1.0)] * 12 + [trial(evidence(**BAD), 20.0, right=False)] * 12
-    found = fit_calibration(trials, [])
-    other = fit_calibration(trials, [trial(evidence(mass=0.05), np.nan)] * 12)
+    found = fitted(trials)
+    other = fitted(trials, [trial(evidence(mass=0.05), np.nan)] * 12)
     assert (found.cases, found.empty_cases) == (24, 0)
     for quality in (GOOD, BAD):
-        assert float(found.fetus.probability(evidence(**quality).case_features)) > 0.95
+        assert found.case_probabilities(evidence(**quality)).fetus > 0.95
     assert (found.landmark, found.case, found.sides) == (other.landmark, other.case, other.sides)
+
+
+def test_the_interval_of_the_crown_rump_length_is_that_of_the_fitting_function():
+    """Its confidences are those of crown and rump, and mistakes and variants take no part."""
+    skeleton = load_skeleton("fetus-22")
+    rng = np.random.default_rng(0)
+    trials = []
+    for number in range(60):
+        masses = rng.uniform(0.7, 0.95, 22)
+        seen = Evidence(masses, np.full(22, 0.05), 0.05, 0.1, np.full(22, 0.05))
+        kind = ("scan", "partial", "mistake")[number % 3]
+        errors = np.where(rng.random(22) < masses, 1.0, 8.0)
+        trials.append(Trial(seen, errors, True, kind, length_error_mm=rng.normal(0, 1)))
+    found = fitted(trials, skeleton=skeleton)
+    ends = skeleton.indices(("crown", "rump"))
+    scans = trials[::3]
+    expected = fit_length_interval(
+        [scan.length_error_mm for scan in scans],
+        [found.confidence(scan.evidence)[ends] for scan in scans],
+    )
+    assert found.crown_rump == expected
+    assert expected.cases == 20
+    assert fitted([trial(evidence(**GOOD), 1.0)] * 30).crown_rump is None  # of fetus-16

@@ -13,8 +13,9 @@ from fetusmap.errors import BadInput
 from fetusmap.estimate import PoseEstimator
 from fetusmap.model import LIMITS, load_model
 from fetusmap.train import ProductConfig, train_product, train_single_pass
-from fetusmap.train.calibration import Trial, try_cases
+from fetusmap.train.calibration import Trial, try_held_out
 from fetusmap.train.cases import held_out_cases
+from fetusmap.train.config import CALIBRATION_SEED
 from fetusmap.train.product import limits_of, summarize
 from fetusmap.volume import Volume
 
@@ -47,16 +48,15 @@ def product(filled_cache, config, tmp_path_factory):
     folder = tmp_path_factory.mktemp("product")
     reported, tried = [], []
 
-    def listen(pipeline, cases, mistake=None):
-        cases = list(cases)
-        tried.append((pipeline, cases, mistake))
-        return try_cases(pipeline, cases, mistake)
+    def listen(pipeline, cases, mistake, **settings):
+        tried.append((pipeline, cases, mistake, settings))
+        return try_held_out(pipeline, cases, mistake, **settings)
 
     def report(name, metrics):
         reported.append((name, metrics["step"]))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("fetusmap.train.product.try_cases", listen)
+        patch.setattr("fetusmap.train.product.try_held_out", listen)
         card = train_product(config, folder, filled_cache, workers=0, report=report)
     return SimpleNamespace(folder=folder, card=card, reported=reported, tried=tried)
 
@@ -118,17 +118,18 @@ def test_another_configuration_is_refused_before_anything_is_trained(
 
 
 def test_its_deliberate_mistake_is_the_body_seen_from_behind(product):
-    """Cases without a fetus are tried without mistakes."""
-    (cascade, cases, mistake), (_, empty, none) = product.tried
-    assert (len(cases), len(empty), none) == (HELD_OUT, EMPTY, None)
+    ((cascade, cases, mistake, settings),) = product.tried
+    assert len(cases) == HELD_OUT
+    assert settings == {"seed": CALIBRATION_SEED, "empty": EMPTY}
     assert all(case.visible.any() for case in cases)
-    assert not any(case.visible.any() for case in empty)
     assert product.card.metrics["cases"] == HELD_OUT  # mistakes do not count there
 
     volume = Volume(cases[0].array, cases[0].grid)
     found = cascade.detect(volume)[0]
     expected = cascade.detect_in_frame(volume, back_to_front(found.frame))
-    assert np.array_equal(mistake(volume, found).positions_mm, expected.positions_mm)
+    made = mistake(volume, found)
+    assert np.array_equal(made.positions_mm, expected.positions_mm)
+    assert np.array_equal(made.first_pass_mm, found.first_pass_mm, equal_nan=True)
     assert not np.array_equal(expected.positions_mm, found.positions_mm)
 
 

@@ -31,6 +31,8 @@ class Detection:
         frame: the body frame in which the network predicted; None for a pass over the whole volume.
         heatmaps: heatmaps of the last pass, one channel per landmark.
         input_grid: the grid on which the network received the volume.
+        first_pass_mm: (N, P, 3) peaks that the first pass found for each landmark or its mirror
+            partner; None if there is no first pass.
     """
 
     positions_mm: Points3
@@ -40,6 +42,7 @@ class Detection:
     frame: BodyFrame | None
     heatmaps: Heatmaps
     input_grid: Grid
+    first_pass_mm: FloatArray | None = None
 
     @property
     def score(self) -> float:
@@ -74,6 +77,9 @@ class Detection:
                 self.heatmaps.array, transformed_grid(self.heatmaps.grid, target_from_source)
             ),
             input_grid=transformed_grid(self.input_grid, target_from_source),
+            first_pass_mm=None
+            if self.first_pass_mm is None
+            else self.first_pass_mm @ turn.T + shift,
         )
 
 

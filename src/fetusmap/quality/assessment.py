@@ -7,12 +7,15 @@ from collections.abc import Sequence
 import numpy as np
 
 from fetusmap.anatomy import Pose, Quality, Skeleton
-from fetusmap.geometry import Grid
-from fetusmap.quality.calibration import Calibration
+from fetusmap.quality.calibration import Calibration, CaseProbabilities
+from fetusmap.quality.doubts import doubts_about_landmarks
 from fetusmap.quality.evidence import Evidence
+from fetusmap.quality.field_of_view import in_field_of_view
 from fetusmap.types import Points3
+from fetusmap.volume import Volume
 
 NO_FETUS = "no fetus in view"
+SIDES_UNCERTAIN = "left and right are uncertain"
 
 MIN_FETUS_PROBABILITY = 0.5
 """Below this probability of a fetus, a reason is given."""
@@ -35,7 +38,7 @@ def assess_quality(
     positions_mm: Points3,
     skeleton: Skeleton,
     calibration: Calibration,
-    grid: Grid,
+    prepared: Volume,
 ) -> Pose:
     """Build the pose with the confidence of each landmark and the quality of the case.
 
@@ -47,32 +50,31 @@ def assess_quality(
         positions_mm: (N, 3) final landmarks, which a refinement may have moved.
         skeleton: names the rows.
         calibration: of the model.
-        grid: grid of the volume in the frame of the landmarks. A landmark outside it gets
-            confidence 0.
+        prepared: the prepared volume, in the frame of the landmarks. A landmark outside its field
+            of view gets confidence 0.
 
     Returns:
         The pose, in the frame of `positions_mm`.
     """
-    found = np.asarray(np.isfinite(positions_mm).all(axis=1))
-    inside = np.asarray(grid.contains(positions_mm))
-    confidence = calibration.landmark.probability(evidence.landmark_features)
-    fetus, sides, case = (
-        float(logistic.probability(evidence.case_features))
-        for logistic in (calibration.fetus, calibration.sides, calibration.case)
+    in_view = in_field_of_view(prepared, positions_mm)
+    confidence = np.where(in_view, calibration.confidence(evidence), 0.0)
+    case = calibration.case_probabilities(evidence)
+    doubts = doubts_about_landmarks(
+        skeleton,
+        found=np.asarray(np.isfinite(positions_mm).all(axis=1)),
+        inside=np.asarray(prepared.grid.contains(positions_mm)),
+        in_view=in_view,
+        # Where everything is doubtful, single limbs are not named.
+        confidence=confidence if case.correct >= MIN_CASE_PROBABILITY else np.ones(len(skeleton)),
     )
-    doubts = [
-        f"{name} lies outside the volume" if was_found else f"{name} was not found"
-        for name, was_found, is_inside in zip(skeleton.landmarks, found, inside, strict=True)
-        if not is_inside
-    ]
     quality = Quality(
-        score=round(fetus * case, 4),
-        fetus=round(fetus, 4),
-        sides=round(sides, 4),
-        reasons=tuple(reasons_to_doubt(fetus, sides, case, evidence.margin, doubts)),
+        score=round(case.fetus * case.correct, 4),
+        fetus=round(case.fetus, 4),
+        sides=round(case.sides, 4),
+        reasons=tuple(reasons_to_doubt(case, evidence.margin, doubts)),
         crown_rump_interval=calibration.crown_rump,
     )
-    return Pose(skeleton, positions_mm, np.where(inside, fetus * confidence, 0.0), quality)
+    return Pose(skeleton, positions_mm, case.fetus * confidence, quality)
 
 
 def no_fetus_pose(skeleton: Skeleton) -> Pose:
@@ -82,26 +84,22 @@ def no_fetus_pose(skeleton: Skeleton) -> Pose:
     return Pose(skeleton, absent, np.zeros(len(skeleton)), quality)
 
 
-def reasons_to_doubt(
-    fetus: float, sides: float, case: float, margin: float, doubts: Sequence[str]
-) -> list[str]:
+def reasons_to_doubt(case: CaseProbabilities, margin: float, doubts: Sequence[str]) -> list[str]:
     """List the reasons to doubt a case, in words; the list of a good case is empty.
 
     Args:
-        fetus: probability that the volume shows a fetus.
-        sides: probability that left and right are not exchanged.
-        case: probability of a correct pose, given a fetus.
+        case: probabilities of the case.
         margin: how much farther from the library the mirrored pose lies, trunk lengths.
-        doubts: reasons about single landmarks.
+        doubts: reasons about landmarks, see `doubts_about_landmarks`.
     """
-    if fetus < MIN_FETUS_PROBABILITY and fetus * case < MIN_QUALITY_OF_A_FETUS:
+    if case.fetus < MIN_FETUS_PROBABILITY and case.fetus * case.correct < MIN_QUALITY_OF_A_FETUS:
         return [NO_FETUS]
     reasons = [*doubts]
-    if fetus < MIN_FETUS_PROBABILITY:
+    if case.fetus < MIN_FETUS_PROBABILITY:
         reasons.append("perhaps " + NO_FETUS)
-    if sides < MIN_SIDES_PROBABILITY:
+    if case.sides < MIN_SIDES_PROBABILITY:
         close = ": the mirrored pose fits nearly as well" * (margin < MIN_CLEAR_MARGIN)
-        reasons.append("left and right are uncertain" + close)
-    if case < MIN_CASE_PROBABILITY:
+        reasons.append(SIDES_UNCERTAIN + close)
+    if case.correct < MIN_CASE_PROBABILITY:
         reasons.append("the detection is doubtful: check every landmark")
     return reasons

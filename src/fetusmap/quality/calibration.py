@@ -1,12 +1,14 @@
 """Calibrated probabilities: how likely a landmark, or a whole pose, is to be correct.
 
 A landmark's confidence is the probability that its error is below 5 mm. A case's score is the
-probability that its mean error is below 5 mm and that its sides are right. Both are logistic
-functions of a few features that a pipeline computes anyway, fitted on held-out cases.
+probability that the mean error of the landmarks in view is below 5 mm and that left and right are
+not exchanged. Both are logistic functions of a few features that a pipeline computes anyway, fitted
+on held-out cases.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
@@ -15,11 +17,20 @@ from scipy.optimize import minimize
 
 from fetusmap.anatomy import LengthInterval
 from fetusmap.files import Document, Number
-from fetusmap.quality.evidence import FEATURES
+from fetusmap.quality.evidence import CASE_FEATURES, LANDMARK_FEATURES, Evidence
 from fetusmap.types import BoolArray, FloatArray
 
 RIDGE = 1e-3
 """Weight of the squared coefficients beside the mean log-likelihood."""
+
+EARLIER_LANDMARK_FEATURES = (
+    "peak_mass",
+    "closeness_to_atlas_mean",
+    "sides_margin",
+    "closeness_to_library",
+)
+EARLIER_CASE_FEATURES = ("mean_peak_mass", "low_peak_mass", "sides_margin", "closeness_to_library")
+"""The features of cards that do not name any."""
 
 MAX_EXPONENT = 30.0
 """Exponents are clipped to this magnitude: the probability is 0 or 1 within rounding."""
@@ -37,20 +48,37 @@ class Logistic(Document):
         return np.asarray(1 / (1 + np.exp(-np.clip(exponent, -MAX_EXPONENT, MAX_EXPONENT))))
 
 
+@dataclass(frozen=True)
+class CaseProbabilities:
+    """Probabilities of a case.
+
+    Attributes:
+        fetus: that the volume shows a fetus.
+        sides: that left and right are not exchanged.
+        correct: that the mean error is below 5 mm and the sides are right, given a fetus.
+    """
+
+    fetus: float
+    sides: float
+    correct: float
+
+
 class Calibration(Document):
     """The probabilities of a model, each fitted on held-out cases.
 
     Attributes:
-        landmark: probability that a landmark lies within 5 mm of the truth, from
-            `Evidence.landmark_features`.
-        case: probability that the mean error is below 5 mm and the sides are right, from
-            `Evidence.case_features`.
+        landmark: probability that a landmark lies within 5 mm of the truth, from the features
+            `landmark_features`.
+        case: probability that the mean error of the landmarks in view is below 5 mm and the sides
+            are right, from the features `case_features`.
         fetus: probability that the volume shows a fetus, from the same features.
         sides: probability that left and right are not exchanged, from the same features.
         cases: number of held-out cases that show a fetus.
         empty_cases: number of held-out cases that show none.
         crown_rump: interval of the measured crown-rump length, see `fit_length_interval`; None if
             the skeleton has no crown and rump, or there were too few cases.
+        landmark_features: names of the features of a landmark, see `LANDMARK_FEATURES`.
+        case_features: names of the features of a case, see `CASE_FEATURES`.
     """
 
     landmark: Logistic
@@ -60,13 +88,34 @@ class Calibration(Document):
     cases: int
     empty_cases: int
     crown_rump: LengthInterval | None = None
+    landmark_features: tuple[str, ...] = EARLIER_LANDMARK_FEATURES
+    case_features: tuple[str, ...] = EARLIER_CASE_FEATURES
 
     @model_validator(mode="after")
     def _check_features(self) -> Self:
-        logistics = (self.landmark, self.case, self.fetus, self.sides)
-        if any(len(logistic.weights) != FEATURES for logistic in logistics):
-            raise ValueError(f"each probability has {FEATURES} weights")
+        for names, known, logistics in (
+            (self.landmark_features, LANDMARK_FEATURES, (self.landmark,)),
+            (self.case_features, CASE_FEATURES, (self.case, self.fetus, self.sides)),
+        ):
+            unknown = sorted(set(names) - set(known))
+            if unknown:
+                raise ValueError(f"no feature is called {unknown[0]!r}")
+            if any(len(logistic.weights) != len(names) for logistic in logistics):
+                raise ValueError(f"there must be {len(names)} weights, one for each feature")
         return self
+
+    def confidence(self, evidence: Evidence) -> FloatArray:
+        """Compute the (N,) probabilities that each landmark is correct, given a fetus."""
+        return self.landmark.probability(evidence.landmark_table(self.landmark_features))
+
+    def case_probabilities(self, evidence: Evidence) -> CaseProbabilities:
+        """Compute the probabilities of a case."""
+        features = evidence.case_table(self.case_features)
+        fetus, sides, correct = (
+            float(logistic.probability(features))
+            for logistic in (self.fetus, self.sides, self.case)
+        )
+        return CaseProbabilities(fetus, sides, correct)
 
 
 def fit_logistic(
@@ -106,19 +155,25 @@ def fit_logistic(
     )
 
 
-def recalibrate(logistic: Logistic, features: FloatArray, outcomes: BoolArray) -> Logistic:
+def recalibrate(
+    logistic: Logistic,
+    features: FloatArray,
+    outcomes: BoolArray,
+    weights: FloatArray | None = None,
+) -> Logistic:
     """Stretch and shift a logistic function so that it fits other cases (Platt 1999).
 
     Args:
         logistic: the function; its order of probabilities is preserved.
         features: (M, F) features of the other cases.
         outcomes: (M,) whether the outcome occurred.
+        weights: (M,) weight of each observation; None for equal weights.
     """
-    weights = np.array(logistic.weights)
-    exponents = logistic.intercept + features @ weights
-    stretch = fit_logistic(exponents[:, None], outcomes)
+    coefficients = np.array(logistic.weights)
+    exponents = logistic.intercept + features @ coefficients
+    stretch = fit_logistic(exponents[:, None], outcomes, weights)
     (factor,) = stretch.weights
     return Logistic(
         intercept=stretch.intercept + factor * logistic.intercept,
-        weights=tuple(float(w) for w in factor * weights),
+        weights=tuple(float(w) for w in factor * coefficients),
     )

@@ -2,139 +2,263 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from fetusmap.anatomy import MAX_CORRECT_ERROR_MM
+from fetusmap.anatomy import (
+    MAX_CORRECT_ERROR_MM,
+    LengthInterval,
+    Skeleton,
+    fit_length_interval,
+)
 from fetusmap.atlas import PoseLibrary
 from fetusmap.detect import Detection, Pipeline
 from fetusmap.errors import BadInput, DegenerateAlignment
 from fetusmap.evaluate import landmark_errors_mm, sides_are_right
 from fetusmap.quality import (
-    FEATURES,
     Calibration,
     Evidence,
+    Logistic,
     collect_evidence,
     fit_logistic,
     recalibrate,
 )
 from fetusmap.train.cases import TrainingCase
-from fetusmap.types import FloatArray
+from fetusmap.train.variants import variants_of, without_body, without_fetus
+from fetusmap.types import BoolArray, FloatArray, Points3
 from fetusmap.volume import Volume
 
-BLOCKS = 3
-"""A volume without a fetus is made by shuffling this many blocks along each axis."""
+LANDMARK_FEATURES = (
+    "peak_mass",
+    "closeness_to_atlas_mean",
+    "sides_margin",
+    "closeness_to_library",
+    "agreement_with_first_pass",
+    "mean_agreement_with_first_pass",
+)
+CASE_FEATURES = (
+    "mean_peak_mass",
+    "low_peak_mass",
+    "sides_margin",
+    "closeness_to_library",
+    "mean_agreement_with_first_pass",
+)
+"""The features that new calibrations use."""
 
-MISTAKE_WEIGHT = 0.1
-"""Weight of a deliberate mistake. There is one for each case, but mistakes are less frequent."""
+WEIGHTS = {"scan": 1.0, "mistake": 0.1, "corrupted": 1.0, "partial": 0.5}
+"""Weight of a trial by its kind. Deliberate mistakes are made once for each case, but happen less
+frequently."""
+
+Mistake = Callable[[Volume, Detection], Detection]
+"""Makes a detection with the typical error of a pipeline from a prepared volume and the best
+detection in it."""
 
 
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """The result of a pipeline in a held-out case.
+    """The result of a pipeline in a held-out case or in a variant of it.
 
     Attributes:
         evidence: evidence for the best detection.
         errors_mm: (N,) distances from the truth, infinite if a landmark was not found; NaN if it
             is not visible, and for all landmarks of a case without a fetus.
         sides_right: whether left and right are not exchanged, see `sides_are_right`.
-        weight: weight in the calibration.
+        kind: "scan", "mistake", "corrupted" or "partial".
+        hidden_mm: (N,) distances from the truth of landmarks that a variant hides; NaN for others.
+        length_error_mm: measured minus true crown-rump length; NaN if one of them is not known.
     """
 
     evidence: Evidence
     errors_mm: FloatArray
     sides_right: bool
-    weight: float = 1.0
+    kind: str = "scan"
+    hidden_mm: FloatArray = field(default_factory=lambda: np.array(np.nan))
+    length_error_mm: float = np.nan
+
+    @property
+    def is_near(self) -> bool:
+        """Whether the mean error of the visible landmarks is below 5 mm."""
+        return bool(np.nanmean(self.errors_mm) < MAX_CORRECT_ERROR_MM)
 
 
-def try_cases(
+@dataclass(frozen=True, eq=False)
+class Trials:
+    """The trials of a calibration.
+
+    Attributes:
+        bodies: trials of cases with a fetus, and of their variants.
+        empty: trials of cases without a fetus.
+    """
+
+    bodies: list[Trial]
+    empty: list[Trial]
+
+    @property
+    def scans(self) -> list[Trial]:
+        """Trials of the cases as they are."""
+        return [trial for trial in self.bodies if trial.kind == "scan"]
+
+
+def try_held_out(
     pipeline: Pipeline,
-    cases: Iterable[TrainingCase],
-    mistake: Callable[[Volume, Detection], Detection] | None = None,
-) -> Iterator[Trial]:
-    """Run a pipeline on cases, and yield a trial for each case in which it finds a body.
+    cases: Sequence[TrainingCase],
+    mistake: Mistake | None,
+    *,
+    seed: int,
+    empty: int,
+) -> Trials:
+    """Run a pipeline on held-out cases, on variants of them, and on cases without a fetus.
 
     Args:
         pipeline: the pipeline.
         cases: held-out cases.
-        mistake: makes a detection with the pipeline's typical error from a prepared volume and the
-            best detection in it; None for a pipeline that makes enough errors by itself.
+        mistake: makes the pipeline's typical error; None for a pipeline that makes enough errors by
+            itself.
+        seed: seed of the variants.
+        empty: number of cases without a fetus.
     """
-    for case in cases:
-        volume = Volume(case.array, case.grid)
-        found = pipeline.detect(volume)
-        if found:
-            yield _trial(pipeline.library, case, found[0])
-            if mistake is not None:
-                with suppress(DegenerateAlignment):  # the peaks coincide: there is no mistake
-                    wrong = _trial(pipeline.library, case, mistake(volume, found[0]))
-                    yield replace(wrong, weight=MISTAKE_WEIGHT)
+    skeleton = pipeline.skeleton
+    bodies: list[Trial] = []
+    for number, case in enumerate(cases):
+        bodies += try_case(pipeline, case, mistake=mistake)
+        for variant in variants_of(case, skeleton, number, np.random.default_rng([seed, number])):
+            bodies += try_case(pipeline, variant.case, kind=variant.kind, hidden=variant.hidden)
+    nothing: list[Trial] = []
+    for number, case in enumerate(cases[:empty]):
+        rng = np.random.default_rng([seed, number])
+        erased = number % 2 == 1
+        made = without_body(case, skeleton, rng) if erased else without_fetus(case, rng)
+        nothing += try_case(pipeline, made)
+    return Trials(bodies, nothing)
 
 
-def _trial(library: PoseLibrary, case: TrainingCase, best: Detection) -> Trial:
-    truth = np.where(case.visible[:, None], case.positions_mm, np.nan)
+def try_case(
+    pipeline: Pipeline,
+    case: TrainingCase,
+    *,
+    kind: str = "scan",
+    hidden: BoolArray | None = None,
+    mistake: Mistake | None = None,
+) -> Iterator[Trial]:
+    """Run a pipeline on a case, and yield a trial if it finds a body.
+
+    Args:
+        pipeline: the pipeline.
+        case: a held-out case.
+        kind: kind of the trial.
+        hidden: (N,) landmarks that the case hides on purpose.
+        mistake: a second trial is that of the detection that this makes; None for no second trial.
+    """
+    volume = Volume(case.array, case.grid)
+    found = pipeline.detect(volume)
+    if not found:
+        return
+    yield _trial(pipeline.library, case, found[0], kind, hidden)
+    if mistake is not None:
+        with suppress(DegenerateAlignment):  # the peaks coincide: there is no mistake
+            yield _trial(pipeline.library, case, mistake(volume, found[0]), "mistake", hidden)
+
+
+def _trial(
+    library: PoseLibrary,
+    case: TrainingCase,
+    best: Detection,
+    kind: str,
+    hidden: BoolArray | None,
+) -> Trial:
+    skeleton = library.skeleton
+    errors = landmark_errors_mm(best.positions_mm, case.positions_mm)
+    lengths = [
+        _crown_rump_mm(skeleton, points)
+        for points in (
+            best.positions_mm,
+            np.where(case.visible[:, None], case.positions_mm, np.nan),
+        )
+    ]
     return Trial(
-        collect_evidence(best, library),
-        landmark_errors_mm(best.positions_mm, truth),
-        sides_are_right(library.skeleton, best.positions_mm, case.positions_mm),
+        evidence=collect_evidence(best, library),
+        errors_mm=np.where(case.visible, errors, np.nan),
+        sides_right=sides_are_right(skeleton, best.positions_mm, case.positions_mm),
+        kind=kind,
+        hidden_mm=np.where(False if hidden is None else hidden, errors, np.nan),
+        length_error_mm=lengths[0] - lengths[1],
     )
 
 
-def without_fetus(case: TrainingCase, rng: np.random.Generator) -> TrainingCase:
-    """Shuffle the blocks of a case: it has the same textures and no body."""
-    sizes = [n // BLOCKS for n in case.array.shape]
-    shuffled = case.array.copy()
-    corners = [(i, j, k) for i in range(BLOCKS) for j in range(BLOCKS) for k in range(BLOCKS)]
-    for target, source in zip(corners, rng.permutation(corners), strict=True):
-        to, where = (
-            tuple(slice(c * n, (c + 1) * n) for c, n in zip(corner, sizes, strict=True))
-            for corner in (target, source)
-        )
-        shuffled[to] = case.array[where]
-    return replace(case, array=shuffled, visible=np.zeros_like(case.visible))
+def _crown_rump_mm(skeleton: Skeleton, positions_mm: Points3) -> float:
+    if skeleton.crown_rump_ends is None:
+        return float("nan")
+    crown, rump = positions_mm[skeleton.indices(skeleton.crown_rump_ends)]
+    return float(np.linalg.norm(crown - rump))
 
 
-def fit_calibration(trials: list[Trial], empty: list[Trial]) -> Calibration:
+def fit_calibration(trials: Trials, skeleton: Skeleton) -> Calibration:
     """Fit the confidence of landmarks and the probabilities of a case to trials.
 
     Deliberate mistakes give examples of wrong detections. The frequency of correct landmarks is
-    then taken from the other trials alone.
+    then taken from the other trials alone. A landmark that a variant hides counts as correct if it
+    was nevertheless found within 5 mm.
 
     Args:
-        trials: trials of cases with a fetus.
-        empty: trials of cases without a fetus.
+        trials: trials of cases with and without a fetus.
+        skeleton: names the landmarks.
 
     Raises:
         BadInput: there is no trial of a case with a fetus.
     """
-    if not trials:
+    bodies = trials.bodies
+    if not bodies:
         raise BadInput(
             "calibration",
             expected="held-out cases in which the networks find a body, right or wrong",
             found="none",
             remedy="train longer",
         )
-    landmarks = np.concatenate([trial.evidence.landmark_features for trial in trials])
-    errors = np.concatenate([trial.errors_mm for trial in trials])
-    seen = ~np.isnan(errors)
-    features = np.array([trial.evidence.case_features for trial in trials])
-    nothing = np.array([trial.evidence.case_features for trial in empty]).reshape(-1, FEATURES)
-    right = np.array([trial.sides_right for trial in trials])
-    near = np.array([np.nanmean(trial.errors_mm) < MAX_CORRECT_ERROR_MM for trial in trials])
-    weights = np.array([trial.weight for trial in trials])
-    true = weights == 1.0
-    there = np.arange(true.sum() + len(empty)) < true.sum()
-    each = np.repeat(weights, len(errors) // len(trials))
-    landmark = fit_logistic(landmarks[seen], errors[seen] < MAX_CORRECT_ERROR_MM, each[seen])
-    honest = seen & (each == 1.0)
+    weights = np.array([WEIGHTS[trial.kind] for trial in bodies])
+    honest = np.array([trial.kind != "mistake" for trial in bodies])
+    usable = np.array([not np.isnan(trial.errors_mm).all() for trial in bodies])
+    features = np.array([trial.evidence.case_table(CASE_FEATURES) for trial in bodies])
+    nothing = np.array([trial.evidence.case_table(CASE_FEATURES) for trial in trials.empty])
+    right = np.array([trial.sides_right for trial in bodies])
+    near = np.array([bool(u) and t.is_near for t, u in zip(bodies, usable, strict=True)])
+    shown = np.concatenate([features[honest], nothing.reshape(-1, len(CASE_FEATURES))])
+    landmark = _fit_landmarks(bodies, weights, honest)
     return Calibration(
-        landmark=recalibrate(landmark, landmarks[honest], errors[honest] < MAX_CORRECT_ERROR_MM),
-        case=fit_logistic(features, near & right, weights),
-        fetus=fit_logistic(np.concatenate([features[true], nothing]), there),
-        sides=fit_logistic(features, right, weights),
-        cases=int(true.sum()),
-        empty_cases=len(empty),
+        landmark=landmark,
+        case=fit_logistic(features[usable], (near & right)[usable], weights[usable]),
+        fetus=fit_logistic(shown, np.arange(len(shown)) < honest.sum()),
+        sides=fit_logistic(features[usable], right[usable], weights[usable]),
+        cases=len(trials.scans),
+        empty_cases=len(trials.empty),
+        crown_rump=_fit_crown_rump(trials.scans, landmark, skeleton),
+        landmark_features=LANDMARK_FEATURES,
+        case_features=CASE_FEATURES,
     )
+
+
+def _fit_landmarks(bodies: list[Trial], weights: FloatArray, honest: BoolArray) -> Logistic:
+    features = np.array([trial.evidence.landmark_table(LANDMARK_FEATURES) for trial in bodies])
+    errors = np.array([np.fmin(trial.errors_mm, trial.hidden_mm) for trial in bodies])
+    known = ~np.isnan(errors)
+    right = errors < MAX_CORRECT_ERROR_MM
+    each = np.broadcast_to(weights[:, None], errors.shape)
+    landmark = fit_logistic(features[known], right[known], each[known])
+    known &= honest[:, None]
+    return recalibrate(landmark, features[known], right[known], each[known])
+
+
+def _fit_crown_rump(
+    scans: list[Trial], landmark: Logistic, skeleton: Skeleton
+) -> LengthInterval | None:
+    if skeleton.crown_rump_ends is None:
+        return None
+    ends = skeleton.indices(skeleton.crown_rump_ends)
+    confidences = [
+        landmark.probability(trial.evidence.landmark_table(LANDMARK_FEATURES)[ends])
+        for trial in scans
+    ]
+    errors = [trial.length_error_mm for trial in scans]
+    return fit_length_interval(errors, np.array(confidences).reshape(-1, 2))

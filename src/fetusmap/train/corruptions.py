@@ -158,7 +158,7 @@ def _grey(volume: Volume) -> NDArray[np.float32]:
     return volume.array.astype(np.float32)
 
 
-def _changed(volume: Volume, grey: FloatArray) -> Volume:
+def _changed(volume: Volume, grey: NDArray[np.floating]) -> Volume:
     """Round changed grey levels to bytes; empty voxels stay empty, and others do not become it."""
     levels = np.clip(np.rint(grey), 1, 255).astype(np.uint8)
     return replace(volume, array=np.where(volume.array == 0, np.uint8(0), levels))

@@ -1,18 +1,18 @@
-"""Hide parts of a body from a volume: what lies beyond a plane, a limb, or the whole fetus."""
+"""Hide parts of a body from a volume: what lies beyond a plane, or around bones."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 import numpy as np
+from scipy import ndimage
 
-from fetusmap.anatomy import Skeleton
 from fetusmap.geometry import Grid
-from fetusmap.types import BoolArray, FloatArray, IntArray, Points3
+from fetusmap.types import BoolArray, FloatArray, Points3
 from fetusmap.volume import Volume
 
-DARK_PERCENTILE = 12.0
-"""Voxels below this percentile of the non-empty voxels give the echoes of fluid."""
+DARK_PART = 0.12
+"""The darkest non-empty voxels, this part of all of them, give the echoes of fluid."""
 
 
 def cut_off(
@@ -35,31 +35,30 @@ def cut_off(
 
 
 def erase_around(
-    volume: Volume,
-    path_mm: Points3,
-    radius_mm: float,
-    rng: np.random.Generator,
+    volume: Volume, lines_mm: Points3, radius_mm: float, rng: np.random.Generator
 ) -> Volume:
-    """Overwrite the surroundings of a path with the echoes of fluid.
+    """Overwrite the surroundings of lines with the echoes of fluid.
 
     Args:
         volume: the volume.
-        path_mm: (M, 3) corners of the path.
-        radius_mm: everything nearer to the path than this is overwritten.
-        rng: draws the echoes.
+        lines_mm: (L, 2, 3) both ends of each line; lines with NaN are left out.
+        radius_mm: everything nearer to a line than this is overwritten.
+        rng: draws the echoes, which have the dark grey levels of the volume and are correlated
+            over about two voxels, like speckle.
     """
-    near = _near_path(volume.grid, path_mm, radius_mm) & (volume.array > 0)
-    seen = volume.array[volume.array > 0]
-    fluid = seen[seen <= np.percentile(seen, DARK_PERCENTILE)]
+    near = np.zeros(volume.grid.shape, bool)
+    for line in lines_mm[np.isfinite(lines_mm).all(axis=(1, 2))]:
+        _mark_near(near, volume.grid, line, radius_mm)
+    seen = volume.array > 0
+    near &= seen
+    levels = np.sort(volume.array[seen])
+    dark = levels[: max(1, round(DARK_PART * len(levels)))]
+    speckle = ndimage.gaussian_filter(rng.standard_normal(near.shape, dtype=np.float32), 0.8)[near]
+    ranks = np.empty(len(speckle), dtype=np.int64)
+    ranks[np.argsort(speckle)] = np.arange(len(speckle))
     array = volume.array.copy()
-    array[near] = rng.choice(fluid, int(near.sum()))
+    array[near] = dark[ranks * len(dark) // max(len(speckle), 1)]
     return replace(volume, array=array)
-
-
-def limb_rows(skeleton: Skeleton) -> list[IntArray]:
-    """Return the rows of each limb of both sides below its root, from the root outwards."""
-    lefts = [limb for limb in skeleton.limb_index if len(limb) > 1]
-    return [limb[1:] for left in lefts for limb in (left, skeleton.mirror_index[left])]
 
 
 def _heights(grid: Grid, point_mm: FloatArray, normal: FloatArray) -> FloatArray:
@@ -70,21 +69,17 @@ def _heights(grid: Grid, point_mm: FloatArray, normal: FloatArray) -> FloatArray
     return np.asarray(start + i[:, None, None] + j[:, None] + k)
 
 
-def _near_path(grid: Grid, path_mm: Points3, radius_mm: float) -> BoolArray:
-    """Return the (I, J, K) voxels that lie nearer to a path than a radius."""
-    near = np.zeros(grid.shape, bool)
-    ends = list(zip(path_mm[:-1], path_mm[1:], strict=True)) or [(path_mm[0], path_mm[0])]
-    for first, last in ends:
-        index = grid.to_index(np.array([first, last]))
-        reach = radius_mm / grid.spacing_mm
-        low = np.clip(np.floor(index.min(axis=0) - reach), 0, grid.shape).astype(int)
-        high = np.clip(np.ceil(index.max(axis=0) + reach) + 1, 0, grid.shape).astype(int)
-        if (low >= high).any():
-            continue
-        box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
-        points = grid.to_world(np.stack(np.mgrid[box], axis=-1).astype(float))
-        along = last - first
-        part = np.clip((points - first) @ along / max(along @ along, 1e-9), 0, 1)
-        distances = np.linalg.norm(points - first - part[..., None] * along, axis=-1)
-        near[box] |= distances < radius_mm
-    return near
+def _mark_near(near: BoolArray, grid: Grid, line_mm: Points3, radius_mm: float) -> None:
+    """Mark the voxels that lie nearer to a line than a radius."""
+    index = grid.to_index(line_mm)
+    reach = radius_mm / grid.spacing_mm
+    low = np.clip(np.floor(index.min(axis=0) - reach), 0, grid.shape).astype(int)
+    high = np.clip(np.ceil(index.max(axis=0) + reach) + 1, 0, grid.shape).astype(int)
+    if (low >= high).any():
+        return
+    box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+    first, last = line_mm
+    along = last - first
+    points = grid.to_world(np.moveaxis(np.mgrid[box].astype(np.float64), 0, -1)) - first
+    part = np.clip(points @ along / max(float(along @ along), 1e-9), 0, 1)
+    near[box] |= np.linalg.norm(points - part[..., None] * along, axis=-1) < radius_mm

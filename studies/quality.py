@@ -1,0 +1,354 @@
+"""How far confidences, quality scores and warnings can be trusted: `python -m studies.quality`.
+
+Simulates the cohorts of `studies.quality_cohorts`, predicts every view, and compares what the
+result says about itself with the truth. `--cases` makes it smaller.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from fetusmap.anatomy import MAX_CORRECT_ERROR_MM
+from fetusmap.estimate import PoseEstimator
+from fetusmap.evaluate import bootstrap_interval, landmark_errors_mm, sides_are_right
+from fetusmap.quality import NO_FETUS, SIDES_UNCERTAIN
+from fetusmap.train.cases import simulated_skeleton
+from fetusmap.workers import available_processors, map_in_processes
+from studies.measure import manifest
+from studies.quality_cohorts import SEED, View, views_of
+
+CASES = 40
+CACHE = Path("studies/cache")
+RESULTS = Path(__file__).with_name("quality.json")
+
+GROSS_ERROR_MM = 10.0
+"""Mean error of a case that no user may take for a good one."""
+
+CONFIDENT = 0.5
+"""A score or a confidence above this says that something is more likely right than wrong."""
+
+BINS = 10
+INTERVAL_SAMPLES = 400
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What was predicted for a view, beside the truth.
+
+    Attributes:
+        group, cohort, number, lost_limb: those of the view.
+        errors_mm: (N,) distances from the truth; NaN if the landmark is not visible.
+        hidden: (N,) landmarks that the view hides.
+        confidence: (N,) of the landmarks.
+        score, fetus, sides: of the case.
+        sides_right: whether left and right are not exchanged.
+        reasons: reasons to doubt the case.
+    """
+
+    group: str
+    cohort: str
+    number: int
+    lost_limb: str
+    errors_mm: np.ndarray
+    hidden: np.ndarray
+    confidence: np.ndarray
+    score: float
+    fetus: float
+    sides: float
+    sides_right: bool
+    reasons: tuple[str, ...]
+
+    @property
+    def mean_mm(self) -> float:
+        """Mean error over the visible landmarks, infinite if none of them was found."""
+        seen = self.errors_mm[~np.isnan(self.errors_mm)]
+        found = seen[np.isfinite(seen)]
+        return float(found.mean()) if len(found) else np.inf
+
+
+def run(cases: int = CASES, model: str = "default", folder: Path = CACHE) -> dict[str, object]:
+    """Predict all views of the first fetuses, and sum up."""
+    return summarize(predict(cases, model, folder))
+
+
+def predict(cases: int, model: str, folder: Path) -> list[Outcome]:
+    """Predict all views of the first fetuses, on all processor cores."""
+    work = partial(_predict, model, folder)
+    found = map_in_processes(work, range(cases), available_processors())
+    return [outcome for outcomes in found for outcome in outcomes]
+
+
+def summarize(outcomes: Sequence[Outcome]) -> dict[str, object]:
+    """Compare what the results say about themselves with the truth."""
+    bodies = [o for o in outcomes if o.group in ("scans", "corruptions")]
+    scans = [o for o in outcomes if o.group == "scans"]
+    partials = [o for o in outcomes if o.group == "partial"]
+    empty = [o for o in outcomes if o.group == "empty"]
+    cohorts = dict.fromkeys(o.cohort for o in [*bodies, *partials])
+    rows = {name: [o for o in outcomes if o.cohort == name] for name in cohorts}
+    return {
+        "seed": SEED,
+        "cases": len({o.number for o in outcomes}),
+        "case_score": {
+            "normal, hard, shifted and corrupted": case_score(bodies),
+            "and partial": case_score([*bodies, *partials]),
+            **{name: case_score(row) for name, row in rows.items()},
+        },
+        "no_fetus": no_fetus(bodies, empty),
+        "landmarks": {
+            "normal, hard and shifted": landmark_confidence(scans),
+            "all": landmark_confidence([*bodies, *partials]),
+            **{name: landmark_confidence(row) for name, row in rows.items()},
+        },
+        "hidden_landmarks": {
+            name: hidden_landmarks(row) for name, row in rows.items() if row[0].hidden.any()
+        },
+        "sides": {
+            "normal, hard and shifted": sides_warning(scans),
+            "all": sides_warning([*bodies, *partials]),
+        },
+        "lost_limbs": lost_limbs(bodies, [o for o in partials if o.lost_limb]),
+        "misjudged": misjudged([*bodies, *partials]),
+    }
+
+
+def case_score(outcomes: Sequence[Outcome]) -> dict[str, object]:
+    """Compare the quality scores with the mean errors: separation, calibration, gross failures."""
+    table = np.array([(o.score, o.mean_mm < MAX_CORRECT_ERROR_MM, o.mean_mm) for o in outcomes])
+    scores, good, errors = table.T
+    subjects = [str(o.number) for o in outcomes]
+    return {
+        "cases": len(outcomes),
+        "above_5_mm": int((errors > MAX_CORRECT_ERROR_MM).sum()),
+        "mean_score": round(float(scores.mean()), 3),
+        "auroc": _interval(table, lambda t: auroc(t[:, 0], t[:, 1]), subjects),
+        "calibration_error": _interval(
+            table, lambda t: calibration_error(t[:, 0], t[:, 1]), subjects
+        ),
+        "above_10_mm": int((errors > GROSS_ERROR_MM).sum()),
+        "above_10_mm_with_quality_above_half": int(
+            ((errors > GROSS_ERROR_MM) & (scores > CONFIDENT)).sum()
+        ),
+        "good_with_quality_below_half": int(((good == 1) & (scores < CONFIDENT)).sum()),
+        "reliability": reliability(scores, good),
+    }
+
+
+def no_fetus(bodies: Sequence[Outcome], empty: Sequence[Outcome]) -> dict[str, object]:
+    """Measure how well volumes without a fetus are recognised."""
+    table = np.array([(o.fetus, o.group != "empty") for o in [*bodies, *empty]], float)
+    subjects = [str(o.number) for o in [*bodies, *empty]]
+    good = [o for o in bodies if o.mean_mm < MAX_CORRECT_ERROR_MM]
+    return {
+        "auroc": _interval(table, lambda t: auroc(t[:, 0], t[:, 1]), subjects),
+        "false_alarms": [_said(good, NO_FETUS), len(good)],
+        "called_empty_among_wrong_poses": [_said(bodies, NO_FETUS) - _said(good, NO_FETUS),
+                                           len(bodies) - len(good)],
+        "recognised": {
+            name: [_said(row, NO_FETUS), len(row)]
+            for name in dict.fromkeys(o.cohort for o in empty)
+            for row in [[o for o in empty if o.cohort == name]]
+        },
+        "empty_with_quality_above_half": sum(o.score > CONFIDENT for o in empty),
+    }  # fmt: skip
+
+
+def landmark_confidence(outcomes: Sequence[Outcome]) -> dict[str, object]:
+    """Compare the confidences of visible landmarks with how often they are within 5 mm."""
+    errors = np.array([o.errors_mm for o in outcomes])
+    confidence = np.array([o.confidence for o in outcomes])
+    seen = ~np.isnan(errors)
+    right = errors < MAX_CORRECT_ERROR_MM
+    return {
+        "calibration_error": round(calibration_error(confidence[seen], right[seen]), 4),
+        "auroc": round(auroc(confidence[seen], right[seen]), 4),
+        "within_5_mm": round(float(right[seen].mean()), 4),
+        "mean_confidence": round(float(confidence[seen].mean()), 4),
+        "reliability": reliability(confidence[seen], right[seen]),
+        "calibration_error_per_landmark": [
+            round(calibration_error(c[s], r[s]), 4)
+            for c, r, s in zip(confidence.T, right.T, seen.T, strict=True)
+        ],
+    }
+
+
+def hidden_landmarks(outcomes: Sequence[Outcome]) -> dict[str, object]:
+    """Measure what the results say about landmarks that the view hides."""
+    confidence = np.concatenate([o.confidence[o.hidden] for o in outcomes])
+    return {
+        "landmarks": len(confidence),
+        "mean_confidence": round(float(confidence.mean()), 3),
+        "confidence_above_half": int((confidence > CONFIDENT).sum()),
+        "said_to_be_outside": int((confidence == 0).sum()),
+    }
+
+
+def sides_warning(outcomes: Sequence[Outcome]) -> dict[str, object]:
+    """Measure the warning that left and right are uncertain.
+
+    A pose whose sides are exchanged should be warned of. A warning about any other pose with a mean
+    error below 5 mm is a false one.
+    """
+    warned = np.array([any(SIDES_UNCERTAIN in r for r in o.reasons) for o in outcomes])
+    told = warned | np.array([_is_empty(o) for o in outcomes])
+    wrong = np.array([not o.sides_right for o in outcomes])
+    good = np.array([o.mean_mm < MAX_CORRECT_ERROR_MM for o in outcomes]) & ~wrong
+    return {
+        "exchanged": int(wrong.sum()),
+        "exchanged_and_warned": int((wrong & told).sum()),
+        "good": int(good.sum()),
+        "good_and_warned": int((good & warned).sum()),
+        "precision": _share((warned & wrong).sum(), (warned & (wrong | good)).sum()),
+        "recall": _share((wrong & told).sum(), wrong.sum()),
+    }
+
+
+def lost_limbs(whole: Sequence[Outcome], lost: Sequence[Outcome]) -> dict[str, object]:
+    """Measure whether a lost limb is named, and how often a limb of a whole body is."""
+    good = [o for o in whole if o.mean_mm < MAX_CORRECT_ERROR_MM and not o.hidden.any()]
+    return {
+        "cases": len(lost),
+        "named": sum(_names(o, o.lost_limb) for o in lost),
+        "another_named": sum(_names_any_limb(o, but=o.lost_limb) for o in lost),
+        "whole_bodies": len(good),
+        "whole_bodies_with_a_limb_named": sum(_names_any_limb(o) for o in good),
+    }
+
+
+def misjudged(outcomes: Sequence[Outcome], count: int = 12) -> list[dict[str, object]]:
+    """List the cases whose quality score was farthest from the truth."""
+
+    def distance(outcome: Outcome) -> float:
+        return abs(outcome.score - (outcome.mean_mm < MAX_CORRECT_ERROR_MM))
+
+    return [
+        {
+            "cohort": o.cohort,
+            "number": o.number,
+            "mean_mm": round(min(o.mean_mm, 999.0), 2),
+            "score": round(o.score, 3),
+            "reasons": list(o.reasons),
+        }
+        for o in sorted(outcomes, key=distance, reverse=True)[:count]
+    ]
+
+
+def auroc(scores: np.ndarray, positive: np.ndarray) -> float:
+    """Area under the ROC curve: how often a positive case has the higher score; ties are halves."""
+    positive = positive.astype(bool)
+    high, low = scores[positive], scores[~positive]
+    if not len(high) or not len(low):
+        return float("nan")
+    low = np.sort(low)
+    below = np.searchsorted(low, high, side="left") + np.searchsorted(low, high, side="right")
+    return float(below.mean() / 2 / len(low))
+
+
+def calibration_error(probabilities: np.ndarray, happened: np.ndarray) -> float:
+    """Expected calibration error over ten bins of equal width (Naeini et al., AAAI 2015)."""
+    if not len(probabilities):
+        return float("nan")
+    bins = np.minimum((probabilities * BINS).astype(int), BINS - 1)
+    gaps = np.bincount(bins, probabilities - happened, BINS)
+    return float(np.abs(gaps).sum() / len(probabilities))
+
+
+def reliability(probabilities: np.ndarray, happened: np.ndarray) -> list[dict[str, float]]:
+    """Compare probabilities with frequencies in ten bins of equal width, without empty bins."""
+    bins = np.minimum((probabilities * BINS).astype(int), BINS - 1)
+    return [
+        {
+            "predicted": round(float(probabilities[bins == b].mean()), 4),
+            "observed": round(float(happened[bins == b].mean()), 4),
+            "count": int((bins == b).sum()),
+        }
+        for b in np.unique(bins)
+    ]
+
+
+def _interval(
+    table: np.ndarray, statistic: Callable[[np.ndarray], float], subjects: list[str]
+) -> list[float]:
+    found = bootstrap_interval(table, statistic, subjects=subjects, samples=INTERVAL_SAMPLES)
+    return [round(value, 4) for value in found]
+
+
+def _share(part: int, whole: int) -> float | None:
+    return round(float(part / whole), 4) if whole else None
+
+
+def _said(outcomes: Sequence[Outcome], words: str) -> int:
+    return sum(words in o.reasons for o in outcomes)
+
+
+def _is_empty(outcome: Outcome) -> bool:
+    return NO_FETUS in outcome.reasons
+
+
+def _names(outcome: Outcome, limb: str) -> bool:
+    return any(f"the {limb} " in reason for reason in outcome.reasons)
+
+
+def _names_any_limb(outcome: Outcome, but: str = "") -> bool:
+    limbs = {f"{side} {limb}" for side in ("left", "right") for limb in ("arm", "leg")} - {but}
+    return any(_names(outcome, limb) for limb in limbs)
+
+
+def _predict(model: str, folder: Path, number: int) -> list[Outcome]:
+    estimator = _estimator(model)
+    return [_outcome(estimator, view) for view in views_of(number, folder)]
+
+
+def _outcome(estimator: PoseEstimator, view: View) -> Outcome:
+    pose = estimator(view.volume).pose
+    skeleton = pose.skeleton
+    rows = [simulated_skeleton().index(name) for name in skeleton.landmarks]
+    true_mm, visible, hidden = view.positions_mm[rows], view.visible[rows], view.hidden[rows]
+    truth = np.where(visible[:, None], true_mm, np.nan)
+    quality = pose.quality
+    return Outcome(
+        group=view.group,
+        cohort=view.cohort,
+        number=view.number,
+        lost_limb=view.lost_limb,
+        errors_mm=landmark_errors_mm(pose.positions_mm, truth),
+        hidden=hidden,
+        confidence=pose.confidence,
+        score=quality.score or 0.0,
+        fetus=quality.fetus or 0.0,
+        sides=quality.sides or 0.0,
+        sides_right=sides_are_right(skeleton, pose.positions_mm, true_mm),
+        reasons=quality.reasons,
+    )
+
+
+@cache
+def _estimator(model: str) -> PoseEstimator:
+    torch.set_num_threads(1)
+    return PoseEstimator.from_pretrained(model)
+
+
+def main() -> None:
+    """Measure, print and write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cases", type=int, default=CASES, help="number of fetuses")
+    parser.add_argument("--model", default="default", help="a shipped model or a model folder")
+    parser.add_argument("--cache", type=Path, default=CACHE, help="folder of simulated volumes")
+    parser.add_argument("--output", type=Path, default=RESULTS)
+    arguments = parser.parse_args()
+    found = run(arguments.cases, arguments.model, arguments.cache)
+    found |= {"model": arguments.model, "manifest": manifest()}
+    arguments.output.write_text(json.dumps(found, indent=2) + "\n")
+    print(json.dumps(found, indent=2))
+
+
+if __name__ == "__main__":
+    main()
