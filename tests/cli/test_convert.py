@@ -32,6 +32,37 @@ def test_poses_keep_every_digit(
     assert fm.load_pose(tmp_path / f"out{suffix}").equals(fm.load_pose(pose))
 
 
+def test_a_skeleton_that_is_named_counts_also_if_it_is_fetus_16(
+    fetusmap: Callable, pose: Path, tmp_path: Path
+) -> None:
+    more = fm.Pose.from_positions({"head": (0, 0, 0), "crown": (1, 2, 3)})
+    fm.save_pose(more, tmp_path / "in.csv")
+    assert fetusmap("convert", tmp_path / "in.csv", tmp_path / "22.json").code == 0
+    assert fm.load_pose(tmp_path / "22.json").equals(more)
+    words = ("convert", tmp_path / "in.csv", tmp_path / "16.json", "--skeleton", "fetus-16")
+    outcome = fetusmap(*words)
+    assert (outcome.code, outcome.err.count("\n")) == (2, 1)
+    assert "'crown'" in outcome.err
+    assert fetusmap("convert", pose, tmp_path / "s.json", "--skeleton", "fetus-16").code == 0
+    outcome = fetusmap("convert", tmp_path / "a.nii.gz", tmp_path / "b.nii.gz", *words[3:])
+    assert "--skeleton" in outcome.err
+
+
+def test_a_folder_has_the_skeleton_of_its_landmarks(
+    fetusmap: Callable, volume: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "raw").mkdir()
+    read = fm.load_volume(volume)
+    names = {"a": {"head": (0, 0, 0)}, "b": {"head": (0, 0, 0), "left_hand": (3, 2, 1)}}
+    for case, positions in names.items():
+        fm.save_volume(read, tmp_path / "raw" / f"{case}.nii.gz")
+        fm.save_pose(fm.Pose.from_positions(positions), tmp_path / "raw" / f"{case}.mrk.json")
+    assert fetusmap("convert", tmp_path / "raw", tmp_path / "22").code == 0
+    dataset = fm.load_dataset(tmp_path / "22")
+    assert dataset.skeleton.name == "fetus-22"
+    assert [case.load_pose().present.sum() for case in dataset.cases] == [1, 2]
+
+
 def test_an_existing_file_stays_without_overwrite(
     fetusmap: Callable, pose: Path, tmp_path: Path
 ) -> None:

@@ -109,7 +109,7 @@ def test_all_kinds_of_sources_in_their_order(
     assert sizes(first) == pytest.approx([60, 61, 80, 50, 51, 52, 53, 60], abs=0.05)
     assert first.groups[:4] == ("poses/a", "poses/b", "", "s0")
     assert first.groups[7] == f"{tmp_path.name}/pose"
-    drawn = draw_poses(3, seed=5)
+    drawn = draw_poses(3, seed=5).on(fm.load_skeleton())
     assert np.allclose(library.positions_mm[8:], drawn.positions_mm, atol=0.0051)
 
 
@@ -120,6 +120,18 @@ def test_simulated_poses_alone(fetusmap: Callable, target: Path, tmp_path: Path)
     assert target.read_bytes() == (tmp_path / "again.safetensors").read_bytes()
     expected = draw_poses(20, seed=1, weeks=(11.0, 12.0))
     assert np.allclose(fm.load_library(target).positions_mm, expected.positions_mm, atol=0.0051)
+
+
+def test_simulated_poses_have_the_skeleton_that_is_named(fetusmap: Callable, target: Path) -> None:
+    words = ("library", "build", "--simulate", 2, "-o", target)
+    assert fetusmap(*words).code == 0
+    assert fm.load_library(target).skeleton.name == "fetus-22"
+    assert fetusmap(*words, "--skeleton", "fetus-16", "--overwrite").code == 0
+    drawn = draw_poses(2, seed=0).on(fm.load_skeleton())
+    library = fm.load_library(target)
+    assert library.skeleton == drawn.skeleton
+    assert np.allclose(library.positions_mm, drawn.positions_mm, atol=0.0051)
+    assert "fetus-16 (16 landmarks)" in fetusmap("library", "show", target).out
 
 
 def test_mirror_images(fetusmap: Callable, dataset: Path, target: Path) -> None:
@@ -167,7 +179,8 @@ def test_nothing_usable_is_2_and_writes_nothing(
     [
         ([], "expected a SOURCE or --simulate N, found none"),
         (["--simulate", "2", "--split", "train"], "--split: expected a dataset as SOURCE"),
-        (["--simulate", "2", "--skeleton", "x.json"], "--skeleton: expected a pose file"),
+        (["l.safetensors", "--skeleton", "x.json"], "--skeleton: expected a pose file"),
+        (["--simulate", "2", "--skeleton", "x.json"], "x.json"),
         (["pose.json", "--seed", "3"], "--seed: expected --simulate N"),
         (["pose.json", "--weeks", "11", "12"], "--weeks: expected --simulate N"),
         (["--simulate", "2", "--weeks", "30", "40"], "gestational age"),

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -84,6 +84,7 @@ def copied(cohort: Path, tmp_path: Path) -> Path:
 
 def test_a_dataset_with_pictures(cohort: Path) -> None:
     dataset = fm.load_dataset(cohort)
+    assert dataset.skeleton == fm.load_skeleton("fetus-22")
     assert [case.name for case in dataset.cases] == ["sim-000000", "sim-000001"]
     assert dataset.licence == "CC0-1.0"
     for case in dataset.cases:
@@ -100,6 +101,15 @@ def test_a_dataset_with_pictures(cohort: Path) -> None:
     sheet = image.imread(cohort / "contact-sheet.png")
     assert sheet.shape[1] > 2 * sheet.shape[0]
     assert temporary_files(cohort) == []
+
+
+def test_skeleton_and_anatomy_of_the_cases(fetusmap: Callable, tmp_path: Path) -> None:
+    words = ("-n", 1, *ALONE, "--no-previews", "--skeleton", "fetus-16", "--anatomy", "other")
+    assert fetusmap("simulate", "-o", tmp_path / "d", *words).code == 0
+    dataset = fm.load_dataset(tmp_path / "d")
+    assert dataset.skeleton == fm.load_skeleton("fetus-16")
+    assert (dataset.made_by["skeleton"], dataset.made_by["anatomy"]) == ("fetus-16", "other")
+    assert len(dataset.cases[0].load_pose().skeleton) == 16
 
 
 def test_its_last_line_says_what_and_where(fetusmap: Callable, tmp_path: Path) -> None:
@@ -161,11 +171,8 @@ def test_splits_share_no_fetus(fetusmap: Callable, tmp_path: Path) -> None:
 
 def test_poses_to_imitate(fetusmap: Callable, cohort: Path, tmp_path: Path) -> None:
     for number in (1, 2):
-        library = draw_poses(6, seed=number).positions_mm
-        save_library(
-            fm.PoseLibrary(fm.load_skeleton(), library, {"files": 6}),
-            tmp_path / f"{number}.safetensors",
-        )
+        library = replace(draw_poses(6, seed=number), made_by={"files": 6})
+        save_library(library, tmp_path / f"{number}.safetensors")
     words = ["simulate", "-o", tmp_path / "d", "-n", 1, *ALONE, "--no-previews", "--like"]
     assert fetusmap(*words, tmp_path / "1.safetensors").code == 0
     dataset = fm.load_dataset(tmp_path / "d")
@@ -273,6 +280,8 @@ def test_a_terminal_sees_how_far_it_is(copied: Path) -> None:
         (["-o", "d", "--workers", "-1"], "workers"),
         (["-o", "d", "--preset", "tiny"], "full, mid, half"),
         (["-o", "d", "--profile", "odd"], "shifted-sharp"),
+        (["-o", "d", "--skeleton", "fetus-17"], "fetus-22, fetus-16"),
+        (["-o", "d", "--anatomy", "odd"], "usual, other"),
         (["-o", "d", "--difficulty", "mood=3"], "clutter_db"),
         (["-o", "d", "--difficulty", "blur"], "KNOB=NUMBER"),
         (["-o", "d", "--difficulty", "blur="], "KNOB=NUMBER"),

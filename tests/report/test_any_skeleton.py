@@ -65,10 +65,16 @@ def test_sides_of_segments_and_angles_come_from_the_mirror_pairs():
     skeleton = own_skeleton(5)
     assert sided_segments(skeleton) == {
         "back": ("back", "midline"),
-        "to_p0_L": ("to_p0_L / to_p0_R", "left"),
-        "to_p0_R": ("to_p0_L / to_p0_R", "right"),
+        "to_p0_L": ("to p0", "left"),
+        "to_p0_R": ("to p0", "right"),
     }
-    assert sided_angles(skeleton)["bend_p0_R"] == ("bend_p0_L / bend_p0_R", "right")
+    assert sided_angles(skeleton)["bend_p0_R"] == ("bend p0", "right")
+
+
+def test_measures_without_a_common_word_are_named_by_both():
+    segments = (Segment("wing", "top", "L"), Segment("fin", "top", "R"))
+    skeleton = Skeleton("odd", ("top", "L", "R"), segments, (("L", "R"),))
+    assert sided_segments(skeleton)["fin"] == ("wing / fin", "right")
 
 
 def test_a_measure_without_its_partner_stands_alone():
@@ -89,7 +95,7 @@ def test_dots_have_the_colour_of_their_side(pose):
 def test_both_sides_of_a_length_share_a_line_of_the_table(pose):
     axes = draw_pose(pose).axes[2]
     lengths = pose.lengths_mm()
-    label = "to p0 L / to p0 R"
+    label = "to p0"
     height = next(t.get_position()[1] for t in axes.texts if t.get_text() == label)
     line = [t for t in axes.texts if t.get_position()[1] == height]
     assert [t.get_text() for t in line] == [
@@ -111,7 +117,7 @@ def test_libraries_are_drawn_with_their_angles(pose):
     front, _, angles = draw_library(library).axes
     assert len(front.collections[1].get_offsets()) == 3 * len(skeleton)
     written = [text.get_text() for text in angles.texts]
-    assert "bend p0 L / bend p0 R" in written
+    assert "bend p0" in written
     assert len(written) == 2 * len(skeleton.mirror_pairs)  # a label and a spread for each joint
 
 

@@ -16,7 +16,7 @@ from fetusmap.anatomy.growth import (
     gestational_age,
     gestational_age_interval,
 )
-from fetusmap.anatomy.limbs import Limb
+from fetusmap.anatomy.limbs import Limb, name_without_side
 from fetusmap.anatomy.measure import (
     Measurement,
     body_axes,
@@ -39,6 +39,7 @@ from fetusmap.anatomy.records import (
 from fetusmap.anatomy.skeleton import CrownRumpModel, JointAngle, Segment, Side, Skeleton
 from fetusmap.anatomy.skeleton_file import (
     built_in_skeleton,
+    built_in_skeleton_for,
     built_in_skeletons,
     entry_from_skeleton,
     load_skeleton,
@@ -70,6 +71,7 @@ __all__ = [
     "body_axes",
     "body_axes_of",
     "built_in_skeleton",
+    "built_in_skeleton_for",
     "built_in_skeletons",
     "centile",
     "channel_per_landmark",
@@ -86,6 +88,7 @@ __all__ = [
     "joint_angles_of",
     "load_skeleton",
     "measurements",
+    "name_without_side",
     "plain_from_skeleton",
     "reference_pose",
     "skeleton_from_entry",

@@ -9,7 +9,7 @@ import numpy as np
 
 from fetusmap.anatomy.records import Provenance, Quality
 from fetusmap.anatomy.skeleton import Side, Skeleton
-from fetusmap.anatomy.skeleton_file import load_skeleton
+from fetusmap.anatomy.skeleton_file import built_in_skeleton_for, load_skeleton
 from fetusmap.errors import BadInput
 from fetusmap.geometry import affine_from, apply_affine, check_affine, is_reflection
 from fetusmap.types import Affine, ArrayLike, BoolArray, FloatArray, Points3
@@ -105,9 +105,12 @@ class Pose:
 
         Args:
             positions_mm: (3,) position of each landmark that is present, by name.
-            skeleton: the skeleton; None for fetus-16.
+            skeleton: the skeleton; None for the built-in one that has these landmarks.
+
+        Raises:
+            BadInput: the skeleton has no landmark of some name.
         """
-        skeleton = skeleton or load_skeleton()
+        skeleton = skeleton or built_in_skeleton_for(positions_mm)
         rows = np.full((len(skeleton), 3), np.nan)
         for name, position in positions_mm.items():
             rows[skeleton.index(name)] = position

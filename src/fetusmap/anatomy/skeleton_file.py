@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -183,6 +184,16 @@ def built_in_skeleton(name: str, subject: object = "skeleton") -> Skeleton:
             remedy="give the skeleton's own file",
         )
     return skeleton_from_plain(read_json(BUILT_IN[name]), name)
+
+
+def built_in_skeleton_for(landmarks: Iterable[str]) -> Skeleton:
+    """Return the smallest built-in skeleton that has the most of these landmarks.
+
+    Files that hold landmark names without the definition of a skeleton are read with it.
+    """
+    names = set(landmarks)
+    candidates = [built_in_skeleton(name) for name in BUILT_IN]
+    return max(candidates, key=lambda one: (len(names & set(one.landmarks)), -len(one)))
 
 
 def skeleton_from_plain(data: object, subject: object = "skeleton") -> Skeleton:

@@ -8,10 +8,9 @@ from typing import Annotated
 
 import typer
 
-from fetusmap.anatomy import Skeleton, load_skeleton
+from fetusmap.anatomy import Skeleton, built_in_skeleton_for
 from fetusmap.cli.console import out, track, warn
 from fetusmap.cli.options import (
-    DEFAULT_SKELETON,
     FollowLinks,
     SkeletonName,
     Spacing,
@@ -19,12 +18,14 @@ from fetusmap.cli.options import (
     check_options,
     kind_of,
     parts_of,
+    skeleton_named,
 )
 from fetusmap.dataset import (
     DatasetWriter,
     export_nnlandmark,
     find_foreign_cases,
     import_cases,
+    landmark_names,
     load_dataset,
     read_subjects,
     split_by_subject,
@@ -67,7 +68,7 @@ def convert(
     ],
     target: Annotated[Path, typer.Argument(help="The file or folder to write.")],
     spacing: Spacing = None,
-    skeleton: SkeletonName = DEFAULT_SKELETON,
+    skeleton: SkeletonName = None,
     subjects: Annotated[
         Path | None,
         typer.Option(help="CSV with columns case, subject, gestational_age_days for a folder."),
@@ -87,7 +88,7 @@ def convert(
     """
     given = {
         "--spacing": spacing is not None,
-        "--skeleton": skeleton != DEFAULT_SKELETON,
+        "--skeleton": skeleton is not None,
         "--subjects": subjects is not None,
         "--split": bool(split),
         "--licence": licence != NO_LICENCE,
@@ -108,9 +109,9 @@ def convert(
         return _export(source, target, overwrite)
     if kind == "a folder":
         wanted = _Import(spacing, limits, subjects, parts_of(split or []), seed)
-        return _import(source, target, load_skeleton(skeleton), licence, wanted)
+        return _import(source, target, skeleton_named(skeleton), licence, wanted)
     if kind == "a pose":
-        own = None if skeleton == DEFAULT_SKELETON else load_skeleton(skeleton)
+        own = skeleton_named(skeleton)
         save_pose(load_pose(source, own), target, overwrite=overwrite)
     else:
         volume = load_volume(source, spacing_mm=spacing, limits=limits)
@@ -132,10 +133,16 @@ class _Import:
     seed: int
 
 
-def _import(source: Path, target: Path, skeleton: Skeleton, licence: str, wanted: _Import) -> int:
-    """Turn a folder of annotated volumes into a dataset."""
+def _import(
+    source: Path, target: Path, skeleton: Skeleton | None, licence: str, wanted: _Import
+) -> int:
+    """Turn a folder of annotated volumes into a dataset.
+
+    Without a skeleton, it is the built-in one that has the landmarks of the annotations.
+    """
     table = read_subjects(wanted.subjects) if wanted.subjects else None
     cases = find_foreign_cases(source)
+    skeleton = skeleton or built_in_skeleton_for(landmark_names(cases))
     made_by = {"imported_from": source.name}
     failed = 0
     with DatasetWriter(

@@ -15,18 +15,17 @@ from fetusmap.anatomy import (
     crown_rump_length,
     gestational_age_interval,
     implausibilities,
-    load_skeleton,
     measurements,
 )
 from fetusmap.atlas import PoseLibrary, load_library
 from fetusmap.cli.console import out, print_facts, print_table, warn
 from fetusmap.cli.options import (
-    DEFAULT_SKELETON,
     FollowLinks,
     SkeletonName,
     Spacing,
     check_options,
     kind_of,
+    skeleton_named,
 )
 from fetusmap.dataset import Dataset, load_dataset
 from fetusmap.io import DEFAULT_LIMITS, Source, load_pose, load_volume, plain_from_pose
@@ -59,14 +58,14 @@ def info(
         ),
     ],
     spacing: Spacing = None,
-    skeleton: SkeletonName = DEFAULT_SKELETON,
+    skeleton: SkeletonName = None,
     follow_links: FollowLinks = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
 ) -> None:
     """Describe a file: its kind, its geometry, and what is wrong with it."""
     given = {
         "--spacing": spacing is not None,
-        "--skeleton": skeleton != DEFAULT_SKELETON,
+        "--skeleton": skeleton is not None,
         "--follow-links": follow_links,
     }
     kind = kind_of(file)
@@ -84,7 +83,7 @@ def info(
             "made_by": dict(library.made_by),
         }
     elif kind == "a pose":
-        own = None if skeleton == DEFAULT_SKELETON else load_skeleton(skeleton)
+        own = skeleton_named(skeleton)
         pose = load_pose(file, own)
         if not as_json:
             print_pose(file, pose)

@@ -10,11 +10,11 @@ from typing import Annotated
 import typer
 
 from fetusmap._version import __version__
-from fetusmap.anatomy import Skeleton, load_skeleton
+from fetusmap.anatomy import Skeleton
 from fetusmap.atlas import PoseLibrary, join_libraries, load_library, save_library
 from fetusmap.cli.console import out, warn
 from fetusmap.cli.info import print_library
-from fetusmap.cli.options import DEFAULT_SKELETON, SkeletonName, kind_of
+from fetusmap.cli.options import SkeletonName, kind_of, skeleton_named
 from fetusmap.dataset import (
     find_pose_files,
     library_from_dataset,
@@ -76,27 +76,30 @@ def build(
     mirror: Annotated[
         bool, typer.Option("--mirror", help="Add the mirror image of every pose.")
     ] = False,
-    skeleton: SkeletonName = DEFAULT_SKELETON,
+    skeleton: SkeletonName = None,
     overwrite: Overwrite = False,
 ) -> int:
     """Build a pose library from annotated, stored or simulated poses.
 
-    The library has the skeleton of its sources. Poses that cannot be read are named and left out;
+    The library has the skeleton of its sources; simulated poses alone have that of the simulator,
+    or the one that --skeleton names. Poses that cannot be read are named and left out;
     the exit code is then 1.
     """
     given = sources or []
     kinds = {kind_of(source) for source in given}
     _check_use("--split", split is not None, "a dataset" in kinds, "a dataset as SOURCE")
     _check_use(
-        "--skeleton", skeleton != DEFAULT_SKELETON, bool(kinds & {"a pose", "a folder"}),
-        "a pose file or a folder of them as SOURCE",
+        "--skeleton", skeleton is not None, bool(kinds & {"a pose", "a folder"}) or simulate > 0,
+        "a pose file or a folder of them as SOURCE, or --simulate N",
     )  # fmt: skip
     _check_use("--seed", seed != 0, simulate > 0, "--simulate N")
     _check_use("--weeks", weeks != WEEKS, simulate > 0, "--simulate N")
     _check_use("library build", True, bool(given) or simulate > 0, "a SOURCE or --simulate N")
-    simulated = [draw_poses(simulate, seed=seed, weeks=weeks)] if simulate else []
-    own = None if skeleton == DEFAULT_SKELETON else load_skeleton(skeleton)
+    own = skeleton_named(skeleton)
     parts, left_out = _read_sources(given, split, own)
+    simulated = [draw_poses(simulate, seed=seed, weeks=weeks)] if simulate else []
+    if wanted := own or (parts[0].skeleton if parts else None):
+        simulated = [library.on(wanted) for library in simulated]
     if not parts and not simulated:
         raise BadInput(
             "library build",

@@ -9,23 +9,32 @@ from typing import Annotated
 
 import typer
 
+from fetusmap.anatomy import Skeleton, built_in_skeletons, load_skeleton
 from fetusmap.dataset import check_fractions, is_dataset
 from fetusmap.errors import BadInput
 from fetusmap.files import LIBRARY_SUFFIXES, POSE_SUFFIXES, suffix_of
-
-DEFAULT_SKELETON = "fetus-16"
 
 Spacing = Annotated[
     tuple[float, float, float] | None,
     typer.Option(help="True spacing in mm, if that of the file is missing or wrong."),
 ]
 SkeletonName = Annotated[
-    str, typer.Option(help="Skeleton of a pose: a built-in name or a JSON file.")
+    str | None,
+    typer.Option(
+        metavar="NAME|FILE",
+        help=f"Skeleton of a pose: {' or '.join(built_in_skeletons())}, or a JSON file; without "
+        "it, the one that the file defines or whose landmarks it names.",
+    ),
 ]
 Splits = Annotated[
     list[str] | None, typer.Option(help="NAME=PART of the subjects; give one per split.")
 ]
 FollowLinks = Annotated[bool, typer.Option("--follow-links", help="Read through symbolic links.")]
+
+
+def skeleton_named(name: str | None) -> Skeleton | None:
+    """Return the skeleton of an option; None if the option is not given."""
+    return None if name is None else load_skeleton(name)
 
 
 def kind_of(source: Path) -> str:

@@ -31,6 +31,8 @@ from fetusmap.simulate import (
     simulate_dataset,
 )
 from fetusmap.simulate.body.fetus import MAX_WEEKS, MIN_WEEKS
+from fetusmap.simulate.body.measures import ANATOMIES, USUAL_ANATOMY
+from fetusmap.simulate.case import SKELETONS
 from fetusmap.simulate.cohort import COUNT_KEY
 from fetusmap.volume import Volume
 from fetusmap.workers import available_processors
@@ -79,6 +81,17 @@ def simulate(
             help=f"Scanner: {', '.join(profiles())}. The shifted ones are for tests only.",
         ),
     ] = "usual",
+    anatomy: Annotated[
+        str,
+        typer.Option(
+            metavar="|".join(ANATOMIES),
+            help="Range of bodies. The other one lies outside the usual range and is for tests "
+            "only.",
+        ),
+    ] = USUAL_ANATOMY,
+    skeleton: Annotated[
+        str, typer.Option(metavar="|".join(SKELETONS), help="Landmarks of the cases.")
+    ] = SKELETONS[0],
     hard: Annotated[
         bool, typer.Option("--hard", help="Set every difficulty knob to its difficult end.")
     ] = False,
@@ -117,6 +130,8 @@ def simulate(
         preset=preset,
         weeks=weeks,
         profile=profile,
+        anatomy=anatomy,
+        skeleton=skeleton,
         difficulty=_difficulty(HARD if hard else Difficulty(), difficulty or []),
         like=None if like is None else load_library(like),
     )

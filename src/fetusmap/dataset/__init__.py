@@ -6,6 +6,7 @@ from fetusmap.dataset.importers import (
     export_nnlandmark,
     find_foreign_cases,
     import_cases,
+    landmark_names,
     read_subjects,
 )
 from fetusmap.dataset.layout import Case, Dataset, is_dataset, load_dataset, read_splits
@@ -35,6 +36,7 @@ __all__ = [
     "find_pose_files",
     "import_cases",
     "is_dataset",
+    "landmark_names",
     "library_from_dataset",
     "library_from_files",
     "load_dataset",

@@ -11,6 +11,7 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -36,13 +37,14 @@ from fetusmap.files import (
 )
 from fetusmap.geometry import Grid
 from fetusmap.io import DEFAULT_LIMITS, ReadLimits, load_volume
-from fetusmap.io.poses.markups import read_markups
+from fetusmap.io.poses.markups import read_labels, read_markups
 from fetusmap.io.poses.nnlandmark import (
     SUFFIX,
     NnLandmarkDocument,
     OptionalPosition,
     pose_from_indices,
     read_nnlandmark,
+    read_nnlandmark_names,
     write_nnlandmark,
 )
 from fetusmap.types import Triple
@@ -83,11 +85,13 @@ class ForeignCase:
         name: safe as a file name.
         volume_path: path of the volume.
         read_pose: function that reads the pose, given the volume's grid and the skeleton.
+        read_names: function that reads the names of the annotated landmarks.
     """
 
     name: str
     volume_path: Path
     read_pose: Callable[[Grid, Skeleton], Pose]
+    read_names: Callable[[], Iterable[str]]
 
     def load(
         self,
@@ -144,6 +148,15 @@ def find_foreign_cases(folder: str | Path) -> tuple[ForeignCase, ...]:
         found="none" if folder.is_dir() else "no folder",
         remedy="give the folder that holds volumes and annotations",
     )
+
+
+def landmark_names(cases: Iterable[ForeignCase]) -> set[str]:
+    """Return the landmarks that any of the cases names; unreadable annotations are passed over."""
+    names: set[str] = set()
+    for case in cases:
+        with suppress(FetusmapError):  # importing the case names the error
+            names.update(case.read_names())
+    return names
 
 
 def import_cases(
@@ -235,7 +248,9 @@ def export_nnlandmark(
 
 def _find_nnlandmark(folder: Path) -> list[ForeignCase]:
     return [
-        ForeignCase(stem, volume, partial(read_nnlandmark, path))
+        ForeignCase(
+            stem, volume, partial(read_nnlandmark, path), partial(read_nnlandmark_names, path)
+        )
         for path, stem, volume in _annotations(folder, SUFFIX)
     ]
 
@@ -258,7 +273,7 @@ def _find_nnlandmark_raw(folder: Path) -> list[ForeignCase]:
             spacing=known.image_spacing if known else None, landmarks=landmarks
         )
         read = partial(_pose_of_table, document, f"{path} case {stem}")
-        cases.append(ForeignCase(stem, _raw_volume(folder, stem), read))
+        cases.append(ForeignCase(stem, _raw_volume(folder, stem), read, landmarks.keys))
     return cases
 
 
@@ -270,7 +285,7 @@ def _pose_of_table(
 
 def _find_markups(folder: Path) -> list[ForeignCase]:
     return [
-        ForeignCase(stem, volume, partial(_pose_of_markups, path))
+        ForeignCase(stem, volume, partial(_pose_of_markups, path), partial(read_labels, path))
         for path, stem, volume in _annotations(folder, ".mrk.json")
     ]
 

@@ -22,8 +22,8 @@ def find_poses(folder: Path, skeleton: Skeleton | None = None) -> dict[str, Pose
 
     Args:
         folder: output folder of `fetusmap predict`, or a folder of pose files.
-        skeleton: skeleton of files that do not carry the definition of their own; a built-in one
-            if not given.
+        skeleton: skeleton of files that neither define nor name their own; the built-in one that
+            has their landmarks if not given.
 
     Raises:
         BadInput: the folder holds no pose, two poses of one case, or a file that is not a pose.
@@ -58,10 +58,9 @@ def _declares_pose(path: Path) -> bool:
 
 
 def _load(path: Path, skeleton: Skeleton | None) -> Pose:
-    """Read a pose of the given skeleton, or of another one that its file defines."""
+    """Read a pose of the given skeleton, or of another one that its file defines or names."""
     data = read_json(path)
     definition = data.get("skeleton") if isinstance(data, dict) else None
-    if skeleton is not None and isinstance(definition, dict):
-        is_other = definition.get("name") != skeleton.name
-        return load_pose(path, None if is_other else skeleton)
-    return load_pose(path, skeleton)
+    name = definition.get("name") if isinstance(definition, dict) else definition
+    is_other = skeleton is not None and name not in (None, skeleton.name)
+    return load_pose(path, None if is_other else skeleton)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from fetusmap.anatomy import Side, Skeleton
+from fetusmap.anatomy import Side, Skeleton, name_without_side
 
 
 class SidedName(NamedTuple):
@@ -49,6 +49,6 @@ def _sided(skeleton: Skeleton, landmarks_of: Mapping[str, tuple[str, ...]]) -> d
 
 
 def _shared_label(left: str, right: str) -> str:
-    """Return the part that two names share, such as `knee`; both names if they share none."""
-    stem = left.removeprefix("left_")
-    return stem if stem == right.removeprefix("right_") else f"{left} / {right}"
+    """Return the words that two names share, such as `knee`; both names if they share none."""
+    shared = name_without_side(left, right)
+    return f"{left} / {right}" if shared == left else shared

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fetusmap.anatomy import Pose, Skeleton, load_skeleton, measurements
+from fetusmap.anatomy import Pose, Skeleton, built_in_skeleton_for, measurements
 from fetusmap.errors import BadInput, UnreadableFile, errors_about
 from fetusmap.files.names import case_name
 from fetusmap.files.tables import read_rows, write_rows
@@ -25,7 +25,7 @@ def landmark_rows(pose: Pose, case: str) -> list[dict[str, object]]:
 
 
 def measurement_rows(pose: Pose, case: str) -> list[dict[str, object]]:
-    """Return one row per segment length, joint angle, trunk flexion and crown-rump estimate."""
+    """Return one row per measurement, see `fetusmap.anatomy.measurements`."""
     return [
         {"case": case, "kind": m.kind, "name": m.name, "value": m.value, "unit": m.unit}
         for m in measurements(pose)
@@ -43,7 +43,7 @@ def write_landmarks_csv(
 def write_measurements_csv(
     pose: Pose, path: Path, case: str | None = None, *, overwrite: bool = True
 ) -> None:
-    """Write the lengths and angles of one case as a CSV file."""
+    """Write the measurements of one case as a CSV file."""
     rows = measurement_rows(pose, case or case_name(path))
     write_rows(path, MEASUREMENT_COLUMNS, rows, overwrite=overwrite)
 
@@ -52,7 +52,8 @@ def read_landmarks_csv(path: Path, skeleton: Skeleton | None = None) -> Pose:
     """Read the landmarks of one case, as `write_landmarks_csv` writes them.
 
     The columns case and confidence may be missing (the confidence is then 1). A landmark with empty
-    coordinates, or without a row, is absent. Without a skeleton, the skeleton is fetus-16.
+    coordinates, or without a row, is absent. Without a skeleton, it is the built-in one that has
+    the landmarks of the table.
 
     Raises:
         UnreadableFile: the table has more than one case, a landmark twice, or a cell that is not a
@@ -64,7 +65,7 @@ def read_landmarks_csv(path: Path, skeleton: Skeleton | None = None) -> Pose:
 
 
 def _pose_of_rows(path: Path, rows: list[dict[str, str]], skeleton: Skeleton | None) -> Pose:
-    skeleton = skeleton or load_skeleton()
+    skeleton = skeleton or built_in_skeleton_for(row["landmark"] for row in rows)
     if len({row.get("case", "") for row in rows}) > 1:
         raise UnreadableFile(
             path, expected="one case", found="several", remedy="split the table by its case column"

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from fetusmap.anatomy import Pose, PosedLandmark, Skeleton, load_skeleton
+from fetusmap.anatomy import Pose, PosedLandmark, Skeleton, built_in_skeleton_for
 from fetusmap.anatomy.skeleton import Segment, Side
 from fetusmap.errors import BadInput
 from fetusmap.files.documents import Position, parse_document, read_json
@@ -66,19 +66,29 @@ class MarkupsDocument(_SlicerPart):
 
     markups: Annotated[tuple[Markup, ...], Field(max_length=MAX_ENTRIES, fail_fast=True)]
 
+    @property
+    def point_lists(self) -> tuple[Markup, ...]:
+        """The markups that hold landmarks."""
+        return tuple(markup for markup in self.markups if markup.type == "Fiducial")
+
 
 def read_markups(path: Path, skeleton: Skeleton | None = None) -> Pose:
     """Read the landmarks of a markups file.
 
     Points are found by their labels in the file's point lists; a landmark without a point, or with
-    an undefined one, is absent. Lines and other markups are ignored. Without a skeleton the
-    landmarks are those of fetus-16.
+    an undefined one, is absent. Lines and other markups are ignored. Without a skeleton,
+    it is the built-in one that has the landmarks of the file.
 
     Raises:
         BadInput: there is no point list, a label is not a landmark or appears twice, or the unit is
             neither mm nor um.
     """
     return pose_from_markups(read_json(path), skeleton, path)
+
+
+def read_labels(path: Path) -> list[str]:
+    """Read the labels of all points in the point lists of a markups file."""
+    return _labels(parse_document(MarkupsDocument, read_json(path), path))
 
 
 def write_markups(pose: Pose, path: Path, *, overwrite: bool = True) -> None:
@@ -91,14 +101,12 @@ def pose_from_markups(
     data: object, skeleton: Skeleton | None = None, subject: object = "markups"
 ) -> Pose:
     """Build a pose from the plain data of a markups file."""
-    skeleton = skeleton or load_skeleton()
     document = parse_document(MarkupsDocument, data, subject)
+    skeleton = skeleton or built_in_skeleton_for(_labels(document))
     positions = np.full((len(skeleton), 3), np.nan)
     confidence = np.zeros(len(skeleton))
     seen: set[str] = set()
-    for markup in document.markups:
-        if markup.type != "Fiducial":
-            continue
+    for markup in document.point_lists:
         for point in markup.controlPoints:
             _check_label(point.label, skeleton, seen, subject)
             seen.add(point.label)
@@ -114,6 +122,10 @@ def pose_from_markups(
             remedy=f"label the points with the landmarks of {skeleton.name}",
         )
     return Pose(skeleton, positions, confidence)
+
+
+def _labels(document: MarkupsDocument) -> list[str]:
+    return [point.label for markup in document.point_lists for point in markup.controlPoints]
 
 
 def markups_from_pose(pose: Pose) -> dict[str, Any]:

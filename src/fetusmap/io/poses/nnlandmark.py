@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import BeforeValidator
 
-from fetusmap.anatomy import Pose, Skeleton, load_skeleton
+from fetusmap.anatomy import Pose, Skeleton, built_in_skeleton_for
 from fetusmap.errors import BadInput, errors_about
 from fetusmap.files.documents import Document, Number, Position, parse_document, read_json
 from fetusmap.files.writing import write_text
@@ -40,15 +40,17 @@ class NnLandmarkDocument(Document):
 def read_nnlandmark(path: Path, grid: Grid, skeleton: Skeleton | None = None) -> Pose:
     """Read landmark indices and place them in the world with the volume's grid.
 
+    Without a skeleton, it is the built-in one that has the landmarks of the file.
+
     Raises:
         BadInput: see `pose_from_indices`.
     """
-    return pose_from_indices(
-        parse_document(NnLandmarkDocument, read_json(path, nan_is_null=True), path),
-        grid,
-        skeleton,
-        path,
-    )
+    return pose_from_indices(_read(path), grid, skeleton, path)
+
+
+def read_nnlandmark_names(path: Path) -> tuple[str, ...]:
+    """Read the names of the landmarks, also of those without indices."""
+    return tuple(_read(path).landmarks)
 
 
 def pose_from_indices(
@@ -78,7 +80,7 @@ def pose_from_indices(
     with errors_about(subject):
         return Pose.from_positions(
             {name: grid.to_world(index) for name, index in placed.items()},
-            skeleton or load_skeleton(),
+            skeleton or built_in_skeleton_for(document.landmarks),
         )
 
 
@@ -97,3 +99,7 @@ def write_nnlandmark(pose: Pose, path: Path, grid: Grid, *, overwrite: bool = Tr
         },
     }
     write_text(path, json.dumps(data, indent=2, allow_nan=False) + "\n", overwrite=overwrite)
+
+
+def _read(path: Path) -> NnLandmarkDocument:
+    return parse_document(NnLandmarkDocument, read_json(path, nan_is_null=True), path)

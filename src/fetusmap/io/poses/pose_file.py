@@ -26,7 +26,8 @@ def load_pose(path: str | Path, skeleton: Skeleton | None = None) -> Pose:
     Args:
         path: the file. Whether JSON is a pose or markups is recognised by its content.
         skeleton: skeleton that the pose must have. A `pose.json` needs none, because it holds the
-            definition of its skeleton; for markups and CSV the default is fetus-16.
+            definition of its skeleton; for markups and CSV the default is the built-in skeleton
+            that has the landmarks of the file.
 
     Raises:
         UnreadableFile: the file does not exist or holds no pose.
