@@ -204,6 +204,32 @@ def test_methods_of_different_skeletons_are_compared_over_what_all_have(
     assert "expected folders whose predictions have a landmark in common" in outcome.err
 
 
+def test_a_model_of_22_landmarks_is_evaluated_on_annotations_of_16(
+    fetusmap, dataset, truth, tmp_path
+):
+    """The neck is 8 mm too high, everything else 2 mm."""
+    more = load_skeleton("fetus-22")
+    poses = {name: pose.on(more) for name, pose in truth.items()}
+    neck = np.zeros((22, 3))
+    neck[more.index("neck"), 2] = 6
+    poses = {name: replace(p, positions_mm=p.positions_mm + neck) for name, p in poses.items()}
+    found = write_off_by(tmp_path / "found", poses, 2.0)
+    words = ("evaluate", str(found), "--truth", str(dataset))
+    outcome = fetusmap(*words)
+    assert (outcome.code, outcome.err) == (0, "")
+    assert "compared: the 16 landmarks of fetus-16" in outcome.out
+    printed = metrics_of(outcome)
+    assert printed["mean, mm"].startswith(f"{2 + 6 * 3 / 47:.2f} ")  # one head is not annotated
+    assert (printed["neck"], printed["left wrist"]) == ("8.00", "2.00")
+    outcome = fetusmap(*words, "--landmarks", "neck, left_hip")
+    assert metrics_of(outcome)["mean, mm"].startswith("5.00 ")
+    assert "compared: the 2 landmarks neck, left_hip" in outcome.out
+    assert fetusmap(*words, "--landmarks", "fetus-16").code == 0
+    outcome = fetusmap(*words, "--landmarks", "crown,neck")
+    assert (outcome.code, outcome.err.count("\n")) == (2, 1)
+    assert "found crown" in outcome.err
+
+
 def test_a_split_is_evaluated_alone(fetusmap, dataset, truth, tmp_path):
     found = write_off_by(tmp_path / "found", truth, 0.0, cases=("a", "b"))
     outcome = fetusmap("evaluate", str(found), "--truth", str(dataset), "--split", "test")

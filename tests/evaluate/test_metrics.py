@@ -17,7 +17,6 @@ from fetusmap.evaluate import (
     pck_curve_percent,
     pck_percent,
     sides_are_right,
-    swap_rate_percent,
 )
 
 NAN, INF = np.nan, np.inf
@@ -174,7 +173,6 @@ def test_pairs_that_fit_better_when_exchanged_by_hand():
     found[[0, 3], 0] = 2, -2
     found[[1, 4]] = found[[4, 1]]
     assert exchanged_pairs(HANDS_AND_FEET, found, PLACES).tolist() == [0, 1]
-    assert swap_rate_percent(HANDS_AND_FEET, found, PLACES) == 50
 
 
 def test_two_landmarks_at_one_place_are_not_exchanged():
@@ -191,14 +189,12 @@ def test_of_a_pair_both_must_be_found_and_annotated(row, where):
     poses[where][row] = NAN
     found, true = poses["found"], poses["true"]
     np.testing.assert_array_equal(exchanged_pairs(HANDS_AND_FEET, found, true), [NAN, 1])
-    assert swap_rate_percent(HANDS_AND_FEET, found, true) == 100
-    assert np.isnan(swap_rate_percent(HANDS_AND_FEET, NAN * found, true))
+    assert np.isnan(exchanged_pairs(HANDS_AND_FEET, NAN * found, true)).all()
 
 
-def test_without_pairs_no_rate():
+def test_without_pairs_none_is_exchanged():
     alone = Skeleton("nose", ("nose",), (), ())
     assert exchanged_pairs(alone, np.zeros((4, 1, 3)), np.ones((4, 1, 3))).shape == (4, 0)
-    assert np.isnan(swap_rate_percent(alone, np.zeros((1, 3)), np.ones((1, 3))))
 
 
 @given(st.integers(0, 10**6))
@@ -229,7 +225,6 @@ def test_exchanged_pairs_of_many_poses_are_those_of_each():
     for case in np.ndindex(2, 3):
         one = exchanged_pairs(FETUS, found[case], true[case])
         np.testing.assert_array_equal(exchanged[case], one)
-    assert swap_rate_percent(FETUS, found, true) == pytest.approx(100 * np.nanmean(exchanged))
     assert np.isnan(exchanged).sum() == 1
 
 
@@ -239,9 +234,23 @@ def test_the_sides_are_those_of_the_whole_body():
     found = TRUTH.copy()
     found[wrists] = found[wrists[::-1]]
     assert sides_are_right(FETUS, found, TRUTH)
-    assert swap_rate_percent(FETUS, found, TRUTH) == pytest.approx(100 / 6)
+    assert exchanged_pairs(FETUS, found, TRUTH).sum() == 1
     assert not sides_are_right(FETUS, TRUTH[FETUS.mirror_index], TRUTH)
-    assert swap_rate_percent(FETUS, TRUTH[FETUS.mirror_index], TRUTH) == 100
+    assert exchanged_pairs(FETUS, TRUTH[FETUS.mirror_index], TRUTH).all()
+
+
+@pytest.mark.parametrize("limb", ["hand", "foot", "knee"])
+def test_hands_and_feet_are_pairs_like_the_joints_of_the_limbs(limb):
+    skeleton = load_skeleton("fetus-22")
+    truth = reference_pose(60.0, skeleton).positions_mm
+    pair = skeleton.indices((f"left_{limb}", f"right_{limb}"))
+    found = truth.copy()
+    found[pair] = found[pair[::-1]]
+    exchanged = exchanged_pairs(skeleton, found, truth)
+    assert exchanged.shape == (8,)
+    assert exchanged.sum() == 1
+    assert skeleton.mirror_pairs[int(exchanged.argmax())] == (f"left_{limb}", f"right_{limb}")
+    assert sides_are_right(skeleton, found, truth)
 
 
 def test_landmarks_of_the_midline_have_no_side():

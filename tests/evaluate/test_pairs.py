@@ -6,7 +6,7 @@ import pytest
 from fetusmap.anatomy import Pose, Segment, Skeleton, load_skeleton, reference_pose
 from fetusmap.dataset import Case
 from fetusmap.errors import BadInput
-from fetusmap.evaluate import exchanged_pairs, pair_with_truth, summarize
+from fetusmap.evaluate import describe_landmarks, exchanged_pairs, pair_with_truth, summarize
 from fetusmap.io import save_pose
 
 FETUS = load_skeleton()
@@ -191,6 +191,31 @@ def test_pairs_can_be_restricted_to_some_landmarks(make_case):
     assert some.skeleton.mirror_pairs == (("left_knee", "right_knee"),)
     np.testing.assert_allclose(some.errors_mm, [expected])
     assert pairs.restricted_to(FETUS.landmarks).skeleton == FETUS
+
+
+def test_landmarks_that_are_not_shared_cannot_be_compared(make_case):
+    pairs = pair_with_truth({"a": reference_pose()}, [make_case("a", reference_pose())])
+    with pytest.raises(BadInput, match=r"share: head, .*found crown, tail"):
+        pairs.restricted_to(("head", "crown", "tail"))
+
+
+@pytest.mark.parametrize("found_name", ["fetus-16", "fetus-22"])
+def test_both_built_in_skeletons_are_compared_over_the_sixteen(make_case, found_name):
+    names = {"fetus-16", "fetus-22"} - {found_name}
+    truth = reference_pose(60.0, load_skeleton(names.pop()))
+    found = reference_pose(60.0, load_skeleton(found_name))
+    pairs = pair_with_truth({"a": found}, [make_case("a", truth, skeleton=truth.skeleton)])
+    assert pairs.skeleton.landmarks == FETUS.landmarks
+    assert len(pairs.skeleton.mirror_pairs) == 6
+    assert pairs.skeleton.crown_rump_ends is None
+    np.testing.assert_allclose(pairs.errors_mm, 0, atol=1e-12)
+    assert describe_landmarks(pairs.skeleton.landmarks) == "the 16 landmarks of fetus-16"
+
+
+def test_landmarks_in_words():
+    assert describe_landmarks(load_skeleton("fetus-22").landmarks[::-1]).endswith("fetus-22")
+    assert describe_landmarks(("crown", "rump")) == "the 2 landmarks crown, rump"
+    assert describe_landmarks(("head",)) == "the 1 landmark head"
 
 
 @pytest.mark.parametrize(("count", "found"), [(0, "found none"), (2, "found 2 without annotation")])

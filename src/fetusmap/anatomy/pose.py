@@ -69,21 +69,8 @@ class Pose:
                 found=f"shapes {positions.shape} and {confidence.shape}",
                 remedy="give one row per landmark, NaN for an absent one",
             )
+        check_positions(self.skeleton, positions, "pose")
         absent = np.isnan(positions).all(axis=1)
-        if not (np.isfinite(positions).all(axis=1) | absent).all():
-            raise BadInput(
-                "pose",
-                expected="three finite coordinates per landmark, or three NaN",
-                found="an infinite or half-absent position",
-                remedy="set all three coordinates of an absent landmark to NaN",
-            )
-        if (np.abs(positions) > MAX_COORDINATE_MM).any():
-            raise BadInput(
-                "pose",
-                expected=f"coordinates of at most {MAX_COORDINATE_MM:.0e} mm",
-                found=f"{np.nanmax(np.abs(positions)):.3g}",
-                remedy="check the unit",
-            )
         confidence = np.where(absent, 0.0, confidence)
         if not ((confidence >= 0) & (confidence <= 1)).all():
             raise BadInput(
@@ -202,6 +189,36 @@ class Pose:
             self.skeleton == other.skeleton
             and np.array_equal(self.positions_mm, other.positions_mm, equal_nan=True)
             and np.array_equal(self.confidence, other.confidence)
+        )
+
+
+def check_positions(skeleton: Skeleton, positions_mm: FloatArray, subject: str) -> None:
+    """Check that each landmark has three finite coordinates in millimetres, or three NaN.
+
+    Args:
+        skeleton: names the rows.
+        positions_mm: (N, 3) positions of a pose, or (A, N, 3) of the atlases of a library.
+        subject: names the positions in errors.
+
+    Raises:
+        BadInput: a position is infinite, has only some coordinates, or is too far away.
+    """
+    whole = np.isfinite(positions_mm).all(axis=-1) | np.isnan(positions_mm).all(axis=-1)
+    if not whole.all():
+        *numbers, row = np.argwhere(~whole)[0]
+        where = "".join(f" in atlas {number}" for number in numbers)
+        raise BadInput(
+            subject,
+            expected="three finite coordinates per landmark, or three NaN",
+            found=f"an infinite or half-absent {skeleton.landmarks[row]}{where}",
+            remedy="set all three coordinates of an absent landmark to NaN",
+        )
+    if (np.abs(positions_mm) > MAX_COORDINATE_MM).any():
+        raise BadInput(
+            subject,
+            expected=f"coordinates of at most {MAX_COORDINATE_MM:.0e} mm",
+            found=f"{np.nanmax(np.abs(positions_mm)):.3g}",
+            remedy="check the unit",
         )
 
 

@@ -8,17 +8,21 @@ from typing import Annotated
 
 import typer
 
+from fetusmap.anatomy import built_in_skeletons, load_skeleton
 from fetusmap.cli.console import out, print_table, warn
 from fetusmap.dataset import Dataset, load_dataset
 from fetusmap.errors import BadInput
 from fetusmap.evaluate import (
     SUMMARY_COLUMNS,
     Pairs,
+    Summary,
     abbreviate_names,
     auc_percent,
     compare,
+    describe_landmarks,
     find_poses,
     format_interval,
+    format_number,
     format_p_value,
     mean_error_mm,
     pair_with_truth,
@@ -52,6 +56,14 @@ def evaluate(
         str | None,
         typer.Option(metavar="NAME", help="Split of the dataset; without it, all of its cases."),
     ] = None,
+    landmarks: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SKELETON|NAME,NAME",
+            help="Compare only these landmarks: those of a skeleton, such as fetus-16, or some by "
+            "name.",
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="Folder into which tables and curves are written."),
@@ -61,18 +73,28 @@ def evaluate(
 
     The 95 % intervals come from drawing subjects with replacement. Several folders are each
     compared with the first one, case by case. A case without a prediction counts as missed.
-    Predictions and annotations are compared over the landmarks whose names they share.
+    Predictions and annotations are compared over the landmarks whose names they share, such as
+    those of fetus-16 if one side has the landmarks of fetus-22.
     """
     dataset = load_dataset(truth)
+    wanted = None if landmarks is None else _named_landmarks(landmarks)
     methods = _comparable(
-        {name: _pairs(folder, dataset, split) for name, folder in _by_name(predictions).items()}
+        {
+            name: _pairs(folder, dataset, split, wanted)
+            for name, folder in _by_name(predictions).items()
+        }
     )
-    rows = [(name, *summary_cells(summarize(pairs))) for name, pairs in methods.items()]
+    summaries = {name: summarize(pairs) for name, pairs in methods.items()}
+    rows = [(name, *summary_cells(summary)) for name, summary in summaries.items()]
     columns = ("method", *SUMMARY_COLUMNS)
     # Methods side by side: a terminal is not wide enough for a row of five intervals.
     transposed = list(zip(columns, *rows, strict=True))
-    count = len(next(iter(methods.values())).cases)
-    print_table(f"{count} cases of {truth}", ("", *transposed[0][1:]), transposed[1:])
+    first = next(iter(methods.values()))
+    title = f"{len(first.cases)} cases of {truth}"
+    print_table(title, ("", *transposed[0][1:]), transposed[1:])
+    names = first.skeleton.landmarks
+    print_table("Mean error by landmark, mm", ("", *summaries), _by_landmark(names, summaries))
+    out.print(f"compared: {describe_landmarks(names)}")
     if len(methods) > 1:
         title = f"Difference from {next(iter(methods))}, case by case"
         print_table(title, ("", "mean, mm", "p (Wilcoxon)", "AUC, %"), _differences(methods))
@@ -97,7 +119,24 @@ def _by_name(folders: list[Path]) -> dict[str, Path]:
     return dict(zip(names, folders, strict=True))
 
 
-def _pairs(folder: Path, dataset: Dataset, split: str | None) -> Pairs:
+def _named_landmarks(text: str) -> tuple[str, ...]:
+    """Return the landmarks of a skeleton, or those that the text names, separated by commas."""
+    if text in built_in_skeletons() or text.endswith(".json"):
+        return load_skeleton(text).landmarks
+    return tuple(name.strip() for name in text.split(","))
+
+
+def _by_landmark(names: tuple[str, ...], summaries: Mapping[str, Summary]) -> list[tuple[str, ...]]:
+    means = [summary.landmark_mean_mm for summary in summaries.values()]
+    return [
+        (name.replace("_", " "), *map(format_number, row))
+        for name, *row in zip(names, *means, strict=True)
+    ]
+
+
+def _pairs(
+    folder: Path, dataset: Dataset, split: str | None, landmarks: tuple[str, ...] | None
+) -> Pairs:
     """Pair the predictions of a folder with the annotations; warn of what is only on one side."""
     cases = dataset.cases if split is None else dataset.split(split)
     found = find_poses(folder, dataset.skeleton)
@@ -118,17 +157,19 @@ def _pairs(folder: Path, dataset: Dataset, split: str | None) -> Pairs:
         if names:
             count = f"{len(names)} case{'s' * (len(names) > 1)}"
             warn(f"{folder}: {count} {what}: {abbreviate_names(names)}")
+    if landmarks is not None:
+        return pairs.restricted_to(landmarks)
+    if not (pairs.only_found and pairs.only_true):  # one side has all landmarks of the other
+        return pairs
     left_out = [
         f"only {where}: {', '.join(names)}"
         for names, where in ((pairs.only_found, "predicted"), (pairs.only_true, "annotated"))
-        if names
     ]
-    if left_out:
-        landmarks = "landmark" + "s" * (len(pairs.skeleton) > 1)
-        warn(
-            f"{folder}: compared over the {len(pairs.skeleton)} {landmarks} that predictions and "
-            f"annotations share; {'; '.join(left_out)}"
-        )
+    shared = f"{len(pairs.skeleton)} landmark" + "s" * (len(pairs.skeleton) > 1)
+    warn(
+        f"{folder}: compared over the {shared} that predictions and annotations share; "
+        + "; ".join(left_out)
+    )
     return pairs
 
 

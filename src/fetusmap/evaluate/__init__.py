@@ -18,9 +18,13 @@ from fetusmap.evaluate.metrics import (
     pck_curve_percent,
     pck_percent,
     sides_are_right,
-    swap_rate_percent,
 )
-from fetusmap.evaluate.pairs import Pairs, abbreviate_names, pair_with_truth
+from fetusmap.evaluate.pairs import (
+    Pairs,
+    abbreviate_names,
+    describe_landmarks,
+    pair_with_truth,
+)
 from fetusmap.evaluate.pose_folder import find_poses
 from fetusmap.evaluate.statistics import (
     Comparison,
@@ -42,6 +46,7 @@ __all__ = [
     "auc_percent",
     "bootstrap_interval",
     "compare",
+    "describe_landmarks",
     "exchanged_pairs",
     "find_poses",
     "format_interval",
@@ -57,6 +62,5 @@ __all__ = [
     "sides_are_right",
     "summarize",
     "summary_cells",
-    "swap_rate_percent",
     "write_errors_csv",
 ]

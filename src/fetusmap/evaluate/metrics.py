@@ -88,11 +88,6 @@ def _pair_distances(
     return as_they_are, distances(left, right) + distances(right, left)
 
 
-def swap_rate_percent(skeleton: Skeleton, found_mm: Points3, true_mm: Points3) -> float:
-    """Return the percentage of mirror pairs that are exchanged, see `exchanged_pairs`."""
-    return _mean_or_nan(100 * exchanged_pairs(skeleton, found_mm, true_mm))
-
-
 def mean_error_mm(errors_mm: ArrayLike) -> float:
     """Return the mean error of the landmarks that were found.
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fetusmap.anatomy import Pose, Skeleton
+from fetusmap.anatomy import Pose, Skeleton, built_in_skeleton_for
 from fetusmap.dataset import Case
 from fetusmap.errors import BadInput
 from fetusmap.evaluate.metrics import landmark_errors_mm
@@ -51,7 +51,20 @@ class Pairs:
         return landmark_errors_mm(self.found_mm, self.true_mm)
 
     def restricted_to(self, landmarks: Sequence[str]) -> Pairs:
-        """Return the same pairs over some of the landmarks only, in the present order."""
+        """Return the same pairs over some of the landmarks only, in the present order.
+
+        Raises:
+            BadInput: predictions and annotations do not share one of the landmarks.
+        """
+        unknown = [name for name in landmarks if name not in self.skeleton.landmarks]
+        if unknown:
+            raise BadInput(
+                "landmarks to compare",
+                expected="landmarks that predictions and annotations share: "
+                + ", ".join(self.skeleton.landmarks),
+                found=abbreviate_names(unknown),
+                remedy="name some of these",
+            )
         chosen = tuple(name for name in self.skeleton.landmarks if name in set(landmarks))
         rows = self.skeleton.indices(chosen)
         return replace(
@@ -107,6 +120,14 @@ def pair_with_truth(found: Mapping[str, Pose], cases: Sequence[Case]) -> Pairs:
     )
 
 
+def describe_landmarks(names: Sequence[str]) -> str:
+    """Describe landmarks in words, such as "the 16 landmarks of fetus-16"."""
+    fitting = built_in_skeleton_for(names)
+    count = f"the {len(names)} landmark{'s' * (len(names) > 1)}"
+    is_whole = set(names) == set(fitting.landmarks)
+    return f"{count} of {fitting.name}" if is_whole else f"{count} {abbreviate_names(names)}"
+
+
 def abbreviate_names(names: Sequence[str]) -> str:
     """Return names in one line; only the first five where there are more."""
     return ", ".join(names[:MAX_NAMED]) + ", ..." * (len(names) > MAX_NAMED)
@@ -142,6 +163,7 @@ def _skeleton_of(skeleton: Skeleton, landmarks: tuple[str, ...]) -> Skeleton:
         mirror_pairs=tuple(pair for pair in skeleton.mirror_pairs if set(pair) <= names),
         angles=tuple(a for a in skeleton.angles if {*a.first, *a.second} <= names),
         trunk=skeleton.trunk if set(skeleton.trunk or ()) <= names else None,
+        crown_rump_ends=None,
         crown_rump=None,
         lateral_pairs=tuple(pair for pair in skeleton.lateral_pairs if set(pair) <= names),
         registration_subset=tuple(n for n in skeleton.registration_subset if n in names),

@@ -24,7 +24,7 @@ from fetusmap.anatomy import (
 )
 from fetusmap.errors import BadInput
 from fetusmap.io import load_pose, plain_from_pose, pose_from_plain, pose_schema, save_pose
-from fetusmap.io.poses.pose_json import read_pose_json, schema_from_model, write_pose_json
+from fetusmap.io.poses.pose_json import schema_from_model, write_pose_json
 
 KEYS = {
     "format", "version", "skeleton", "coordinate_system", "unit", "landmarks", "segments",
@@ -152,7 +152,7 @@ def test_quality_and_provenance_come_back(tmp_path):
         load_skeleton(), reference_pose().positions_mm, quality=quality, provenance=provenance
     )
     write_pose_json(pose, tmp_path / "pose.json")
-    back = read_pose_json(tmp_path / "pose.json")
+    back = load_pose(tmp_path / "pose.json")
     assert back.quality == quality
     assert back.provenance == provenance
 

@@ -32,7 +32,6 @@ from fetusmap.files.documents import (
     Position,
     Version1,
     parse_document,
-    read_json,
     refuse_newer,
 )
 from fetusmap.files.writing import write_text
@@ -206,11 +205,6 @@ def _pose(
             quality=quality,
             provenance=provenance,
         )
-
-
-def read_pose_json(path: Path, skeleton: Skeleton | None = None) -> Pose:
-    """Read a `pose.json` of any version."""
-    return pose_from_plain(read_json(path), skeleton, path)
 
 
 def write_pose_json(pose: Pose, path: Path, *, overwrite: bool = True) -> None:
