@@ -10,6 +10,7 @@ from scipy.interpolate import pchip_interpolate
 
 from fetusmap.geometry import rotation_from_vector
 from fetusmap.simulate.body.fetus import Fetus
+from fetusmap.simulate.tables import table
 from fetusmap.types import FloatArray, RotationMatrix
 
 
@@ -28,21 +29,21 @@ class Trunk:
 
     def radius(self, t: float) -> float:
         """Return the radius of the trunk at t, mm, of a circle with its circumference."""
-        where, part = self._profile
-        return self.girth_mm * float(np.interp(t, where, part))
+        where, radii = self._profile
+        return float(np.interp(t, where, radii))
 
     @cached_property
     def _profile(self) -> tuple[FloatArray, FloatArray]:
-        """Places t and radii there over the girth: buttocks, belly, chest, base of the neck."""
-        pelvis, chest, neck = (
-            self.fetus.measures[f"{part}_girth"] for part in ("pelvis", "chest", "neck")
-        )
-        knots = ((-0.12, 0.40), (0.0, 0.52 * pelvis), (0.2, 0.91 * (1 + pelvis) / 2), (0.42, 1.0),
-                 (0.62, 0.93 * (1 + chest) / 2), (0.8, 0.81 * chest), (0.91, 0.60 * chest),
-                 (1.0, 0.43 * neck))  # fmt: skip
-        at, part = zip(*knots, strict=True)
+        """Places t and radii there, mm: buttocks, belly, chest, base of the neck."""
+        measures, crl = self.fetus.measures, self.fetus.crl_mm
+        knots = []
+        for knot in table("body/measures")["trunk"]:
+            varied = 1 + knot["share"] * (measures[knot["with"]] - 1) if "with" in knot else 1.0
+            radius = knot.get("of_girth", 0.0) * self.girth_mm + knot.get("of_crl", 0.0) * crl
+            knots.append((knot["at"], varied * radius))
+        at, radii = zip(*knots, strict=True)
         where = np.linspace(at[0], at[-1], 113)
-        return where, np.asarray(pchip_interpolate(at, part, where))
+        return where, np.asarray(pchip_interpolate(at, radii, where))
 
     def section(self, t: float) -> tuple[float, float]:
         """Return the cross-section at t as two circles, side by side: radius and half distance.
