@@ -37,13 +37,16 @@ ROOM = Grid.from_spacing((90, 90, 90), (2.0,) * 3, (-89.0,) * 3)
     ],
 )
 def test_no_fetus_is_said_plainly_where_the_pose_is_worthless(fetus, correct, reasons):
-    assert reasons_to_doubt(CaseProbabilities(fetus, 0.99, correct), 0.1, []) == reasons
+    assert (
+        reasons_to_doubt(CaseProbabilities(fetus, 0.99, correct, fetus * correct), 0.1, [])
+        == reasons
+    )
 
 
-def assessed(volume, logistic=SURE, *, masses=None, landmark=SURE, **changed):
+def assessed(volume, logistic=SURE, *, masses=None, **changed):
     pose = reference_pose(60.0)
     calibration = Calibration(
-        landmark=landmark, case=logistic, fetus=SURE, sides=SURE, cases=30, empty_cases=0, **changed
+        landmark=SURE, case=logistic, fetus=SURE, sides=SURE, cases=30, empty_cases=0, **changed
     )
     peaks = np.full(16, 0.9) if masses is None else masses
     evidence = Evidence(peaks, np.zeros(16), 0.0, 0.1, np.zeros(16))
@@ -109,29 +112,29 @@ def test_limbs_have_names_and_begin_at_their_roots(skeleton):
     }
 
 
-def doubts(skeleton, guessed=(), beyond=(), absent=()):
-    """Doubts about landmarks with a low confidence, outside the box, and without a position."""
+def doubts(skeleton, lost=(), beyond=(), absent=()):
+    """Doubts about limbs that are not seen, and landmarks outside the box or without a position."""
     rows = {name: np.isin(skeleton.landmarks, names) for name, names in
-            {"guessed": guessed, "beyond": beyond, "absent": absent}.items()}  # fmt: skip
+            {"beyond": beyond, "absent": absent}.items()}  # fmt: skip
     return doubts_about_landmarks(
         skeleton,
         found=~rows["absent"],
         inside=~rows["absent"] & ~rows["beyond"],
         in_view=~rows["absent"] & ~rows["beyond"],
-        confidence=np.where(rows["guessed"], 0.2, 0.9),
+        limbs=np.where(np.isin(list(limbs_of_both_sides(skeleton)), lost), 0.2, 0.9),
     )
 
 
 def test_a_lost_limb_is_named_with_the_landmarks_that_are_guesses(skeleton):
     rest = "from the rest of the body"
     assert doubts(skeleton) == []
-    assert doubts(skeleton, ["left_elbow", "left_wrist"]) == [
+    assert doubts(skeleton, ["left arm"]) == [
         f"the left arm was not found: elbow and wrist are guesses {rest}"
     ]
-    assert doubts(skeleton, ["right_ankle"]) == [
-        f"the right leg was not found: ankle is a guess {rest}"
+    assert doubts(skeleton, beyond=["right_ankle"]) == [
+        f"the right leg leaves the field of view: ankle is a guess {rest}"
     ]
-    assert doubts(skeleton, ["right_knee"], beyond=["right_ankle"]) == [
+    assert doubts(skeleton, ["right leg"], beyond=["right_ankle"]) == [
         f"the right leg leaves the field of view: knee and ankle are guesses {rest}"
     ]
     assert doubts(skeleton, absent=["left_wrist"]) == [
@@ -140,8 +143,8 @@ def test_a_lost_limb_is_named_with_the_landmarks_that_are_guesses(skeleton):
 
 
 def test_what_belongs_to_no_limb_is_named_by_itself(skeleton):
-    """A low confidence alone is not said again in words, unless the end of a limb has it."""
-    assert doubts(skeleton, ["head", "left_hip", "left_knee"]) == []
+    """And so are the inner landmarks of a limb whose end is seen."""
+    assert doubts(skeleton, beyond=["left_knee"]) == ["left_knee lies outside the volume"]
     assert doubts(skeleton, beyond=["head", "left_hip"], absent=["neck"]) == [
         "head lies outside the volume",
         "neck was not found",
@@ -150,17 +153,18 @@ def test_what_belongs_to_no_limb_is_named_by_itself(skeleton):
 
 
 def test_where_the_whole_case_is_doubtful_no_limb_is_named():
-    """The masses of the left arm's peaks make its confidence low."""
+    """The low masses of the left arm's peaks say that it is lost."""
     volume = Volume(np.ones(ROOM.shape, np.uint8), ROOM)
     skeleton = reference_pose().skeleton
     masses = np.full(16, 0.9)
     masses[skeleton.indices(("left_elbow", "left_wrist"))] = 0.1
-    by_mass = Logistic(intercept=0.0, weights=(1.0, 0.0, 0.0, 0.0))
-    named = assessed(volume, masses=masses, landmark=by_mass)
+    by_mass = Logistic(intercept=0.0, weights=(0.5, 0.5))
+    named = assessed(volume, masses=masses, limb=by_mass)
     assert named.quality.reasons == (
         "the left arm was not found: elbow and wrist are guesses from the rest of the body",
     )
     doubtful = Logistic(intercept=-1.0, weights=(0.0,) * 4)
-    assert assessed(volume, doubtful, masses=masses, landmark=by_mass).quality.reasons == (
+    assert assessed(volume, masses=masses).quality.reasons == ()  # of an earlier card
+    assert assessed(volume, doubtful, masses=masses, limb=by_mass).quality.reasons == (
         "the detection is doubtful: check every landmark",
     )

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from fetusmap.anatomy import load_skeleton
 from fetusmap.quality import (
     CASE_FEATURES,
     LANDMARK_FEATURES,
@@ -19,6 +20,7 @@ from fetusmap.quality import (
     recalibrate,
 )
 
+SKELETON = load_skeleton("fetus-16")
 SEEDS = st.integers(0, 2**32 - 1)
 
 
@@ -242,7 +244,33 @@ def test_a_calibration_without_names_has_the_four_earlier_features():
     )
     seen = evidence([0.9, 0.5, 0.75])
     np.testing.assert_allclose(found.confidence(seen), [0.9, 0.5, 0.75])
-    assert found.case_probabilities(seen) == CaseProbabilities(0.5, 0.5, pytest.approx(0.75))
+    assert found.case_probabilities(seen) == CaseProbabilities(
+        0.5, 0.5, pytest.approx(0.75), pytest.approx(0.375)
+    )
+    assert found.limb_probabilities(evidence([0.1] * 16), SKELETON).tolist() == [1.0] * 4
+
+
+def test_a_score_of_its_own_replaces_the_product():
+    found = Calibration.model_validate_json(
+        json.dumps({**CARD, "score": {**FLAT, "intercept": 2.0}})
+    )
+    assert found.case_probabilities(evidence([0.9])).score == pytest.approx(1 / (1 + np.exp(-2)))
+
+
+def test_features_of_limbs_by_hand():
+    """The mean below the root and the end, as logits: of the left and right arm, then the legs."""
+    masses = np.full(16, 0.5)
+    masses[SKELETON.indices(("left_elbow", "left_wrist"))] = 0.9, 0.75
+    masses[SKELETON.index("left_shoulder")] = 0.01
+    masses[SKELETON.index("right_ankle")] = 0.9
+    table = evidence(masses).limb_table(SKELETON)
+    expected = [(np.log(27) / 2, np.log(3)), (0, 0), (0, 0), (np.log(9) / 2, np.log(9))]
+    np.testing.assert_allclose(table, expected, atol=1e-12)
+    by_end = Calibration.model_validate_json(
+        json.dumps({**CARD, "limb": {"intercept": 0.0, "weights": [0.0, 1.0]}})
+    )
+    probabilities = by_end.limb_probabilities(evidence(masses), SKELETON)
+    np.testing.assert_allclose(probabilities, [0.75, 0.5, 0.5, 0.9])
 
 
 def test_a_calibration_names_its_features():

@@ -307,6 +307,33 @@ def test_probabilities_are_how_often_it_comes_true():
     assert case.correct == pytest.approx(0.4, abs=0.01)
     assert case.sides == pytest.approx(0.4, abs=0.01)
     assert case.fetus == pytest.approx(0.8, abs=0.01)
+    # 40 correct poses among 100 trials and 25 empty ones of weight 0.3.
+    assert case.score == pytest.approx(40 / (100 + 25 * WEIGHTS["empty"]), abs=0.01)
+
+
+def test_wrong_poses_in_partial_views_do_not_count_as_a_sight_of_a_fetus():
+    alike = evidence(**GOOD)
+    near, far = (trial(alike, error, kind="partial") for error in (1.0, 20.0))
+    found = fitted([near] * 30 + [far] * 50, [trial(alike, np.nan)] * 10)
+    assert found.case_probabilities(alike).fetus == pytest.approx(0.75, abs=0.01)
+
+
+def test_the_end_of_a_limb_is_seen_if_it_is_visible_and_near():
+    """Of the left wrist a third is hidden but near, a third visible and far, a third right."""
+    wrist = SKELETON.index("left_wrist")
+    trials = []
+    for number in range(60):
+        masses, errors, hidden = np.full(16, 0.95), np.full(16, 1.0), np.full(16, np.nan)
+        masses[SKELETON.indices(("left_elbow", "left_wrist"))] = 0.5
+        if number % 3 == 0:
+            errors[wrist], hidden[wrist] = np.nan, 1.0
+        elif number % 3 == 1:
+            errors[wrist] = 20.0
+        seen = Evidence(masses, np.full(16, 0.05), 0.05, 0.1, np.full(16, 0.1))
+        trials.append(Trial(seen, errors, True, "scan", hidden))
+    arms_and_legs = fitted(trials).limb_probabilities(seen, SKELETON)
+    assert arms_and_legs[0] == pytest.approx(1 / 3, abs=0.03)
+    assert arms_and_legs[1:].min() > 0.95
 
 
 def test_mistakes_on_purpose_count_as_little_as_they_weigh():

@@ -14,7 +14,7 @@ from fetusmap.quality.calibration import (
     fit_logistic,
     recalibrate,
 )
-from fetusmap.quality.doubts import MIN_LANDMARK_CONFIDENCE, doubts_about_landmarks
+from fetusmap.quality.doubts import doubts_about_landmarks
 from fetusmap.quality.evidence import CASE_FEATURES, LANDMARK_FEATURES, Evidence, collect_evidence
 from fetusmap.quality.field_of_view import in_field_of_view
 from fetusmap.quality.limbs import limbs_of_both_sides
@@ -22,7 +22,6 @@ from fetusmap.quality.limbs import limbs_of_both_sides
 __all__ = [
     "CASE_FEATURES",
     "LANDMARK_FEATURES",
-    "MIN_LANDMARK_CONFIDENCE",
     "NO_FETUS",
     "SIDES_UNCERTAIN",
     "Calibration",

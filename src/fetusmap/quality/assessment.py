@@ -20,7 +20,7 @@ SIDES_UNCERTAIN = "left and right are uncertain"
 MIN_FETUS_PROBABILITY = 0.5
 """Below this probability of a fetus, a reason is given."""
 
-MIN_QUALITY_OF_A_FETUS = 0.05
+MIN_QUALITY_OF_A_FETUS = 0.25
 """Below this quality, an improbable fetus is reported as no fetus, and nothing else is said."""
 
 MIN_SIDES_PROBABILITY = 0.9
@@ -59,16 +59,17 @@ def assess_quality(
     in_view = in_field_of_view(prepared, positions_mm)
     confidence = np.where(in_view, calibration.confidence(evidence), 0.0)
     case = calibration.case_probabilities(evidence)
+    limbs = calibration.limb_probabilities(evidence, skeleton)
     doubts = doubts_about_landmarks(
         skeleton,
         found=np.asarray(np.isfinite(positions_mm).all(axis=1)),
         inside=np.asarray(prepared.grid.contains(positions_mm)),
         in_view=in_view,
-        # Where everything is doubtful, single limbs are not named.
-        confidence=confidence if case.correct >= MIN_CASE_PROBABILITY else np.ones(len(skeleton)),
+        # Where everything is doubtful, no limb is called lost.
+        limbs=limbs if case.correct >= MIN_CASE_PROBABILITY else np.ones(len(limbs)),
     )
     quality = Quality(
-        score=round(case.fetus * case.correct, 4),
+        score=round(case.score, 4),
         fetus=round(case.fetus, 4),
         sides=round(case.sides, 4),
         reasons=tuple(reasons_to_doubt(case, evidence.margin, doubts)),
@@ -92,7 +93,7 @@ def reasons_to_doubt(case: CaseProbabilities, margin: float, doubts: Sequence[st
         margin: how much farther from the library the mirrored pose lies, trunk lengths.
         doubts: reasons about landmarks, see `doubts_about_landmarks`.
     """
-    if case.fetus < MIN_FETUS_PROBABILITY and case.fetus * case.correct < MIN_QUALITY_OF_A_FETUS:
+    if case.fetus < MIN_FETUS_PROBABILITY and case.score < MIN_QUALITY_OF_A_FETUS:
         return [NO_FETUS]
     reasons = [*doubts]
     if case.fetus < MIN_FETUS_PROBABILITY:

@@ -15,7 +15,7 @@ import numpy as np
 from pydantic import model_validator
 from scipy.optimize import minimize
 
-from fetusmap.anatomy import LengthInterval
+from fetusmap.anatomy import LengthInterval, Skeleton
 from fetusmap.files import Document, Number
 from fetusmap.quality.evidence import CASE_FEATURES, LANDMARK_FEATURES, Evidence
 from fetusmap.types import BoolArray, FloatArray
@@ -56,11 +56,13 @@ class CaseProbabilities:
         fetus: that the volume shows a fetus.
         sides: that left and right are not exchanged.
         correct: that the mean error is below 5 mm and the sides are right, given a fetus.
+        score: that the volume shows a fetus, and the pose is correct in this sense.
     """
 
     fetus: float
     sides: float
     correct: float
+    score: float
 
 
 class Calibration(Document):
@@ -79,6 +81,11 @@ class Calibration(Document):
             the skeleton has no crown and rump, or there were too few cases.
         landmark_features: names of the features of a landmark, see `LANDMARK_FEATURES`.
         case_features: names of the features of a case, see `CASE_FEATURES`.
+        score: probability that the volume shows a fetus and the pose is correct, from the features
+            of a case. None in earlier cards: the score is then the product of `fetus` and `case`.
+        limb: probability that the last landmark of a limb is seen and correct, from
+            `Evidence.limb_table`; None in earlier cards: no limb is then called lost, unless it
+            leaves the field of view.
     """
 
     landmark: Logistic
@@ -90,17 +97,20 @@ class Calibration(Document):
     crown_rump: LengthInterval | None = None
     landmark_features: tuple[str, ...] = EARLIER_LANDMARK_FEATURES
     case_features: tuple[str, ...] = EARLIER_CASE_FEATURES
+    score: Logistic | None = None
+    limb: Logistic | None = None
 
     @model_validator(mode="after")
     def _check_features(self) -> Self:
         for names, known, logistics in (
             (self.landmark_features, LANDMARK_FEATURES, (self.landmark,)),
-            (self.case_features, CASE_FEATURES, (self.case, self.fetus, self.sides)),
+            (self.case_features, CASE_FEATURES, (self.case, self.fetus, self.sides, self.score)),
         ):
             unknown = sorted(set(names) - set(known))
             if unknown:
                 raise ValueError(f"no feature is called {unknown[0]!r}")
-            if any(len(logistic.weights) != len(names) for logistic in logistics):
+            given = [logistic for logistic in logistics if logistic is not None]
+            if any(len(logistic.weights) != len(names) for logistic in given):
                 raise ValueError(f"there must be {len(names)} weights, one for each feature")
         return self
 
@@ -115,7 +125,13 @@ class Calibration(Document):
             float(logistic.probability(features))
             for logistic in (self.fetus, self.sides, self.case)
         )
-        return CaseProbabilities(fetus, sides, correct)
+        score = fetus * correct if self.score is None else float(self.score.probability(features))
+        return CaseProbabilities(fetus, sides, correct, score)
+
+    def limb_probabilities(self, evidence: Evidence, skeleton: Skeleton) -> FloatArray:
+        """Compute the (L,) probabilities that the ends of the limbs are seen and correct."""
+        table = evidence.limb_table(skeleton)
+        return np.ones(len(table)) if self.limb is None else self.limb.probability(table)
 
 
 def fit_logistic(

@@ -10,8 +10,8 @@ from fetusmap.anatomy import Skeleton
 from fetusmap.quality.limbs import limbs_of_both_sides
 from fetusmap.types import BoolArray, FloatArray
 
-MIN_LANDMARK_CONFIDENCE = 0.5
-"""A landmark below this confidence is more likely wrong than right: it is called a guess."""
+MIN_LIMB_PROBABILITY = 0.5
+"""A limb whose last landmark is less likely seen and correct than this is called lost."""
 
 
 def doubts_about_landmarks(
@@ -20,32 +20,34 @@ def doubts_about_landmarks(
     found: BoolArray,
     inside: BoolArray,
     in_view: BoolArray,
-    confidence: FloatArray,
+    limbs: FloatArray,
 ) -> list[str]:
-    """List the landmarks that were not found or not seen.
+    """List the limbs and landmarks that were not found or not seen.
 
-    A limb whose last landmark is a guess is named as a whole, with the landmarks below its root
-    that are guesses. Other landmarks are named if they were not found or lie outside the field of
-    view.
+    A limb is named if it is lost, or if its last landmark lies outside the field of view. Its
+    landmarks below the root are then guesses. Other landmarks are named if they were not found or
+    lie outside the field of view.
 
     Args:
         skeleton: names the rows.
         found: (N,) landmarks with a position.
         inside: (N,) landmarks inside the box of the volume.
         in_view: (N,) landmarks inside the field of view of the scanner.
-        confidence: (N,) probabilities that the landmarks are correct, given a fetus.
+        limbs: (L,) probabilities that the last landmark of each limb is seen and correct, in the
+            order of `limbs_of_both_sides`.
     """
-    guessed = ~in_view | (confidence < MIN_LANDMARK_CONFIDENCE)
     doubts, told = [], np.zeros(len(skeleton), bool)
-    for name, rows in limbs_of_both_sides(skeleton).items():
-        below = rows[1:]
-        if len(below) and guessed[below[-1]]:
-            guesses = below[guessed[below]]
-            told[guesses] = True
-            names = [skeleton.name_without_side(skeleton.landmarks[row]) for row in guesses]
-            leaves = (found & ~in_view)[guesses].any()
-            what = "leaves the field of view" if leaves else "was not found"
-            doubts.append(f"the {name} {what}: {_as_guesses(names)}")
+    for (name, rows), probability in zip(limbs_of_both_sides(skeleton).items(), limbs, strict=True):
+        below = rows[1:] if len(rows) > 1 else rows
+        is_lost = probability < MIN_LIMB_PROBABILITY
+        if not is_lost and in_view[below[-1]]:
+            continue
+        guesses = below if is_lost else below[~in_view[below]]
+        told[guesses] = True
+        names = [skeleton.name_without_side(skeleton.landmarks[row]) for row in guesses]
+        leaves = (found & ~in_view)[guesses].any()
+        what = "leaves the field of view" if leaves else "was not found"
+        doubts.append(f"the {name} {what}: {_as_guesses(names)}")
     for row, name in enumerate(skeleton.landmarks):
         if told[row] or in_view[row]:
             continue

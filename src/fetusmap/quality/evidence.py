@@ -11,9 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fetusmap.anatomy import Skeleton
 from fetusmap.atlas import PoseLibrary, body_sizes_mm, fit_library
 from fetusmap.detect import Detection
 from fetusmap.errors import DegenerateAlignment
+from fetusmap.quality.limbs import limbs_of_both_sides
 from fetusmap.types import FloatArray
 
 MAX_MARGIN = 0.1
@@ -58,6 +60,17 @@ class Evidence:
     def landmark_table(self, names: Sequence[str]) -> FloatArray:
         """Return the (N, F) features of the landmarks that have the given names."""
         return np.stack([LANDMARK_FEATURES[name](self) for name in names], axis=1)
+
+    def limb_table(self, skeleton: Skeleton) -> FloatArray:
+        """Return the (L, 2) features of the limbs, in the order of `limbs_of_both_sides`.
+
+        They are the mean peak mass of the landmarks below the root, and the peak mass of the last
+        landmark, both as logits. A limb of a single landmark has the same value twice.
+        """
+        logits = _logits(self)
+        limbs = limbs_of_both_sides(skeleton).values()
+        rows = [limb[1:] if len(limb) > 1 else limb for limb in limbs]
+        return np.array([(logits[row].mean(), logits[row[-1]]) for row in rows]).reshape(-1, 2)
 
     def case_table(self, names: Sequence[str]) -> FloatArray:
         """Return the (F,) features of the case that have the given names."""

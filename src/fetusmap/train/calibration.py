@@ -24,6 +24,7 @@ from fetusmap.quality import (
     Logistic,
     collect_evidence,
     fit_logistic,
+    limbs_of_both_sides,
     recalibrate,
 )
 from fetusmap.train.cases import TrainingCase
@@ -33,24 +34,21 @@ from fetusmap.volume import Volume
 
 LANDMARK_FEATURES = (
     "peak_mass",
-    "closeness_to_atlas_mean",
-    "sides_margin",
     "closeness_to_library",
     "agreement_with_first_pass",
-    "mean_agreement_with_first_pass",
+    "mean_peak_mass",
 )
 CASE_FEATURES = (
     "mean_peak_mass",
-    "low_peak_mass",
     "sides_margin",
     "closeness_to_library",
     "mean_agreement_with_first_pass",
 )
 """The features that new calibrations use."""
 
-WEIGHTS = {"scan": 1.0, "mistake": 0.1, "corrupted": 1.0, "partial": 0.5}
-"""Weight of a trial by its kind. Deliberate mistakes are made once for each case, but happen less
-frequently."""
+WEIGHTS = {"scan": 1.0, "mistake": 0.05, "corrupted": 1.0, "partial": 0.3, "empty": 0.3}
+"""Weight of a trial by its kind. Deliberate mistakes, partial bodies and volumes without a fetus
+are made often, so that there are enough of them, but are less frequent in use."""
 
 Mistake = Callable[[Volume, Detection], Detection]
 """Makes a detection with the typical error of a pipeline from a prepared volume and the best
@@ -222,14 +220,24 @@ def fit_calibration(trials: Trials, skeleton: Skeleton) -> Calibration:
     usable = np.array([not np.isnan(trial.errors_mm).all() for trial in bodies])
     features = np.array([trial.evidence.case_table(CASE_FEATURES) for trial in bodies])
     nothing = np.array([trial.evidence.case_table(CASE_FEATURES) for trial in trials.empty])
+    nothing = nothing.reshape(-1, len(CASE_FEATURES))
     right = np.array([trial.sides_right for trial in bodies])
     near = np.array([bool(u) and t.is_near for t, u in zip(bodies, usable, strict=True)])
-    shown = np.concatenate([features[honest], nothing.reshape(-1, len(CASE_FEATURES))])
+    # A wrong pose in a partial view looks like one in a volume without a fetus.
+    partial = np.array([trial.kind == "partial" for trial in bodies])
+    seen = features[honest & (near | ~partial)]
+    is_fetus = np.arange(len(seen) + len(nothing)) < len(seen)
     landmark = _fit_landmarks(bodies, weights, honest)
     return Calibration(
         landmark=landmark,
         case=fit_logistic(features[usable], (near & right)[usable], weights[usable]),
-        fetus=fit_logistic(shown, np.arange(len(shown)) < honest.sum()),
+        fetus=fit_logistic(np.concatenate([seen, nothing]), is_fetus),
+        score=fit_logistic(
+            np.concatenate([features[usable], nothing]),
+            np.append((near & right)[usable], np.zeros(len(nothing), bool)),
+            np.append(weights[usable], np.full(len(nothing), WEIGHTS["empty"])),
+        ),
+        limb=_fit_limbs(bodies, weights, skeleton),
         sides=fit_logistic(features[usable], right[usable], weights[usable]),
         cases=len(trials.scans),
         empty_cases=len(trials.empty),
@@ -248,6 +256,23 @@ def _fit_landmarks(bodies: list[Trial], weights: FloatArray, honest: BoolArray) 
     landmark = fit_logistic(features[known], right[known], each[known])
     known &= honest[:, None]
     return recalibrate(landmark, features[known], right[known], each[known])
+
+
+def _fit_limbs(bodies: list[Trial], weights: FloatArray, skeleton: Skeleton) -> Logistic | None:
+    """Fit the probability that the last landmark of a limb is seen and within 5 mm of the truth.
+
+    A landmark that a variant hides is not seen, wherever it was found.
+    """
+    ends = [limb[-1] for limb in limbs_of_both_sides(skeleton).values()]
+    if not ends:
+        return None
+    features = np.array([trial.evidence.limb_table(skeleton) for trial in bodies])
+    errors = np.array([trial.errors_mm[ends] for trial in bodies])
+    hidden = np.array([np.broadcast_to(t.hidden_mm, t.errors_mm.shape)[ends] for t in bodies])
+    known = ~(np.isnan(errors) & np.isnan(hidden))
+    right = errors < MAX_CORRECT_ERROR_MM  # False for NaN
+    each = np.broadcast_to(weights[:, None], errors.shape)
+    return fit_logistic(features[known], right[known], each[known])
 
 
 def _fit_crown_rump(
