@@ -157,6 +157,18 @@ def test_a_library_of_another_skeleton_is_refused(tmp_path: Path, refused: Calla
         fm.load_library(path, skeleton_from_plain({**pair, "name": "fetus-16"}))
 
 
+def test_a_library_of_22_landmarks_serves_the_16(tmp_path: Path, refused: Callable) -> None:
+    more = fm.load_skeleton("fetus-22")
+    library = fm.PoseLibrary.from_poses([fm.reference_pose(60.0, more)])
+    fm.save_library(library, tmp_path / "22.safetensors")
+    found = fm.load_library(tmp_path / "22.safetensors", fm.load_skeleton())
+    assert found.skeleton == fm.load_skeleton()
+    assert error_mm(library.on(found.skeleton), found) < 0.0051
+    fm.save_library(found, tmp_path / "16.safetensors")
+    with refused("a pose library of fetus-22, found one of fetus-16", error=fm.BadInput):
+        fm.load_library(tmp_path / "16.safetensors", more)
+
+
 def test_an_existing_file_stays_without_overwrite(tmp_path: Path, refused: Callable) -> None:
     path = tmp_path / "l.safetensors"
     fm.save_library(noisy_library(seed=1), path)

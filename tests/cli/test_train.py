@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import fetusmap as fm
+from fetusmap.anatomy import built_in_skeletons
 from fetusmap.detect import BodyFrameGrid, SinglePass, WholeVolumeGrid
 from fetusmap.estimate import PoseEstimator
 from fetusmap.model import load_model
@@ -498,16 +499,18 @@ def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setattr("fetusmap.train.product.LIBRARY_POSES", 30)
     monkeypatch.setattr("fetusmap.train.product.HELD_OUT_CASES", 2)
 
-    def make(number: int) -> TrainingCase:
+    def make(skeleton: fm.Skeleton, number: int) -> TrainingCase:
         rng = np.random.default_rng(number)
         grid = fm.Grid.centered((50, 50, 60), 1.0, (0, 6, 15))
-        positions = fm.reference_pose(45.0 + number).positions_mm
+        positions = fm.reference_pose(45.0 + number, skeleton).positions_mm
         array = rng.integers(1, 200, grid.shape, dtype=np.uint8)
-        return TrainingCase(array, grid, positions, np.ones(16, bool))
+        return TrainingCase(array, grid, positions, np.ones(len(skeleton), bool))
 
-    for seed in (1, 2, 3):
-        for number in range(3):
-            cached(make, simulated_pool(seed, 1, tmp_path / "cache").folder, number)
+    for skeleton in map(fm.load_skeleton, built_in_skeletons()):
+        for seed in (1, 2, 3):
+            place = simulated_pool(seed, 1, tmp_path / "cache", skeleton).folder
+            for number in range(3):
+                cached(partial(make, skeleton), place, number)
     return tmp_path / "cache"
 
 

@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from fetusmap.anatomy import load_skeleton, reference_pose
+from fetusmap.anatomy import built_in_skeletons, load_skeleton, reference_pose
 from fetusmap.detect import BodyFrameGrid, WholeVolumeGrid
 from fetusmap.geometry import Grid, random_rotations
 from fetusmap.train import parse_training_config
@@ -28,21 +28,29 @@ def _environment():
 
 @pytest.fixture(scope="session")
 def skeleton():
+    """The paper's."""
     return load_skeleton()
+
+
+@pytest.fixture(scope="session")
+def more():
+    """The skeleton of both passes without a dataset."""
+    return load_skeleton("fetus-22")
 
 
 @pytest.fixture(scope="session")
 def make_case():
     """A function that makes a case of 1 mm voxels: some landmarks are blobs on grey ground."""
 
-    def make(positions_mm, marked=range(16), *, speckle=0.0):
+    def make(positions_mm, marked=None, *, speckle=0.0):
         points = np.asarray(positions_mm, dtype=np.float64)
+        rows = range(len(points)) if marked is None else marked
         low, high = np.nanmin(points, axis=0) - 10, np.nanmax(points, axis=0) + 10
         grid = Grid.from_spacing([int(n) for n in np.ceil(high - low) + 1], 1.0, low)
         centers = grid.centers_mm()
         blobs = sum(
             np.exp(-0.5 * np.square(centers - points[row]).sum(axis=-1) / BLOB_MM**2)
-            for row in marked
+            for row in rows
         )
         ground = 40 + speckle * np.random.default_rng(0).uniform(-1, 1, grid.shape)
         grey = np.clip(np.rint(ground + 200 * blobs), 1, 255).astype(np.uint8)
@@ -59,11 +67,12 @@ def blob_case(make_case):
 
 @pytest.fixture(scope="session")
 def make_numbered(make_case):
-    """A function of a seed and a number: a small fetus, each lying otherwise than the others."""
+    """A function of a skeleton, a seed and a number: a small fetus, lying otherwise than others."""
 
-    def make(seed, number):
+    def make(skeleton, seed, number):
         rng = np.random.default_rng((seed, number))
-        pose = reference_pose(30.0).positions_mm + rng.normal(0, 0.4, (16, 3))
+        pose = reference_pose(30.0, skeleton).positions_mm
+        pose = pose + rng.normal(0, 0.4, (len(skeleton), 3))
         return make_case(pose @ random_rotations(rng, 1)[0].T, speckle=20.0)
 
     return make
@@ -73,10 +82,11 @@ def make_numbered(make_case):
 def filled_cache(tmp_path_factory, make_numbered):
     """A folder that holds the first cases of every seed, as if they had been simulated."""
     folder = tmp_path_factory.mktemp("cache")
-    for seed in SEEDS:
-        for number in range(CASES):
-            place = simulated_pool(seed, CASES, folder).folder
-            cached(partial(make_numbered, seed), place, number)
+    for skeleton in map(load_skeleton, built_in_skeletons()):
+        for seed in SEEDS:
+            place = simulated_pool(seed, CASES, folder, skeleton).folder
+            for number in range(CASES):
+                cached(partial(make_numbered, skeleton, seed), place, number)
     return folder
 
 

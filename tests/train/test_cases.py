@@ -11,7 +11,7 @@ import fetusmap as fm
 from fetusmap.anatomy import plain_from_skeleton, skeleton_from_plain
 from fetusmap.errors import BadInput
 from fetusmap.simulate import SimulationSettings
-from fetusmap.train import CoarseConfig
+from fetusmap.train import CoarseConfig, LandConfig
 from fetusmap.train.cases import (
     TrainingCase,
     cached,
@@ -160,6 +160,23 @@ def test_pools_of_simulated_cases_do_not_mix(tmp_path):
     assert list(tmp_path.iterdir()) == []  # nothing is made before it is asked for
 
 
+@pytest.mark.parametrize(
+    ("config", "name"), [(CoarseConfig(), "fetus-22"), (LandConfig(), "fetus-16")]
+)
+def test_the_papers_network_is_trained_on_the_papers_landmarks(tmp_path, config, name):
+    pool = case_pool(config, tmp_path)
+    assert pool.skeleton == fm.load_skeleton(name)
+    assert pool.folder == simulated_pool(config.case_seed, 1, tmp_path, pool.skeleton).folder
+    assert held_out_cases(config, tmp_path, seed=9, count=7).pool.skeleton == pool.skeleton
+
+
+def test_a_simulated_case_has_the_landmarks_of_its_skeleton():
+    more, paper = simulated_cases(4)(1), simulated_cases(4, "fetus-16")(1)
+    assert more.positions_mm.shape == (22, 3)
+    np.testing.assert_array_equal(more.positions_mm[:16], paper.positions_mm)
+    np.testing.assert_array_equal(more.array, paper.array)
+
+
 def test_other_simulation_settings_have_a_folder_of_their_own(monkeypatch, tmp_path):
     """Or cases that were simulated with the earlier ones would be trained on."""
     before = simulated_pool(1, 9, tmp_path).folder
@@ -241,10 +258,12 @@ def test_the_split_for_validation_is_held_out(write_dataset, tmp_path):
 
 
 @pytest.mark.parametrize("splits", [None, SPLITS, {"train": ("case-1",), "val": ("case-0",)}])
-def test_where_a_dataset_holds_nothing_out_simulated_cases_are(write_dataset, tmp_path, splits):
+def test_where_a_dataset_holds_nothing_out_simulated_cases_are(
+    write_dataset, tmp_path, splits, skeleton
+):
     config = CoarseConfig(dataset=str(write_dataset(splits=splits)))
     pool = held_out_cases(config, tmp_path, seed=9, count=7).pool
-    assert (pool.folder, pool.count) == (simulated_pool(9, 7, tmp_path).folder, 7)
+    assert (pool.folder, pool.count) == (simulated_pool(9, 7, tmp_path, skeleton).folder, 7)
 
 
 def test_a_changed_dataset_is_not_served_from_the_old_ones_folder(write_dataset, tmp_path):

@@ -126,14 +126,14 @@ def test_the_loss_falls_on_the_stream(run, make_config, tmp_path, stage):
     assert np.mean(losses[-15:]) < np.mean(losses[:5]) - 0.8
 
 
-def test_a_dataset_is_trained_on_instead(run, make_config, make_numbered, skeleton, tmp_path):
+def test_a_dataset_is_trained_on_instead(run, make_config, make_numbered, more, tmp_path):
     """The same cases as simulated ones have the same losses, but for the rounding of files."""
     with fm.DatasetWriter(
-        tmp_path / "dataset", name="two", licence="CC0-1.0", skeleton=fm.load_skeleton()
+        tmp_path / "dataset", name="two", licence="CC0-1.0", skeleton=more
     ) as writer:
         for number in range(2):
-            case = make_numbered(1, number)
-            pose = fm.Pose(skeleton, case.positions_mm)
+            case = make_numbered(more, 1, number)
+            pose = fm.Pose(more, case.positions_mm)
             writer.add(fm.Volume(case.array, case.grid, name=f"case-{number}"), pose)
     run(make_config(cases=2), "simulated")
     # No case of this seed is in the cache.

@@ -73,7 +73,7 @@ def trial(errors, right=True):
     return Trial(None, np.array(errors, dtype=float), right)
 
 
-def test_both_networks_library_and_calibration_become_a_model(product, config, skeleton):
+def test_both_networks_library_and_calibration_become_a_model(product, config, more):
     steps = range(1, 7)
     assert product.reported == [(name, step) for name in ("coarse", "canonical") for step in steps]
     cascade, card = load_model(product.folder / "model")
@@ -81,7 +81,7 @@ def test_both_networks_library_and_calibration_become_a_model(product, config, s
     assert card.name == "tiny"
     assert card.metrics["cases"] == card.calibration.cases == HELD_OUT
     assert card.calibration.empty_cases == EMPTY
-    assert list(card.metrics["mean_mm_per_landmark"]) == list(skeleton.landmarks)
+    assert list(card.metrics["mean_mm_per_landmark"]) == list(more.landmarks)
     for one in (config.coarse, config.canonical):
         assert card.made_by[one.stage] == one.model_dump(mode="json", exclude=WITHOUT)
         assert not {"spacing_mm", "checkpointing", "recurrent_turns"} & set(card.made_by[one.stage])
@@ -90,8 +90,8 @@ def test_both_networks_library_and_calibration_become_a_model(product, config, s
     assert card.made_by["calibration_data"] == "3 cases: simulated volumes"
     assert card.metrics["without_a_body"] == 0
     assert len(cascade.library) == 40
-    assert cascade.skeleton == skeleton
-    assert (len(cascade.coarse.channels), len(cascade.canonical.channels)) == (10, 16)
+    assert cascade.skeleton == cascade.library.skeleton == more
+    assert (len(cascade.coarse.channels), len(cascade.canonical.channels)) == (14, 22)
     assert cascade.coarse.input_grid.spacing_mm == 2.0
     in_body = cascade.canonical.input_grid
     assert (in_body.step, in_body.shape) == (0.09, (32, 32, 32))
@@ -194,11 +194,12 @@ def test_the_papers_network_library_and_calibration_become_a_model(singles, conf
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_every_network_over_the_whole_volume_is_saved_loaded_and_used(
-    singles, make_numbered, stage
+    singles, make_numbered, stage, skeleton
 ):
     """Its weights are those of the run, in half precision, and its heatmaps the same to the bit."""
     folder = singles(stage).folder
     single, card = load_model(folder / "model")
+    assert single.skeleton == single.library.skeleton == skeleton
     expected = {"land": "land", "gan": "land", "rnn": "recurrent-land"}[stage]
     assert card.passes["plain"].network == expected
     averaged = torch.load(folder / stage / "checkpoint.pt", weights_only=True)["average"]["network"]
@@ -209,7 +210,7 @@ def test_every_network_over_the_whole_volume_is_saved_loaded_and_used(
         kept = averaged[name].half().float() if name in weights else averaged[name]
         assert torch.equal(tensor, kept), name
 
-    case = make_numbered(3, 0)
+    case = make_numbered(skeleton, 3, 0)
     volume = Volume(case.array, case.grid)
     again, _ = load_model(folder / "model")
     first, second = (one.detect(volume)[0].heatmaps.array for one in (single, again))

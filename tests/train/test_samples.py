@@ -29,7 +29,7 @@ def same(one, other):
 @pytest.fixture
 def source(cache, skeleton):
     """Samples of the cases in the cache, which a worker finds there, too."""
-    return SampleSource(simulated_pool(1, 4, cache), NearBody(GRID, skeleton), seed=9)
+    return SampleSource(simulated_pool(1, 4, cache, skeleton), NearBody(GRID, skeleton), seed=9)
 
 
 def take(count, source, **options):

@@ -41,7 +41,7 @@ class Answering(HeatmapNetwork):
 @pytest.fixture
 def source(cache, skeleton):
     draw = NearBody(BodyFrameGrid(0.05, (64, 48, 72)), skeleton)
-    return SampleSource(simulated_pool(2, 4, cache), draw, seed=0)
+    return SampleSource(simulated_pool(2, 4, cache, skeleton), draw, seed=0)
 
 
 @pytest.fixture(params=["coarse", "canonical"])
@@ -207,7 +207,7 @@ def plain(cache, skeleton, make_config):
         stage="land", spacing_mm=2.0, sigma_voxels=2.0, precision="32-true", validation_cases=3
     )
     draw = RightAngles(WholeVolumeGrid(2.0))
-    source = SampleSource(simulated_pool(2, 4, cache), draw, seed=0, in_turn=True)
+    source = SampleSource(simulated_pool(2, 4, cache, skeleton), draw, seed=0, in_turn=True)
     return config, stage_of(config, skeleton), source
 
 

@@ -21,7 +21,12 @@ from pydantic import FailFast, Field, JsonValue
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from fetusmap.anatomy import Skeleton, plain_from_skeleton, skeleton_from_entry
+from fetusmap.anatomy import (
+    Skeleton,
+    built_in_skeletons,
+    plain_from_skeleton,
+    skeleton_from_entry,
+)
 from fetusmap.anatomy.skeleton_file import SkeletonDocument
 from fetusmap.atlas.library import PoseLibrary
 from fetusmap.errors import BadInput, UnreadableFile, errors_about
@@ -124,7 +129,8 @@ def load_library(path: str | Path, skeleton: Skeleton | None = None) -> PoseLibr
 
     Args:
         path: a `.safetensors` file as `save_library` writes it.
-        skeleton: skeleton that the library must have; None accepts any.
+        skeleton: skeleton that the library must have; None accepts any. A library of a built-in
+            skeleton is returned on another built-in one whose landmarks it has.
 
     Raises:
         UnreadableFile: the file does not exist, is too large, damaged or of a newer version, or is
@@ -135,7 +141,7 @@ def load_library(path: str | Path, skeleton: Skeleton | None = None) -> PoseLibr
     document, tensors = _read(path)
     with errors_about(path):
         found = skeleton_from_entry(document.skeleton, path)
-        if skeleton is not None and skeleton != found:
+        if skeleton is not None and not _fits(found, skeleton):
             namesake = found.name == skeleton.name
             raise BadInput(
                 path,
@@ -147,7 +153,15 @@ def load_library(path: str | Path, skeleton: Skeleton | None = None) -> PoseLibr
         if "groups" in tensors:
             groups = tuple(document.groups[row] for row in tensors["groups"])
         positions = _decode(tensors, document.unit_mm).astype(np.float32)
-        return PoseLibrary(skeleton or found, positions, document.made_by, groups)
+        library = PoseLibrary(found, positions, document.made_by, groups)
+        return library if skeleton is None else library.on(skeleton)
+
+
+def _fits(found: Skeleton, wanted: Skeleton) -> bool:
+    """Whether the poses of one skeleton are poses of another one, too."""
+    built_in = {found.name, wanted.name} <= set(built_in_skeletons())
+    has_all = set(wanted.landmarks) <= set(found.landmarks)
+    return found == wanted or (built_in and has_all)
 
 
 def _encode(positions_mm: FloatArray) -> tuple[float, Tensors]:

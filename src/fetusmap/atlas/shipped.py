@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fetusmap.anatomy import Skeleton
+from fetusmap.anatomy import Skeleton, built_in_skeletons
 from fetusmap.atlas.library import PoseLibrary
 from fetusmap.atlas.library_file import load_library
 
@@ -12,15 +12,21 @@ SHIPPED_LIBRARY = Path(__file__).resolve().parents[1] / "models" / "atlases.safe
 
 
 def load_atlases(skeleton: Skeleton) -> PoseLibrary:
-    """Load the pose library that ships with the package.
+    """Load the pose library that ships with the package, on a skeleton whose landmarks it has.
 
     Raises:
-        BadInput: the shipped library has another skeleton.
+        BadInput: the shipped library has no positions for some landmark of the skeleton.
     """
-    return load_library(SHIPPED_LIBRARY, skeleton)
+    return load_library(SHIPPED_LIBRARY).on(skeleton)
 
 
 def atlases_for(skeleton: Skeleton, fallback: PoseLibrary) -> PoseLibrary:
-    """Return the shipped library if it has this skeleton, and `fallback` otherwise."""
+    """Return the shipped library for a built-in skeleton whose landmarks it has, or `fallback`.
+
+    Landmarks of another skeleton may have the same names and other definitions.
+    """
+    if skeleton.name not in built_in_skeletons():
+        return fallback
     shipped = load_library(SHIPPED_LIBRARY)
-    return shipped if shipped.skeleton == skeleton else fallback
+    has_all = set(skeleton.landmarks) <= set(shipped.skeleton.landmarks)
+    return shipped.on(skeleton) if has_all else fallback

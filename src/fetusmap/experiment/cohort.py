@@ -10,6 +10,9 @@ from fetusmap.dataset import Case, is_dataset, load_dataset
 from fetusmap.experiment.profile import COHORT, TEST_SPLIT, TRAINING_SPLIT, Profile
 from fetusmap.simulate import SimulationSettings, simulate_dataset
 
+COHORT_SKELETON = "fetus-16"
+"""The paper's landmarks."""
+
 
 def make_cohort(folder: Path, profile: Profile, workers: int) -> Iterator[Case]:
     """Simulate the cases of the cohort that are missing; yield each case, in order.
@@ -22,7 +25,7 @@ def make_cohort(folder: Path, profile: Profile, workers: int) -> Iterator[Case]:
     part = profile.training_cases / profile.cases
     yield from simulate_dataset(
         folder / COHORT,
-        SimulationSettings(preset=profile.preset),
+        SimulationSettings(preset=profile.preset, skeleton=COHORT_SKELETON),
         count=profile.cases,
         seed=profile.seed,
         workers=workers,

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from fetusmap.anatomy import Pose, Provenance
+from fetusmap.anatomy import Pose, Provenance, load_skeleton
 from fetusmap.atlas import PoseLibrary, load_atlases
 from fetusmap.dataset import Case
 from fetusmap.detect import Detection, SinglePass
 from fetusmap.estimate import PoseEstimator
-from fetusmap.experiment.cohort import load_test_cases, training_poses
+from fetusmap.experiment.cohort import COHORT_SKELETON, load_test_cases, training_poses
 from fetusmap.experiment.profile import Profile
 from fetusmap.experiment.resources import measured
 from fetusmap.experiment.rows import SHIPPED_MODEL, Row
@@ -94,7 +94,8 @@ def _pose_of(job: _Job, volume: Volume) -> Pose:
     row = job.row
     if row.network is None:
         estimator = _product(job.device)
-        return estimator(volume, refine=row.refine, flip_average=row.flip_average).pose
+        pose = estimator(volume, refine=row.refine, flip_average=row.flip_average).pose
+        return pose.on(load_skeleton(COHORT_SKELETON))  # the model knows further landmarks
     pipeline = _pipeline(job)
     prepared = prepare(volume, job.profile.training_config(row.network).spacing_mm)
     half = job.profile.precision == "bf16-mixed"
@@ -139,7 +140,7 @@ def _training_poses(folder: Path) -> PoseLibrary:
 
 @cache
 def _atlases(folder: Path) -> PoseLibrary:
-    """Return the shipped library, which has the skeleton of the experiment's cohort."""
+    """Return the shipped library, with the landmarks of the experiment's cohort."""
     return load_atlases(_training_poses(folder).skeleton)
 
 

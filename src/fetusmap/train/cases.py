@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,14 +14,16 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from fetusmap._version import __version__
-from fetusmap.anatomy import Pose, Skeleton, plain_from_skeleton
+from fetusmap.anatomy import Pose, Skeleton, load_skeleton, plain_from_skeleton
 from fetusmap.dataset import Case, Dataset, load_dataset
 from fetusmap.errors import BadInput
 from fetusmap.files import sha256_of, write_bytes
 from fetusmap.geometry import Grid, apply_affine, invert_affine
 from fetusmap.preprocess import WORKING_SPACING_MM, prepare
-from fetusmap.simulate import HARD, SimulationSettings, draw_poses, simulate_case, tables_sha256
-from fetusmap.train.config import TrainingConfig
+from fetusmap.simulate import HARD, SimulationSettings, simulate_case, tables_sha256
+from fetusmap.simulate.body.posture import BODY_SKELETON
+from fetusmap.simulate.case import SKELETONS
+from fetusmap.train.config import TrainingConfig, WholeVolumeConfig
 from fetusmap.types import BoolArray, FrozenMapping, Points3
 from fetusmap.volume import Volume
 
@@ -33,6 +35,9 @@ KINDS = (
 """Settings of eight simulated cases. Four are usual ones. One is simulated at a finer resolution;
 resampled to the same spacing, its speckle is nearly the same. In three, every difficulty knob is at
 its difficult end."""
+
+PAPER_SKELETON = "fetus-16"
+"""Skeleton of the paper's network where no dataset names another one."""
 
 HELD_OUT_PART = 0.2
 """Fraction of the subjects that is held out if the dataset has no validation split."""
@@ -93,13 +98,14 @@ class CasePool:
         return cached(self.make, self.folder, number)
 
 
-def simulated_cases(seed: int) -> MakeCase:
+def simulated_cases(seed: int, skeleton: str = BODY_SKELETON) -> MakeCase:
     """Return a maker of simulated cases: each has a random scanner, scene and fetus."""
-    return partial(_simulate, seed)
+    return partial(_simulate, seed, skeleton=skeleton)
 
 
-def _simulate(seed: int, number: int) -> TrainingCase:
-    made = simulate_case(KINDS[number % len(KINDS)], seed, number)
+def _simulate(seed: int, number: int, skeleton: str = BODY_SKELETON) -> TrainingCase:
+    settings = replace(KINDS[number % len(KINDS)], skeleton=skeleton)
+    made = simulate_case(settings, seed, number)
     return TrainingCase.from_volume(made.volume, made.pose)
 
 
@@ -113,24 +119,34 @@ def _load(cases: tuple[Case, ...], spacing_mm: float, number: int) -> TrainingCa
     return TrainingCase.from_volume(case.load_volume(), case.load_pose(), spacing_mm)
 
 
-@lru_cache(maxsize=1)
-def simulated_skeleton() -> Skeleton:
-    """Return the skeleton of simulated cases."""
-    return draw_poses(1, seed=0).skeleton
+def simulated_skeleton(config: TrainingConfig | None = None) -> Skeleton:
+    """Return the skeleton of simulated cases: all landmarks that the simulator knows.
+
+    The paper's network is trained on the paper's landmarks, so that it stays comparable.
+    """
+    paper = isinstance(config, WholeVolumeConfig)
+    return load_skeleton(PAPER_SKELETON if paper else BODY_SKELETON)
 
 
-def simulated_pool(seed: int, count: int, cache: Path) -> CasePool:
-    """Return the first simulated cases of a seed.
+def can_be_simulated(skeleton: Skeleton) -> bool:
+    """Return whether the simulator makes cases with exactly this skeleton."""
+    return skeleton.name in SKELETONS and skeleton == load_skeleton(skeleton.name)
+
+
+def simulated_pool(
+    seed: int, count: int, cache: Path, skeleton: Skeleton | None = None
+) -> CasePool:
+    """Return the first simulated cases of a seed, with all landmarks if no skeleton is given.
 
     The name of their folder depends on all that determines them: version, settings, skeleton,
     and the simulator's tables.
     """
-    skeleton = simulated_skeleton()
+    skeleton = skeleton or simulated_skeleton()
     decisive = (
         __version__, WORKING_SPACING_MM, KINDS, plain_from_skeleton(skeleton), tables_sha256()
     )  # fmt: skip
     folder = cache / f"simulated-{seed}-{_key(decisive)}"
-    return CasePool(simulated_cases(seed), folder, count, skeleton)
+    return CasePool(simulated_cases(seed, skeleton.name), folder, count, skeleton)
 
 
 def case_pool(config: TrainingConfig, cache: Path) -> CasePool:
@@ -144,7 +160,7 @@ def case_pool(config: TrainingConfig, cache: Path) -> CasePool:
         BadInput: the dataset has no annotated cases in the split.
     """
     if config.dataset is None:
-        return simulated_pool(config.case_seed, config.cases, cache)
+        return simulated_pool(config.case_seed, config.cases, cache, simulated_skeleton(config))
     return pool_of_dataset(training_cases(config), cache)
 
 
@@ -165,7 +181,7 @@ def held_out_cases(config: TrainingConfig, cache: Path, seed: int, count: int) -
     """Return cases that a configuration does not train on.
 
     These are, in this order: the annotated cases of the dataset's validation split; simulated
-    cases if the dataset has the skeleton of simulated cases; the cases of a fifth of the
+    cases if the simulator has the skeleton of the dataset; the cases of a fifth of the
     dataset's subjects, which are then not trained on. A dataset of one subject has no cases to
     hold out: its training cases are used.
 
@@ -176,14 +192,16 @@ def held_out_cases(config: TrainingConfig, cache: Path, seed: int, count: int) -
         count: number of simulated cases.
     """
     if config.dataset is None:
-        return HeldOut(simulated_pool(seed, count, cache), "simulated volumes")
+        pool = simulated_pool(seed, count, cache, simulated_skeleton(config))
+        return HeldOut(pool, "simulated volumes")
     dataset = load_dataset(config.dataset)
     annotated = _validation_cases(config, dataset)
     if annotated:
         described = f"its split {config.validation_split}"
         return HeldOut(pool_of_dataset(annotated, cache), described)
-    if dataset.skeleton == simulated_skeleton():
-        return HeldOut(simulated_pool(seed, count, cache), "simulated volumes")
+    if can_be_simulated(dataset.skeleton):
+        pool = simulated_pool(seed, count, cache, dataset.skeleton)
+        return HeldOut(pool, "simulated volumes")
     candidates = _cases_of_split(config, dataset)
     held_out = _held_out_part(candidates)
     if not held_out:
@@ -202,7 +220,7 @@ def training_cases(config: TrainingConfig) -> tuple[Case, ...]:
     assert config.dataset is not None  # noqa: S101 - the callers have asked
     dataset = load_dataset(config.dataset)
     candidates = _cases_of_split(config, dataset)
-    if dataset.skeleton == simulated_skeleton() or _validation_cases(config, dataset):
+    if can_be_simulated(dataset.skeleton) or _validation_cases(config, dataset):
         return candidates
     held_out = {case.name for case in _held_out_part(candidates)}
     return tuple(case for case in candidates if case.name not in held_out)

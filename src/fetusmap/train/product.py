@@ -24,6 +24,7 @@ from fetusmap.train.calibration import Mistake, Trial, fit_calibration, try_held
 from fetusmap.train.cases import (
     CasePool,
     HeldOut,
+    can_be_simulated,
     case_pool,
     held_out_cases,
     simulated_skeleton,
@@ -169,14 +170,14 @@ def train_single_pass(
 def pose_library(config: TrainingConfig) -> PoseLibrary:
     """Return the pose library of a model.
 
-    For the skeleton of the simulator it holds simulated poses. For any other skeleton it holds the
+    For a skeleton of the simulator it holds simulated poses. For any other skeleton it holds the
     annotated poses that the networks are trained on, and their mirror images.
     """
     if config.dataset is None:
-        return draw_poses(LIBRARY_POSES, seed=LIBRARY_SEED)
+        return draw_poses(LIBRARY_POSES, seed=LIBRARY_SEED).on(simulated_skeleton(config))
     dataset = load_dataset(config.dataset)
-    if dataset.skeleton == simulated_skeleton():
-        return draw_poses(LIBRARY_POSES, seed=LIBRARY_SEED)
+    if can_be_simulated(dataset.skeleton):
+        return draw_poses(LIBRARY_POSES, seed=LIBRARY_SEED).on(dataset.skeleton)
     cases = training_cases(config)[: LIBRARY_POSES // 2]
     made_by: dict[str, JsonValue] = {"dataset": dataset.name, "licence": dataset.licence}
     poses = [case.load_pose() for case in cases]
