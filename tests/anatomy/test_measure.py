@@ -446,6 +446,20 @@ def test_a_segment_may_be_1_8_times_longer_or_shorter_than_usual_and_no_more(
     assert implausibilities(both(outside), max_proportion=2.0) == ()
 
 
+@pytest.mark.parametrize(("moved_mm", "count"), [(1.9, 0), (2.6, 2)])
+def test_a_short_segment_may_differ_by_two_millimetres(moved_mm, count):
+    """A hand whose middle lies 2.5 mm beyond the wrist, and one for which it is farther away."""
+    skeleton = load_skeleton("fetus-22")
+    positions = reference_pose(60.0, skeleton).positions_mm.copy()
+    for side, far in (("left", 2.5), ("right", 2.5 + moved_mm)):
+        wrist, hand = skeleton.indices((f"{side}_wrist", f"{side}_hand"))
+        step = positions[hand] - positions[wrist]
+        positions[hand] = positions[wrist] + step * far / np.linalg.norm(step)
+    reasons = implausibilities(Pose(skeleton, positions))
+    assert len(reasons) == count
+    assert all("right_wrist_hand" in reason for reason in reasons)
+
+
 def test_proportions_are_judged_against_the_trunk_and_not_in_millimetres(symmetric):
     for scale in (0.1, 10.0):
         assert implausibilities(symmetric.transform(np.diag([scale, scale, scale, 1]))) == ()

@@ -17,6 +17,9 @@ from fetusmap.anatomy.pose import Pose
 from fetusmap.anatomy.skeleton import Skeleton
 from fetusmap.types import ArrayLike, FloatArray, Points3, RotationMatrix
 
+MIN_DOUBTFUL_DIFFERENCE_MM = 2.0
+"""Lengths that differ by less are within the errors of two landmarks."""
+
 
 def joint_angles_deg(pose: Pose) -> dict[str, float]:
     """Return each joint angle of the skeleton, degrees in [0, 180]; NaN if a landmark is absent."""
@@ -159,6 +162,9 @@ def implausibilities(
         max_asymmetry: a left and a right segment may differ by this fraction of their mean.
         max_proportion: the length of a segment divided by that of the trunk may be this many times
             larger or smaller than in the reference pose of the skeleton.
+
+    Differences below `MIN_DOUBTFUL_DIFFERENCE_MM` are no reason: a hand of 3 mm may look twice as
+    long as the other one because of small errors of its two landmarks.
     """
     skeleton = pose.skeleton
     lengths = pose.lengths_mm()
@@ -174,7 +180,8 @@ def implausibilities(
         if other is None or other == segment.name:
             continue
         pair = lengths[segment.name], lengths[other]
-        if 2 * abs(pair[0] - pair[1]) > max_asymmetry * sum(pair):
+        difference = abs(pair[0] - pair[1])
+        if difference > MIN_DOUBTFUL_DIFFERENCE_MM and 2 * difference > max_asymmetry * sum(pair):
             reasons.append(f"{segment.name} {pair[0]:.1f} mm but {other} {pair[1]:.1f} mm")
     trunk = trunk_length_mm(pose)
     if trunk == 0:
@@ -184,7 +191,8 @@ def implausibilities(
         scale = trunk / trunk_length_mm(reference)
         for name, expected in reference.lengths_mm().items():
             ratio = lengths[name] / (expected * scale) if expected > 0 else np.nan
-            if ratio > max_proportion or ratio < 1 / max_proportion:
+            odd = ratio > max_proportion or ratio < 1 / max_proportion
+            if odd and abs(lengths[name] - expected * scale) > MIN_DOUBTFUL_DIFFERENCE_MM:
                 reasons.append(f"{name} is {ratio:.2f} times its usual length for this trunk")
     return tuple(reasons)
 
