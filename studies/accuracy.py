@@ -60,10 +60,13 @@ class Models:
 
 
 def run(
-    models: Models = Models(), numbers: Sequence[int] = TEST_CASES  # noqa: B008 - frozen
+    models: Models = Models(),
+    numbers: Sequence[int] = TEST_CASES,
 ) -> dict[str, object]:
     """Predict every cohort with every model, and sum up."""
-    outcomes = {name: predict_cohort(settings, models, numbers) for name, settings in COHORTS.items()}
+    outcomes = {
+        name: predict_cohort(settings, models, numbers) for name, settings in COHORTS.items()
+    }
     return {
         "seed": SEED,
         "cases": [numbers[0], numbers[-1]],
@@ -120,7 +123,7 @@ def outcome_of(made: Rendering, found: Pose) -> Outcome:
 
 
 def _crown_rump(made: Rendering, found: Pose) -> dict[str, CrownRump]:
-    """Compare the crown-rump length, and the estimate from the paper's landmarks, with the truth."""
+    """Compare the crown-rump length, and the estimate of fetus-16, with the truth."""
     true_mm = crown_rump_length(made.pose).length_mm
     poses = {"measured": found, "estimated": found.on(load_skeleton())}
     if found.skeleton.crown_rump_ends is None:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -19,14 +21,16 @@ import torch
 from fetusmap.anatomy import MAX_CORRECT_ERROR_MM
 from fetusmap.estimate import PoseEstimator
 from fetusmap.evaluate import bootstrap_interval, landmark_errors_mm, sides_are_right
-from fetusmap.quality import NO_FETUS, SIDES_UNCERTAIN
+from fetusmap.quality import NO_FETUS, SIDES_UNCERTAIN, limbs_of_both_sides
 from fetusmap.train.cases import simulated_skeleton
+from fetusmap.train.variants import CALIBRATED_CORRUPTIONS
 from fetusmap.workers import available_processors, map_in_processes
 from studies.measure import manifest
 from studies.quality_cohorts import SEED, View, views_of
+from studies.quality_metrics import auroc, calibration_error, reliability
 
 CASES = 40
-CACHE = Path("studies/cache")
+CACHE = Path(tempfile.gettempdir()) / "fetusmap-studies"
 RESULTS = Path(__file__).with_name("quality.json")
 
 GROSS_ERROR_MM = 10.0
@@ -35,8 +39,21 @@ GROSS_ERROR_MM = 10.0
 CONFIDENT = 0.5
 """A score or a confidence above this says that something is more likely right than wrong."""
 
-BINS = 10
 INTERVAL_SAMPLES = 400
+
+
+class LimbOutcome(NamedTuple):
+    """What was said about a limb.
+
+    Attributes:
+        named: whether a reason to doubt the case names it.
+        error_mm: error of its last landmark; NaN if that is not visible.
+        hidden: whether the view hides its last landmark.
+    """
+
+    named: bool
+    error_mm: float
+    hidden: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,19 +61,19 @@ class Outcome:
     """What was predicted for a view, beside the truth.
 
     Attributes:
-        group, cohort, number, lost_limb: those of the view.
+        group, cohort, number: those of the view.
         errors_mm: (N,) distances from the truth; NaN if the landmark is not visible.
         hidden: (N,) landmarks that the view hides.
         confidence: (N,) of the landmarks.
         score, fetus, sides: of the case.
         sides_right: whether left and right are not exchanged.
         reasons: reasons to doubt the case.
+        limbs: the limbs by name, see `LimbOutcome`.
     """
 
     group: str
     cohort: str
     number: int
-    lost_limb: str
     errors_mm: np.ndarray
     hidden: np.ndarray
     confidence: np.ndarray
@@ -65,6 +82,7 @@ class Outcome:
     sides: float
     sides_right: bool
     reasons: tuple[str, ...]
+    limbs: dict[str, LimbOutcome]
 
     @property
     def mean_mm(self) -> float:
@@ -100,6 +118,16 @@ def summarize(outcomes: Sequence[Outcome]) -> dict[str, object]:
         "case_score": {
             "normal, hard, shifted and corrupted": case_score(bodies),
             "and partial": case_score([*bodies, *partials]),
+            "corruptions of the calibration": case_score(
+                [o for o in bodies if o.cohort in CALIBRATED_CORRUPTIONS]
+            ),
+            "other corruptions": case_score(
+                [
+                    o
+                    for o in bodies
+                    if o.group == "corruptions" and o.cohort not in CALIBRATED_CORRUPTIONS
+                ]
+            ),
             **{name: case_score(row) for name, row in rows.items()},
         },
         "no_fetus": no_fetus(bodies, empty),
@@ -115,7 +143,11 @@ def summarize(outcomes: Sequence[Outcome]) -> dict[str, object]:
             "normal, hard and shifted": sides_warning(scans),
             "all": sides_warning([*bodies, *partials]),
         },
-        "lost_limbs": lost_limbs(bodies, [o for o in partials if o.lost_limb]),
+        "lost_limbs": {
+            "normal, hard and shifted": lost_limbs(scans),
+            "normal, hard, shifted and corrupted": lost_limbs(bodies),
+            **{name: lost_limbs(row) for name, row in rows.items() if row[0].group == "partial"},
+        },
         "misjudged": misjudged([*bodies, *partials]),
     }
 
@@ -168,13 +200,13 @@ def landmark_confidence(outcomes: Sequence[Outcome]) -> dict[str, object]:
     seen = ~np.isnan(errors)
     right = errors < MAX_CORRECT_ERROR_MM
     return {
-        "calibration_error": round(calibration_error(confidence[seen], right[seen]), 4),
-        "auroc": round(auroc(confidence[seen], right[seen]), 4),
+        "calibration_error": _rounded(calibration_error(confidence[seen], right[seen])),
+        "auroc": _rounded(auroc(confidence[seen], right[seen])),
         "within_5_mm": round(float(right[seen].mean()), 4),
         "mean_confidence": round(float(confidence[seen].mean()), 4),
         "reliability": reliability(confidence[seen], right[seen]),
         "calibration_error_per_landmark": [
-            round(calibration_error(c[s], r[s]), 4)
+            _rounded(calibration_error(c[s], r[s]))
             for c, r, s in zip(confidence.T, right.T, seen.T, strict=True)
         ],
     }
@@ -211,15 +243,23 @@ def sides_warning(outcomes: Sequence[Outcome]) -> dict[str, object]:
     }
 
 
-def lost_limbs(whole: Sequence[Outcome], lost: Sequence[Outcome]) -> dict[str, object]:
-    """Measure whether a lost limb is named, and how often a limb of a whole body is."""
-    good = [o for o in whole if o.mean_mm < MAX_CORRECT_ERROR_MM and not o.hidden.any()]
+def lost_limbs(outcomes: Sequence[Outcome]) -> dict[str, int]:
+    """Count the limbs that are called lost or out of view, with reason and without.
+
+    A limb should be named if its last landmark is hidden or off by more than 5 mm. Cases that are
+    doubtful as a whole, or in which no fetus was seen, name no limb and are left out.
+    """
+    limbs = [limb for o in outcomes if o.score > CONFIDENT for limb in o.limbs.values()]
+    hidden = [limb for limb in limbs if limb.hidden]
+    wrong = [limb for limb in limbs if limb.error_mm >= MAX_CORRECT_ERROR_MM]
+    right = [limb for limb in limbs if limb.error_mm < MAX_CORRECT_ERROR_MM]
     return {
-        "cases": len(lost),
-        "named": sum(_names(o, o.lost_limb) for o in lost),
-        "another_named": sum(_names_any_limb(o, but=o.lost_limb) for o in lost),
-        "whole_bodies": len(good),
-        "whole_bodies_with_a_limb_named": sum(_names_any_limb(o) for o in good),
+        "hidden": len(hidden),
+        "hidden_and_named": sum(limb.named for limb in hidden),
+        "wrong": len(wrong),
+        "wrong_and_named": sum(limb.named for limb in wrong),
+        "right": len(right),
+        "right_and_named": sum(limb.named for limb in right),
     }
 
 
@@ -241,44 +281,15 @@ def misjudged(outcomes: Sequence[Outcome], count: int = 12) -> list[dict[str, ob
     ]
 
 
-def auroc(scores: np.ndarray, positive: np.ndarray) -> float:
-    """Area under the ROC curve: how often a positive case has the higher score; ties are halves."""
-    positive = positive.astype(bool)
-    high, low = scores[positive], scores[~positive]
-    if not len(high) or not len(low):
-        return float("nan")
-    low = np.sort(low)
-    below = np.searchsorted(low, high, side="left") + np.searchsorted(low, high, side="right")
-    return float(below.mean() / 2 / len(low))
-
-
-def calibration_error(probabilities: np.ndarray, happened: np.ndarray) -> float:
-    """Expected calibration error over ten bins of equal width (Naeini et al., AAAI 2015)."""
-    if not len(probabilities):
-        return float("nan")
-    bins = np.minimum((probabilities * BINS).astype(int), BINS - 1)
-    gaps = np.bincount(bins, probabilities - happened, BINS)
-    return float(np.abs(gaps).sum() / len(probabilities))
-
-
-def reliability(probabilities: np.ndarray, happened: np.ndarray) -> list[dict[str, float]]:
-    """Compare probabilities with frequencies in ten bins of equal width, without empty bins."""
-    bins = np.minimum((probabilities * BINS).astype(int), BINS - 1)
-    return [
-        {
-            "predicted": round(float(probabilities[bins == b].mean()), 4),
-            "observed": round(float(happened[bins == b].mean()), 4),
-            "count": int((bins == b).sum()),
-        }
-        for b in np.unique(bins)
-    ]
-
-
 def _interval(
     table: np.ndarray, statistic: Callable[[np.ndarray], float], subjects: list[str]
-) -> list[float]:
+) -> list[float | None]:
     found = bootstrap_interval(table, statistic, subjects=subjects, samples=INTERVAL_SAMPLES)
-    return [round(value, 4) for value in found]
+    return [_rounded(value) for value in found]
+
+
+def _rounded(value: float) -> float | None:
+    return None if np.isnan(value) else round(float(value), 4)
 
 
 def _share(part: int, whole: int) -> float | None:
@@ -293,15 +304,6 @@ def _is_empty(outcome: Outcome) -> bool:
     return NO_FETUS in outcome.reasons
 
 
-def _names(outcome: Outcome, limb: str) -> bool:
-    return any(f"the {limb} " in reason for reason in outcome.reasons)
-
-
-def _names_any_limb(outcome: Outcome, but: str = "") -> bool:
-    limbs = {f"{side} {limb}" for side in ("left", "right") for limb in ("arm", "leg")} - {but}
-    return any(_names(outcome, limb) for limb in limbs)
-
-
 def _predict(model: str, folder: Path, number: int) -> list[Outcome]:
     estimator = _estimator(model)
     return [_outcome(estimator, view) for view in views_of(number, folder)]
@@ -312,14 +314,13 @@ def _outcome(estimator: PoseEstimator, view: View) -> Outcome:
     skeleton = pose.skeleton
     rows = [simulated_skeleton().index(name) for name in skeleton.landmarks]
     true_mm, visible, hidden = view.positions_mm[rows], view.visible[rows], view.hidden[rows]
-    truth = np.where(visible[:, None], true_mm, np.nan)
+    errors = landmark_errors_mm(pose.positions_mm, np.where(visible[:, None], true_mm, np.nan))
     quality = pose.quality
     return Outcome(
         group=view.group,
         cohort=view.cohort,
         number=view.number,
-        lost_limb=view.lost_limb,
-        errors_mm=landmark_errors_mm(pose.positions_mm, truth),
+        errors_mm=errors,
         hidden=hidden,
         confidence=pose.confidence,
         score=quality.score or 0.0,
@@ -327,6 +328,14 @@ def _outcome(estimator: PoseEstimator, view: View) -> Outcome:
         sides=quality.sides or 0.0,
         sides_right=sides_are_right(skeleton, pose.positions_mm, true_mm),
         reasons=quality.reasons,
+        limbs={
+            name: LimbOutcome(
+                any(f"the {name} " in reason for reason in quality.reasons),
+                float(errors[rows[-1]]),
+                bool(hidden[rows[-1]]),
+            )
+            for name, rows in limbs_of_both_sides(skeleton).items()
+        },
     )
 
 

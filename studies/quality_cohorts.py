@@ -17,7 +17,7 @@ from scipy import ndimage
 
 from fetusmap.anatomy import Skeleton
 from fetusmap.quality import limbs_of_both_sides
-from fetusmap.simulate import HARD, SimulationSettings, simulate_case
+from fetusmap.simulate import HARD, SimulationSettings, simulate_case, tables_sha256
 from fetusmap.train.cases import TrainingCase, cached, simulated_skeleton
 from fetusmap.train.corruptions import CORRUPTIONS
 from fetusmap.train.partial_views import cut_off, erase_around
@@ -51,7 +51,6 @@ class View:
         positions_mm: (N, 3) landmarks.
         visible: (N,) landmarks that the volume shows; none in a volume without a fetus.
         hidden: (N,) landmarks that the volume does not show, although the scan did.
-        lost_limb: name of the limb that was erased, such as "left arm"; empty for none.
     """
 
     group: str
@@ -61,7 +60,6 @@ class View:
     positions_mm: Points3
     visible: BoolArray
     hidden: BoolArray
-    lost_limb: str = ""
 
 
 def views_of(number: int, cache: Path) -> Iterator[View]:
@@ -72,8 +70,9 @@ def views_of(number: int, cache: Path) -> Iterator[View]:
         cache: folder in which the simulated volumes are kept.
     """
     skeleton = simulated_skeleton()
+    version = tables_sha256()[:12]
     scans = {
-        name: cached(partial(_scan, settings), cache / f"{name}-{SEED}", number)
+        name: cached(partial(_scan, settings), cache / f"{name}-{SEED}-{version}", number)
         for name, settings in SCANS.items()
     }
     nothing = np.zeros(len(skeleton), bool)
@@ -156,7 +155,7 @@ def _partial(case: TrainingCase, number: int, skeleton: Skeleton) -> Iterator[Vi
     made = replace(made, name=f"limb lost-{number}")
     hidden = np.isin(np.arange(len(skeleton)), below)
     seen = case.visible & ~hidden
-    yield View("partial", "limb lost", number, made, points, seen, case.visible & hidden, lost)
+    yield View("partial", "limb lost", number, made, points, seen, case.visible & hidden)
 
 
 def _cut_before(
