@@ -419,7 +419,10 @@ def test_the_interval_of_the_crown_rump_length_is_that_of_the_fitting_function()
     scans = trials[::3]
     expected = fit_length_interval(
         [scan.length_error_mm for scan in scans],
-        [found.confidence(scan.evidence)[ends] for scan in scans],
+        [
+            found.case_probabilities(scan.evidence).fetus * found.confidence(scan.evidence)[ends]
+            for scan in scans
+        ],
     )
     assert found.crown_rump == expected
     assert expected.cases == 20

@@ -227,9 +227,8 @@ def fit_calibration(trials: Trials, skeleton: Skeleton) -> Calibration:
     partial = np.array([trial.kind == "partial" for trial in bodies])
     seen = features[honest & (near | ~partial)]
     is_fetus = np.arange(len(seen) + len(nothing)) < len(seen)
-    landmark = _fit_landmarks(bodies, weights, honest)
-    return Calibration(
-        landmark=landmark,
+    calibration = Calibration(
+        landmark=_fit_landmarks(bodies, weights, honest),
         case=fit_logistic(features[usable], (near & right)[usable], weights[usable]),
         fetus=fit_logistic(np.concatenate([seen, nothing]), is_fetus),
         score=fit_logistic(
@@ -241,10 +240,11 @@ def fit_calibration(trials: Trials, skeleton: Skeleton) -> Calibration:
         sides=fit_logistic(features[usable], right[usable], weights[usable]),
         cases=len(trials.scans),
         empty_cases=len(trials.empty),
-        crown_rump=_fit_crown_rump(trials.scans, landmark, skeleton),
         landmark_features=LANDMARK_FEATURES,
         case_features=CASE_FEATURES,
     )
+    interval = _fit_crown_rump(trials.scans, calibration, skeleton)
+    return calibration.model_copy(update={"crown_rump": interval})
 
 
 def _fit_landmarks(bodies: list[Trial], weights: FloatArray, honest: BoolArray) -> Logistic:
@@ -276,14 +276,16 @@ def _fit_limbs(bodies: list[Trial], weights: FloatArray, skeleton: Skeleton) -> 
 
 
 def _fit_crown_rump(
-    scans: list[Trial], landmark: Logistic, skeleton: Skeleton
+    scans: list[Trial], calibration: Calibration, skeleton: Skeleton
 ) -> LengthInterval | None:
+    """Fit the interval of the crown-rump length, given the confidences of its ends."""
     if skeleton.crown_rump_ends is None:
         return None
     ends = skeleton.indices(skeleton.crown_rump_ends)
     confidences = [
-        landmark.probability(trial.evidence.landmark_table(LANDMARK_FEATURES)[ends])
-        for trial in scans
+        calibration.case_probabilities(scan.evidence).fetus
+        * calibration.confidence(scan.evidence)[ends]
+        for scan in scans
     ]
-    errors = [trial.length_error_mm for trial in scans]
+    errors = [scan.length_error_mm for scan in scans]
     return fit_length_interval(errors, np.array(confidences).reshape(-1, 2))
