@@ -90,14 +90,14 @@ def skeleton() -> Skeleton:
 
 @pytest.fixture(scope="session")
 def library() -> PoseLibrary:
-    """The atlases that predictions are compared with."""
-    return draw_poses(250, seed=1)
+    """The atlases that predictions are compared with, of fetus-16."""
+    return draw_poses(250, seed=1).on(load_skeleton())
 
 
 @pytest.fixture(scope="session")
 def unseen(skeleton: Skeleton) -> np.ndarray:
     """(24, 16, 3) poses that are not in the library, each with a trunk of 25 mm."""
-    poses = draw_poses(24, seed=2).positions_mm.astype(float)
+    poses = draw_poses(24, seed=2).on(skeleton).positions_mm.astype(float)
     sacrum, _, neck = skeleton.indices(skeleton.trunk)
     trunks_mm = np.linalg.norm(poses[:, neck] - poses[:, sacrum], axis=1)
     return poses * (TRUNK_MM / trunks_mm)[:, None, None]

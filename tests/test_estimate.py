@@ -496,7 +496,7 @@ def land_folder(tmp_path_factory) -> Path:
     network = build_land(LandWidths((8, 16, 8))).eval()
     plain = Detector(network, WholeVolumeGrid(2.0), CANONICAL)
     place = tmp_path_factory.mktemp("models") / "land"
-    pipeline = SinglePass(SKELETON, plain, draw_poses(20, seed=1))
+    pipeline = SinglePass(SKELETON, plain, draw_poses(20, seed=1).on(SKELETON))
     save_model(pipeline, SURE, place, name="land", made_by={}, metrics={})
     return place
 
@@ -607,7 +607,7 @@ def folder(tmp_path_factory) -> Path:
         SKELETON,
         Detector(first, WholeVolumeGrid(2.0), COARSE),
         Detector(second, SMALL_LOOK, CANONICAL),
-        draw_poses(20, seed=1),
+        draw_poses(20, seed=1).on(SKELETON),
     )
     place = tmp_path_factory.mktemp("models") / "tiny"
     save_model(cascade, SURE, place, name="tiny", made_by={}, metrics={})
@@ -741,7 +741,7 @@ def test_how_sure_a_refined_pose_is_the_unrefined_one_tells():
 @pytest.mark.parametrize("refine", ["fast", "test-time-training"])
 def test_confidence_of_a_refined_pose_is_that_of_what_was_detected(land_folder, refine):
     """Of landmarks that lie in the volume before and after."""
-    one = PoseEstimator.from_pretrained(land_folder, library=draw_poses(40, seed=2))
+    one = PoseEstimator.from_pretrained(land_folder, library=draw_poses(40, seed=2).on(SKELETON))
     array = np.random.default_rng(0).integers(0, 256, (28, 26, 24), np.uint8)
     volume = Volume(array, Grid.from_spacing(array.shape, 2.0))
     plain, found = one(volume), one(volume, refine=refine)
@@ -808,7 +808,7 @@ def test_a_library_of_another_skeleton_is_refused_in_one_line():
 @pytest.mark.parametrize("refine", ["fast", "test-time-training"])
 def test_a_refined_pose_does_not_depend_on_what_was_estimated_before(request, which, refine):
     place = request.getfixturevalue(which)
-    one = PoseEstimator.from_pretrained(place, library=draw_poses(40, seed=2))
+    one = PoseEstimator.from_pretrained(place, library=draw_poses(40, seed=2).on(SKELETON))
     arrays = np.random.default_rng(0).integers(0, 256, (2, 28, 26, 24), np.uint8)
     volumes = [Volume(array, Grid.from_spacing(array.shape, 2.0)) for array in arrays]
     forth = [one(volume, refine=refine).pose for volume in volumes]

@@ -2,6 +2,7 @@
 
 import pytest
 
+from fetusmap.anatomy import load_skeleton
 from fetusmap.atlas import PoseLibrary
 from fetusmap.simulate import draw_poses
 
@@ -9,4 +10,4 @@ from fetusmap.simulate import draw_poses
 @pytest.fixture(scope="session")
 def library() -> PoseLibrary:
     """Atlases that all have every landmark."""
-    return draw_poses(300, seed=1)
+    return draw_poses(300, seed=1).on(load_skeleton())

@@ -16,8 +16,8 @@ from fetusmap.simulate import draw_poses
 
 
 @pytest.fixture(scope="module")
-def refinement():
-    pose = draw_poses(12, seed=1).positions_mm.astype(float)
+def refinement(skeleton):
+    pose = draw_poses(12, seed=1).on(skeleton).positions_mm.astype(float)
     grid = Grid.centered((30, 30, 30), 3.0, pose[0].mean(axis=0), np.eye(3))
     maps = encode(pose[0], grid, 4.0, [(row,) for row in range(16)])
     heatmaps = Heatmaps(torch.from_numpy(maps), grid)

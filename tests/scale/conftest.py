@@ -22,8 +22,8 @@ def small(tmp_path_factory):
     place = tmp_path_factory.mktemp("small")
     flat = Logistic(intercept=0.0, weights=(0.0,) * 4)
     sure = Calibration(landmark=flat, case=flat, fetus=flat, sides=flat, cases=1, empty_cases=1)
-    pipeline = SinglePass(skeleton, plain, draw_poses(20, seed=1))
+    pipeline = SinglePass(skeleton, plain, draw_poses(20, seed=1).on(skeleton))
     save_model(pipeline, sure, place / "model", name="small", made_by={}, metrics={})
     for seed in (2, 3):
-        save_library(draw_poses(40, seed=seed), place / f"{seed}.safetensors")
+        save_library(draw_poses(40, seed=seed).on(skeleton), place / f"{seed}.safetensors")
     return place
