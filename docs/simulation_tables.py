@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
+from fetusmap.simulate import ANATOMIES
+from fetusmap.simulate.body.measures import SIDES, draw_measures
 from fetusmap.simulate.tables import table
+from fetusmap.types import FloatArray
+
+CRL_MM, BODIES = 60.0, 4000
+"""Crown-rump length and number of the bodies from which the spread of the measures is counted."""
 
 
 def simulation_tables() -> str:
-    """Markdown of the tables of media, joints and scanners."""
+    """Markdown of the tables of measures, media, joints and scanners."""
     lines = [
+        *_measure_lines(),
         "### Media",
         "",
         "| medium | impedance, MRayl | attenuation, dB/cm/MHz | echo, dB | texture, dB |",
@@ -64,6 +73,39 @@ def comparison_table(results: dict[str, Any]) -> str:
     for key, meaning in meanings.items():
         lines.append(f"| {meaning} | {liver[key]:.2f} | {_spread(simulated[key], 2)} |")
     return "\n".join(lines) + "\n"
+
+
+def _measure_lines() -> list[str]:
+    """Lines of the table of measures: as drawn in both anatomies."""
+    lines = [
+        "### Measures of the body",
+        "",
+        f"As drawn for {BODIES:,} fetuses of {CRL_MM:.0f} mm: mean, and 5th to 95th percentile. "
+        "A measure without a unit is a factor, or a part of a length. *At* is where a part is "
+        "thickest, *beyond* is along the limb away from the trunk. *With* states the correlation "
+        "with the hidden factors of the build. S: read in a publication, C: fitted to one, "
+        "G: guess. The other anatomy is stated where it differs.",
+        "",
+        "| measure | unit | usual | other | with | source |",
+        "|---|---|---|---|---|---|",
+    ]
+    crl = np.full(BODIES, CRL_MM)
+    usual, other = (draw_measures(np.random.default_rng(0), crl, name) for name in ANATOMIES)
+    for name, entry in table("body/measures")["measure"].items():
+        own = f"{SIDES[0]}_{name}" if entry.get("sides") else name
+        cells = [_mean_and_range(usual[own])]
+        cells.append("" if np.array_equal(usual[own], other[own]) else _mean_and_range(other[own]))
+        loads = ", ".join(f"{factor} {load:g}" for factor, load in entry.get("with", {}).items())
+        unit = "" if "value" in entry else "mm"
+        lines.append(
+            f"| {_words(name)} | {unit} | {' | '.join(cells)} | {loads} | {entry['source']} |"
+        )
+    return [*lines, ""]
+
+
+def _mean_and_range(values: FloatArray) -> str:
+    mean, low, high = np.round([values.mean(), *np.percentile(values, [5, 95])], 2) + 0.0
+    return f"{mean:.2f} ({low:.2f} to {high:.2f})"
 
 
 def _words(name: str) -> str:

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
+from fetusmap.simulate.body.measures import SIDES
 from fetusmap.simulate.scanner.probe import Probe
 from fetusmap.simulate.scanner.scanner import draw_scanner
+from fetusmap.simulate.tables import table
 from fetusmap.volume.beams import BeamLattice
 
 SILENT_DB = -300.0
@@ -35,6 +37,21 @@ def flattened():
         return value.tobytes() if isinstance(value, np.ndarray) else value
 
     return flatten
+
+
+@pytest.fixture(scope="session")
+def mean_measures():
+    """A function that returns the measures of one fetus at their means, (1,) each."""
+
+    def make(crl_mm):
+        measures = {}
+        for name, entry in table("body/measures")["measure"].items():
+            mean = entry.get("value", entry.get("of_crl", 0.0) * crl_mm + entry.get("plus_mm", 0.0))
+            sided = [f"{side}_{name}" for side in SIDES] if entry.get("sides") else [name]
+            measures |= dict.fromkeys(sided, np.array([float(mean)]))
+        return measures
+
+    return make
 
 
 @pytest.fixture(scope="session")

@@ -62,6 +62,7 @@ def test_a_dataset_holds_the_cases_of_the_stream(dataset_folder):
     dataset = fm.load_dataset(dataset_folder)
     assert dataset.name == "cohort"
     assert dataset.licence == "CC0-1.0"
+    assert dataset.skeleton == fm.load_skeleton("fetus-22")
     assert [case.name for case in dataset.cases] == [f"sim-{n:06d}" for n in range(COUNT)]
     for number, case in enumerate(dataset.cases):
         expected = simulate_case(SETTINGS, SEED, number)
@@ -82,7 +83,7 @@ def test_the_table_describes_how_each_case_was_drawn(dataset_folder):
             drawn.fetus.gestational_age_days, abs=0.006
         )
         facts = case.facts
-        assert float(facts["crl_mm"]) == pytest.approx(drawn.fetus.crl_mm, abs=0.006)
+        assert float(facts["crl_mm"]) == pytest.approx(drawn.fetus.crown_rump_mm, abs=0.006)
         assert {facts[f"seed_{part}"] for part in asdict(seeds)} == {
             str(word) for word in asdict(seeds).values()
         }

@@ -1,13 +1,16 @@
 """The tables of numbers: complete, consistent, and those of the literature where there is any."""
 
+import hashlib
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-import fetusmap as fm
+import fetusmap.simulate
 from fetusmap.simulate import Medium
 from fetusmap.simulate.body.posture import ANGLES, ARM_ANGLES, LEG_ANGLES
 from fetusmap.simulate.media import FETAL, property_of_media, reflectivity, set_medium
-from fetusmap.simulate.tables import table
+from fetusmap.simulate.tables import NAMES, table, tables_sha256
 
 PROPERTIES = ("impedance", "attenuation", "echo", "texture")
 
@@ -32,13 +35,15 @@ def test_every_medium_has_its_four_numbers_in_the_order_of_the_labels():
         ("texture", 12, 2.0),  # bowel
         ("echo", 13, -60.5),  # stomach
         ("texture", 13, 0.0),
-        ("attenuation", 35, 25.0),  # gas, the last
+        ("attenuation", 35, 25.0),  # gas
+        ("echo", 36, -31.0),  # thalamus
+        ("echo", 37, -22.0),  # cerebellum, the last
     ],
 )
 def test_properties_stand_at_their_label_numbers(name, label, value):
     """By hand, from the table of media; a label map holds these numbers."""
     found = property_of_media(name)
-    assert (found.dtype, found.shape) == (np.float32, (36,))
+    assert (found.dtype, found.shape) == (np.float32, (38,))
     assert found[label] == pytest.approx(value)
 
 
@@ -119,17 +124,8 @@ def test_the_table_of_joints_names_every_angle():
     assert extended == pytest.approx(0.20, abs=0.05)
 
 
-def test_the_table_of_sizes_names_every_length_with_its_source():
-    biometry = table("body/biometry")
-    assert set(biometry["length"]) == {
-        "sacrum_spine", "spine_neck", "neck_head", "half_shoulder", "half_hip",
-        "humerus", "forearm", "femur", "leg",
-    }  # fmt: skip
-    for kind in ("length", "size"):
-        for name, entry in biometry[kind].items():
-            assert entry["of_crl"] > 0, name
-            assert entry["source"][0] in "SCG", name
-    volumes = biometry["volume_ml"]
+def test_volumes_of_sac_and_placenta_are_those_of_the_literature():
+    volumes = table("body/measures")["volume_ml"]
     assert volumes["sac"] == [44, 69, 95, 122, 150]
     assert volumes["weeks"] == [10, 11, 12, 13, 14]
     assert volumes["placenta"] == [43, 91]
@@ -137,10 +133,10 @@ def test_the_table_of_sizes_names_every_length_with_its_source():
     np.testing.assert_allclose(volumes["placenta_weeks"], [76 / 7, 97 / 7], atol=1e-3)
 
 
-def test_the_midline_of_the_table_is_what_the_skeleton_estimates_the_crown_rump_length_from():
-    """Both say that the path from the head to the sacrum makes up the same part of it."""
-    length = table("body/biometry")["length"]
-    path = sum(length[name]["of_crl"] for name in ("sacrum_spine", "spine_neck", "neck_head"))
-    model = fm.load_skeleton().crown_rump
-    assert model is not None
-    assert path == pytest.approx(model.fraction)
+def test_the_hash_covers_every_table():
+    """Otherwise nobody would notice that two cases were drawn from different tables."""
+    root = Path(fetusmap.simulate.__file__).parent
+    found = {str(path.relative_to(root).with_suffix("")) for path in root.rglob("*.toml")}
+    assert set(NAMES) == found
+    text = "".join((root / f"{name}.toml").read_text("utf-8") for name in NAMES)
+    assert tables_sha256() == hashlib.sha256(text.encode()).hexdigest()

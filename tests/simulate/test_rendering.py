@@ -30,7 +30,10 @@ from fetusmap.simulate.rendering import beam_lattice, true_pose_of
 from fetusmap.volume.scan_conversion import scan_convert
 
 HALF = SimulationSettings("half")
-LANDMARKS = fm.load_skeleton().landmarks
+LANDMARKS = fm.load_skeleton("fetus-22").landmarks
+
+
+ON_THE_SKIN = ("crown", "rump", "left_foot", "right_foot")
 
 
 def digest(rendering):
@@ -62,7 +65,7 @@ def rendered():
 def test_nearly_all_landmarks_lie_in_the_field_and_in_the_volume(cases):
     """At least 99 % over 200 cases."""
     seen = np.array([true_pose_of(drawn, "half").confidence for drawn in cases])
-    assert seen.shape == (200, 16)
+    assert seen.shape == (200, 22)
     assert set(np.unique(seen)) <= {0, 1}
     assert seen[:100].mean() >= 0.99
     assert seen.mean() >= 0.99
@@ -145,7 +148,7 @@ def test_landmarks_outside_of_the_volume_or_the_field_have_confidence_0(cases):
     lattice = beam_lattice(narrow, narrow.grid(1.0), PRESETS["half"])
     away = np.abs(np.degrees(lattice.to_beam(found.positions_mm)[:, 1]))
     np.testing.assert_array_equal(found.confidence, away < 4)
-    assert 0 < found.confidence.sum() < 16
+    assert 0 < found.confidence.sum() < 22
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -221,7 +224,7 @@ def labels_at(made, points):
 
 def test_landmarks_lie_in_their_part_of_the_label_map(rendered):
     """Voxels of 1 mm: hands and feet may be missed by one."""
-    brain = (Medium.BRAIN, Medium.VENTRICLE, Medium.CHOROID_PLEXUS)
+    brain = (Medium.BRAIN, Medium.VENTRICLE, Medium.CHOROID_PLEXUS, Medium.THALAMUS)
     right, all_ = 0, 0
     for _, made in rendered:
         seen = made.pose.confidence > 0
@@ -231,8 +234,9 @@ def test_landmarks_lie_in_their_part_of_the_label_map(rendered):
         for name in ("neck", "spine", "sacrum", "left_hip", "right_hip"):
             assert found[name] in FETAL, name
             assert found[name] not in brain, name
-        right += sum(int(label) in FETAL for label in found.values())
-        all_ += len(found)
+        within = [label for name, label in found.items() if name not in ON_THE_SKIN]
+        right += sum(int(label) in FETAL for label in within)
+        all_ += len(within)
     assert right / all_ > 0.95
 
 

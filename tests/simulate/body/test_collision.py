@@ -15,8 +15,9 @@ from fetusmap.simulate.body.collision import (
     intersects_itself,
     outgrows_sac,
 )
-from fetusmap.simulate.body.fetus import draw_lengths, draw_postures, draw_sizes, mean_sac_ml
-from fetusmap.simulate.body.posture import ANGLES, SIDES, Posture, pose_body
+from fetusmap.simulate.body.fetus import draw_postures, draw_sizes, mean_sac_ml
+from fetusmap.simulate.body.measures import SIDES, draw_measures
+from fetusmap.simulate.body.posture import ANGLES, Posture, pose_body
 
 CRL_MM = 60.0
 ENDS = arrays(float, (4, 3), elements=st.floats(-50.0, 50.0))
@@ -77,20 +78,18 @@ def test_distance_is_the_same_from_both_sides(ends):
         assert between(*other) == pytest.approx(between(a, b, c, d), abs=1e-6)
 
 
-def body(**angles):
-    """A body of usual proportions."""
-    lengths = {
-        "sacrum_spine": 0.255, "spine_neck": 0.235, "neck_head": 0.255, "half_shoulder": 0.165,
-        "half_hip": 0.095, "humerus": 0.2, "forearm": 0.18, "femur": 0.2, "leg": 0.18,
-    }  # fmt: skip
-    limbs = ("humerus", "forearm", "femur", "leg")
-    given_ = {
-        name: np.array([angles.get(name, angles.get(name.partition("_")[2], 0.0))])
-        for name in ANGLES
-    }
-    mm = {name: np.array([part * CRL_MM]) for name, part in lengths.items() if name not in limbs}
-    mm |= {f"{s}_{name}": np.array([lengths[name] * CRL_MM]) for s in SIDES for name in limbs}
-    return pose_body(given_, mm)
+@pytest.fixture(scope="module")
+def body(mean_measures):
+    """A function that poses a body of usual proportions; `elbow_flexion` bends both sides."""
+
+    def make(**angles):
+        given_ = {
+            name: np.array([angles.get(name, angles.get(name.partition("_")[2], 0.0))])
+            for name in ANGLES
+        }
+        return pose_body(given_, mean_measures(CRL_MM))
+
+    return make
 
 
 @pytest.mark.parametrize(
@@ -103,7 +102,7 @@ def body(**angles):
     ],
     ids=["straight", "limbs ahead", "hands before the face", "arms spread"],
 )
-def test_bodies_that_do_not_touch_themselves(angles):
+def test_bodies_that_do_not_touch_themselves(body, angles):
     assert not intersects_itself(body(**angles), np.array([CRL_MM]))[0]
 
 
@@ -120,11 +119,11 @@ def test_bodies_that_do_not_touch_themselves(angles):
     ids=["hand in the head", "hand in the belly", "crossed legs", "thighs in the chest",
          "crossed arms"],
 )  # fmt: skip
-def test_bodies_that_run_into_themselves(angles):
+def test_bodies_that_run_into_themselves(body, angles):
     assert intersects_itself(body(**angles), np.array([CRL_MM]))[0]
 
 
-def test_the_same_body_is_thicker_when_it_counts_as_a_larger_one():
+def test_the_same_body_is_thicker_when_it_counts_as_a_larger_one(body):
     """The radii come from the crown-rump length alone."""
     posture = body(shoulder_flexion=90.0, elbow_flexion=100.0)
     assert not intersects_itself(posture, np.array([CRL_MM]))[0]
@@ -135,7 +134,7 @@ def test_drawn_bodies_do_not_run_into_themselves():
     rng = np.random.default_rng(5)
     days, crl = draw_sizes(rng, 400, (10.0, 14.0))
     sacs = mean_sac_ml(days, crl)
-    _, posture = draw_postures(rng, draw_lengths(rng, crl), crl, sacs)
+    _, posture = draw_postures(rng, draw_measures(rng, crl), crl, sacs)
     assert not intersects_itself(posture, crl).any()
     assert not outgrows_sac(posture, crl, sacs).any()
     # The slow path for one pair: points along the forearm, a ball for the head.
@@ -152,7 +151,7 @@ def test_some_bodies_have_to_be_drawn_again():
     """Otherwise the test above would say nothing."""
     rng = np.random.default_rng(5)
     _, crl = draw_sizes(rng, 400, (10.0, 14.0))
-    rejected = intersects_itself(pose_body(draw_angles(rng, 400), draw_lengths(rng, crl)), crl)
+    rejected = intersects_itself(pose_body(draw_angles(rng, 400), draw_measures(rng, crl)), crl)
     assert 0.05 < rejected.mean() < 0.95
 
 
@@ -160,7 +159,8 @@ def test_bodies_outgrow_their_sacs_by_their_extents():
     """Landmarks 10, 20 and 30 mm to both sides, a tenth of 60 mm of flesh around them."""
     ends = np.concatenate([np.diag([10.0, 20, 30]), -np.diag([10.0, 20, 30]), np.zeros((10, 3))])
     turn = np.linalg.qr(np.random.default_rng(0).standard_normal((3, 3)))[0]
-    landmarks = (ends @ turn.T + [5.0, -40.0, 100.0])[None]
+    beyond = np.full((6, 3), 500.0)  # crown, rump, hands and feet do not count
+    landmarks = np.concatenate([ends @ turn.T + [5.0, -40.0, 100.0], beyond])[None]
     ellipsoid_ml = 1.35 * 4 / 3 * np.pi * 16 * 26 * 36 / 1000
     crl = np.array([60.0])
     for factor, expected in ((0.99, True), (1.01, False)):
@@ -168,7 +168,7 @@ def test_bodies_outgrow_their_sacs_by_their_extents():
         assert outgrows_sac(Posture(landmarks, {}), crl, sac)[0] == expected
 
 
-def test_spread_out_bodies_need_larger_sacs_than_curled_up_ones():
+def test_spread_out_bodies_need_larger_sacs_than_curled_up_ones(body):
     crl = np.array([CRL_MM])
     stretched = body(shoulder_abduction=90.0, hip_flexion=90.0)
     curled = body(

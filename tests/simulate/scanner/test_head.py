@@ -13,7 +13,9 @@ from fetusmap.volume.beams import BeamLattice
 
 CRL_MM = 60.0
 SEMI = np.array([10.5, 13.2, 12.6])
-BRAIN = (Medium.BRAIN, Medium.VENTRICLE, Medium.CHOROID_PLEXUS)
+BRAIN = (
+    Medium.BRAIN, Medium.VENTRICLE, Medium.CHOROID_PLEXUS, Medium.THALAMUS, Medium.CEREBELLUM
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -23,11 +25,11 @@ def lattice():
     return BeamLattice(2000.0, 2000.0, np.arange(14.0, 46.0, 0.4), across, across)
 
 
-def painted(lattice, ossification=1.0, axes=None):
+def painted(lattice, ossification=1.0, axes=None, brain=(1.0, 1.0, 1.0)):
     label = np.zeros(lattice.shape, np.uint8)
     specular = np.zeros(lattice.shape, np.float32)
     head = Ellipsoid(np.array([0.0, 30.0, 0.0]), np.eye(3) if axes is None else axes, SEMI)
-    body = SimpleNamespace(crl_mm=CRL_MM, ossification=ossification)
+    body = SimpleNamespace(crl_mm=CRL_MM, ossification=ossification, brain=brain)
     placement = Placement(lattice, np.zeros((lattice.shape[2], 3), np.float32))
     paint_head(label, specular, placement, head, body)
     x, y, z = np.broadcast_arrays(*lattice.positions((slice(None),) * 3))
@@ -86,6 +88,51 @@ def test_ventricles_lie_to_both_sides_and_hold_their_plexus(head):
     )
 
 
+def middle_and_ml(label, local, medium, side=0):
+    """Middle of a medium in semi-axes of the skull, and its volume; of the right side if 1."""
+    where = label == medium
+    if side:
+        where &= local[..., 0] * side > 0
+    return (local[where] / SEMI).mean(axis=0), 0.4**3 * where.sum() / 1000
+
+
+def test_thalami_and_cerebellum_lie_where_they_belong(head):
+    """Thalami to both sides of the middle of the head; cerebellum behind and below them."""
+    label, _, local = head
+    for side in (-1, 1):
+        thalamus, thalamus_ml = middle_and_ml(label, local, Medium.THALAMUS, side)
+        np.testing.assert_allclose(thalamus, [0.20 * side, 0.0, -0.16], atol=0.03)
+        ellipsoid_ml = 4 / 3 * np.pi * 0.19 * 0.28 * 0.20 * SEMI.prod() / 1000
+        assert thalamus_ml == pytest.approx(ellipsoid_ml, rel=0.15)
+        cerebellum, cerebellum_ml = middle_and_ml(label, local, Medium.CEREBELLUM, side)
+        assert cerebellum[1] < thalamus[1] - 0.4
+        assert cerebellum[2] < thalamus[2] - 0.1
+        assert 0.3 * thalamus_ml < cerebellum_ml < thalamus_ml
+
+
+def test_fluid_lies_between_the_thalami_and_around_the_cerebellum(head):
+    """The third ventricle is a slit in the midline; the large cistern is behind all else."""
+    label, _, local = head
+    fluid = label == Medium.VENTRICLE
+    slit = (np.abs(local / SEMI - [0, 0.02, -0.14]) < [0.02, 0.1, 0.08]).all(axis=-1)
+    assert slit.sum() > 10
+    assert fluid[slit].all()
+    behind = (np.abs(local / SEMI - [0, -0.74, -0.45]) < [0.1, 0.03, 0.05]).all(axis=-1)
+    assert behind.sum() > 10
+    assert fluid[behind].mean() > 0.9
+
+
+def test_parts_of_the_brain_have_the_drawn_sizes(lattice, head):
+    """Each size changes its own part; the volume follows the cube of it."""
+    larger = painted(lattice, brain=(1.2, 1.1, 1.25))
+    for medium, size, tolerance in (
+        (Medium.CHOROID_PLEXUS, 1.2, 0.15), (Medium.THALAMUS, 1.1, 0.1),
+        (Medium.CEREBELLUM, 1.25, 0.25),
+    ):  # fmt: skip
+        usual, large = ((painting[0] == medium).sum() for painting in (head, larger))
+        assert large / usual == pytest.approx(size**3, rel=tolerance), medium
+
+
 def test_young_skulls_have_wider_gaps(lattice, head):
     def gaps(label):
         return (label == Medium.CARTILAGE).sum() / np.isin(
@@ -123,7 +170,7 @@ def test_a_head_out_of_the_field_is_left_out(lattice):
     label = np.zeros(lattice.shape, np.uint8)
     specular = np.zeros(lattice.shape, np.float32)
     far = Ellipsoid(np.array([0.0, 300.0, 0.0]), np.eye(3), SEMI)
-    body = SimpleNamespace(crl_mm=CRL_MM, ossification=1.0)
+    body = SimpleNamespace(crl_mm=CRL_MM, ossification=1.0, brain=(1.0, 1.0, 1.0))
     placement = Placement(lattice, np.zeros((lattice.shape[2], 3), np.float32))
     paint_head(label, specular, placement, far, body)
     assert not label.any()
