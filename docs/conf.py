@@ -8,9 +8,19 @@ DOCS = Path(__file__).parent
 STUDIES = DOCS.parent / "studies"
 sys.path.insert(0, str(DOCS))
 
-from accuracy_tables import accuracy_table, draw_reliability, landmark_table  # noqa: E402
+from accuracy_tables import (  # noqa: E402
+    accuracy_table,
+    draw_reliability,
+    further_landmarks_table,
+    landmark_table,
+)
 from figures import write_figures  # noqa: E402
 from network_tables import checkpointing_table, prediction_table  # noqa: E402
+from quality_tables import (  # noqa: E402
+    case_score_table,
+    draw_case_scores,
+    warnings_table,
+)
 from refinement_tables import (  # noqa: E402
     ablation_table,
     landmark_refinement_table,
@@ -54,7 +64,12 @@ results = json.loads((STUDIES / "results.json").read_text())
 (generated / "checkpointing.md").write_text(checkpointing_table(results["checkpointing"]))
 (generated / "accuracy.md").write_text(accuracy_table(results["accuracy"]))
 (generated / "landmarks.md").write_text(landmark_table(results["accuracy"]))
+(generated / "further-landmarks.md").write_text(further_landmarks_table(results["accuracy"]))
 draw_reliability(results["accuracy"], generated / "reliability.png")
+quality = results.get("quality")
+(generated / "case-score.md").write_text(case_score_table(quality))
+(generated / "warnings.md").write_text(warnings_table(quality))
+draw_case_scores(quality, generated / "case-score.png")
 (generated / "refinement.md").write_text(refinement_table(results["refinement"]))
 (generated / "ablation.md").write_text(ablation_table(results["refinement"]))
 (generated / "refined-landmarks.md").write_text(landmark_refinement_table(results["refinement"]))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import Any
 
 from studies import (
     accuracy,
@@ -21,7 +20,7 @@ from studies import (
     simulation,
     startup,
 )
-from studies.measure import manifest
+from studies.measure import RESULTS, store_result
 
 STUDIES = {
     "alignment": alignment.run,
@@ -42,20 +41,13 @@ STUDIES = {
 def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--output", type=Path, default=Path("studies/results.json"))
+    parser.add_argument("--output", type=Path, default=RESULTS)
     parser.add_argument("--only", choices=STUDIES, nargs="+", default=list(STUDIES))
     arguments = parser.parse_args()
-    described = manifest()
-    results: dict[str, Any] = {}
-    if len(arguments.only) < len(STUDIES) and arguments.output.exists():
-        results = json.loads(arguments.output.read_text())  # the others stay as they were
-    commits = dict(results.get("commits") or {})
     for name in arguments.only:
-        results[name] = STUDIES[name]()
-        commits[name] = described["commit"]
-        print(name, json.dumps(results[name], indent=2))
-    results |= {"manifest": described, "commits": commits}
-    arguments.output.write_text(json.dumps(results, indent=2) + "\n")
+        found = STUDIES[name]()
+        print(name, json.dumps(found, indent=2))
+        store_result(arguments.output, name, found)
     print(f"written to {arguments.output}")
 
 

@@ -28,7 +28,7 @@ from fetusmap.evaluate import landmark_errors_mm, sides_are_right
 from fetusmap.simulate import HARD, Rendering, SimulationSettings, simulate_case
 from fetusmap.workers import available_processors, map_in_processes
 from studies.accuracy_summary import CrownRump, Outcome, summarize
-from studies.measure import manifest
+from studies.measure import RESULTS, store_result
 
 SEED = 2019
 TEST_CASES = range(100, 152)
@@ -42,8 +42,6 @@ COHORTS = {
     "shifted-hazy": SimulationSettings(profile="shifted-hazy"),
     "other-anatomy": SimulationSettings(anatomy="other"),
 }
-
-RESULTS = Path(__file__).with_name("accuracy.json")
 
 
 @dataclass(frozen=True)
@@ -157,12 +155,12 @@ def main() -> None:
     parser.add_argument("--model", default="default", help="a shipped model or a model folder")
     parser.add_argument("--against", help="the model that it is compared with")
     parser.add_argument("--cases", type=int, default=len(TEST_CASES), help="number of test cases")
-    parser.add_argument("--output", type=Path, default=RESULTS)
+    parser.add_argument("--output", type=Path, default=RESULTS, help="file of all results")
     arguments = parser.parse_args()
     models = Models.named(arguments.model, arguments.against)
     found = run(models, TEST_CASES[: arguments.cases])
-    arguments.output.write_text(json.dumps(found | {"manifest": manifest()}, indent=2) + "\n")
     print(json.dumps(found, indent=2))
+    store_result(arguments.output, "accuracy", found)
 
 
 if __name__ == "__main__":

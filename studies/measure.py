@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import statistics
@@ -10,8 +11,22 @@ import time
 from collections.abc import Callable, Mapping
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+
+RESULTS = Path(__file__).with_name("results.json")
+"""File of all results that the documentation shows."""
+
+
+def store_result(path: Path, name: str, result: dict[str, object]) -> None:
+    """Write the result of one study into the file of all results; the others stay as they were."""
+    results: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    described = manifest()
+    results[name] = result
+    results["commits"] = {**(results.get("commits") or {}), name: described["commit"]}
+    results["manifest"] = described
+    path.write_text(json.dumps(results, indent=2) + "\n")
 
 
 def median_seconds(run: Callable[[], object], repeats: int = 7) -> float:
