@@ -98,14 +98,15 @@ def _scan(settings: SimulationSettings, number: int) -> TrainingCase:
 
 
 def _speckle(case: TrainingCase, rng: np.random.Generator) -> np.ndarray:
-    """Give smooth noise the grey levels and the field of view of a case."""
-    seen = case.array > 0
-    noise = ndimage.gaussian_filter(rng.standard_normal(case.array.shape), 1.0)[seen]
-    array = np.zeros_like(case.array)
+    """Fill the box with smooth noise of the grey levels of a case.
+
+    The field of view is not kept: where fluid has no echoes, the empty voxels would show the body.
+    """
+    noise = ndimage.gaussian_filter(rng.standard_normal(case.array.shape), 1.0)
+    levels = np.sort(case.array[case.array > 0])
     ranks = np.empty(noise.size, int)
-    ranks[np.argsort(noise)] = np.arange(noise.size)
-    array[seen] = np.sort(case.array[seen])[ranks]
-    return array
+    ranks[np.argsort(noise, axis=None)] = np.arange(noise.size)
+    return levels[ranks * len(levels) // noise.size].reshape(noise.shape)
 
 
 def _corrupted(case: TrainingCase, number: int) -> Iterator[View]:
