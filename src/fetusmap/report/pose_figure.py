@@ -56,7 +56,7 @@ def write_measurements(axes: Axes, pose: Pose) -> None:
         *_lines(texts.get("length", {}), sided_segments(pose.skeleton)),
         _Line("Angles", "left", "right", is_heading=True),
         *_lines(texts.get("angle", {}), sided_angles(pose.skeleton)),
-        _Line(f"Crown-rump, {crl.method}", middle=crl.with_interval, is_heading=True),
+        _Line(f"CRL, {crl.method}", middle=crl.with_interval, is_heading=True),
         _Line("Gestational age", middle=str(age), is_heading=True),
     ]
     heights = 1 - (np.arange(len(lines)) + 0.5) / max(len(lines), 22)
