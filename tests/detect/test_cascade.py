@@ -22,7 +22,7 @@ from fetusmap.detect import (
     WholeVolumeGrid,
     body_frame_of,
 )
-from fetusmap.geometry import Grid, angle_between_rotations
+from fetusmap.geometry import Grid, affine_from, angle_between_rotations
 from fetusmap.heatmap import Heatmaps, encode
 from fetusmap.quality import collect_evidence
 from fetusmap.volume import Volume
@@ -309,3 +309,20 @@ def test_where_the_second_pass_sees_nothing_it_does_not_break_off(cascade_for, u
     for one in cascade.detect(NOTHING):
         assert np.isfinite(one.score)
         assert np.isfinite(one.positions_mm).all()
+
+
+def test_a_detection_keeps_the_peaks_of_the_first_pass(cascade_for, unseen):
+    """Both of a mirror pair, in any order; a midline landmark has one."""
+    body = in_the_room(unseen[0])
+    cascade = cascade_for(body)
+    (found, *_) = cascade.detect(NOTHING)
+    peaks = found.first_pass_mm
+    assert peaks.shape == (len(body), 2, 3)
+    order = cascade.skeleton.mirror_index
+    midline = order == np.arange(len(body))
+    np.testing.assert_array_equal(np.isnan(peaks[:, 1]).all(axis=1), midline)
+    np.testing.assert_array_equal(peaks, peaks[order])
+    distances = np.linalg.norm(peaks - body[:, None], axis=-1)
+    assert np.nanmin(distances, axis=1).max() < 1.0
+    moved = found.transformed(affine_from(np.eye(3), [1.0, 2.0, 3.0]))
+    np.testing.assert_allclose(moved.first_pass_mm, peaks + [1.0, 2.0, 3.0])
