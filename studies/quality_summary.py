@@ -216,7 +216,7 @@ def sides_warning(outcomes: Sequence[Outcome]) -> dict[str, object]:
         "exchanged_and_warned": int((wrong & told).sum()),
         "good": int(good.sum()),
         "good_and_warned": int((good & warned).sum()),
-        "precision": _share((warned & wrong).sum(), (warned & (wrong | good)).sum()),
+        "precision": _share((wrong & told).sum(), (wrong & told).sum() + (good & warned).sum()),
         "recall": _share((wrong & told).sum(), wrong.sum()),
     }
 
