@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from fetusmap.types import BoolArray, Points3, VoxelArray
+from fetusmap.types import BoolArray, IntArray, Points3, VoxelArray
 from fetusmap.volume import Volume
 
 BLOCK_VOXELS = 4
@@ -25,10 +25,15 @@ def in_field_of_view(prepared: Volume, points_mm: Points3) -> BoolArray:
         points_mm: (N, 3) points.
     """
     inside = np.asarray(prepared.grid.contains(points_mm))
-    outside_blocks = _outside_blocks(prepared.array)
     index = np.rint(np.where(inside[:, None], prepared.grid.to_index(points_mm), 0)).astype(int)
     blocks = np.clip(index, 0, np.array(prepared.grid.shape) - 1) // BLOCK_VOXELS
-    return np.asarray(inside & ~outside_blocks[tuple(blocks.T)])
+    if all(_has_echoes(prepared.array, block) for block in blocks):  # nearly always
+        return inside
+    return np.asarray(inside & ~_outside_blocks(prepared.array)[tuple(blocks.T)])
+
+
+def _has_echoes(array: VoxelArray, block: IntArray) -> bool:
+    return bool(array[tuple(slice(n, n + BLOCK_VOXELS) for n in BLOCK_VOXELS * block)].any())
 
 
 def _outside_blocks(array: VoxelArray) -> BoolArray:
