@@ -7,12 +7,10 @@ from hypothesis import strategies as st
 from scipy import stats
 from scipy.spatial.transform import Rotation
 
-from fetusmap.errors import BadInput
 from fetusmap.geometry import (
     angle_between_rotations,
     random_rotations,
     rotation_about,
-    rotation_from_euler,
     rotation_from_quaternion,
     rotation_from_vector,
     vector_from_rotation,
@@ -22,7 +20,6 @@ from fetusmap.geometry.rotation import cross_matrix, quaternion_from_rotation
 ROTATIONS = st.from_type(Rotation)
 AXIS = np.array([2.0, -3.0, 6.0]) / 7.0
 ANGLES = [0.0, 1e-12, 1e-9, 1e-6, 1e-3, 1.0, 3.0, np.pi - 1e-6, np.pi - 1e-9]
-ORDERS = ["x", "y", "z", "zyx", "xyz", "zxz", "yxy", "xz"]
 
 
 def test_a_quarter_turn_about_z_carries_x_to_y():
@@ -83,41 +80,6 @@ def test_rotation_about_does_not_depend_on_the_length_of_the_axis(rotation, leng
     axis = rotation.apply([1.0, 0.0, 0.0])
     expected = Rotation.from_rotvec(axis * angle).as_matrix()
     np.testing.assert_allclose(rotation_about(axis * length, angle), expected, atol=1e-13)
-
-
-@pytest.mark.parametrize("axes", ORDERS)
-@given(angles=st.tuples(*[st.floats(-400.0, 400.0)] * 3))
-def test_euler_angles_agree_with_scipy_about_moving_and_fixed_axes(axes, angles):
-    degrees = list(angles[: len(axes)])
-    for moving, scipy_axes in ((True, axes.upper()), (False, axes)):
-        rotation = Rotation.from_euler(scipy_axes, degrees, degrees=True)
-        expected = rotation.as_matrix().reshape(3, 3)  # older SciPy: (1, 3, 3) of one angle
-        found = rotation_from_euler(degrees, axes, moving=moving)
-        np.testing.assert_allclose(found, expected, atol=1e-14)
-
-
-def test_euler_angles_are_batched():
-    angles = np.random.default_rng(2).uniform(-180, 180, (4, 5, 3))
-    found = rotation_from_euler(angles, "zyx")
-    expected = Rotation.from_euler("ZYX", angles.reshape(-1, 3), degrees=True).as_matrix()
-    np.testing.assert_allclose(found.reshape(-1, 3, 3), expected, atol=1e-14)
-
-
-@pytest.mark.parametrize(
-    ("angles", "axes"),
-    [
-        ([1, 2, 3], "zy"),
-        ([1, 2], "zyx"),
-        ([1, 2, 3], "zya"),
-        ([1, 2, 3], "ZYX"),
-        ([], ""),
-        (1, "x"),
-    ],
-)
-def test_euler_angles_refuse_unknown_axes_and_wrong_counts_in_one_line(angles, axes):
-    with pytest.raises(BadInput, match=r"^Euler angles: expected one angle per letter") as error:
-        rotation_from_euler(angles, axes)
-    assert repr(axes) in error.value.found
 
 
 @given(rotation=ROTATIONS)

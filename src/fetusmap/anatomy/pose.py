@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fetusmap.anatomy.records import Provenance, Quality
 from fetusmap.anatomy.skeleton import Side, Skeleton
@@ -192,7 +194,9 @@ class Pose:
         )
 
 
-def check_positions(skeleton: Skeleton, positions_mm: FloatArray, subject: str) -> None:
+def check_positions(
+    skeleton: Skeleton, positions_mm: NDArray[np.floating[Any]], subject: str
+) -> None:
     """Check that each landmark has three finite coordinates in millimetres, or three NaN.
 
     Args:

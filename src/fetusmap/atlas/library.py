@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
-from fetusmap.anatomy.pose import MAX_COORDINATE_MM, Pose
+from fetusmap.anatomy.pose import Pose, check_positions
 from fetusmap.anatomy.skeleton import Skeleton
 from fetusmap.errors import BadInput
 from fetusmap.types import ArrayLike, BoolArray, FloatArray, FrozenMapping
@@ -48,22 +48,7 @@ class PoseLibrary:
                 found=f"shape {given.shape}",
                 remedy="give one row per landmark, NaN for an absent one",
             )
-        whole = np.isfinite(given).all(axis=2) | np.isnan(given).all(axis=2)
-        if not whole.all():
-            atlas, row = np.argwhere(~whole)[0]
-            raise BadInput(
-                "pose library",
-                expected="three finite coordinates per landmark, or three NaN",
-                found=f"an infinite or half-absent {self.skeleton.landmarks[row]} in atlas {atlas}",
-                remedy="set all three coordinates of an absent landmark to NaN",
-            )
-        if (np.abs(given) > MAX_COORDINATE_MM).any():
-            raise BadInput(
-                "pose library",
-                expected=f"coordinates of at most {MAX_COORDINATE_MM:.0e} mm",
-                found=f"{np.nanmax(np.abs(given)):.3g}",
-                remedy="check the unit",
-            )
+        check_positions(self.skeleton, given, "pose library")
         if self.groups and len(self.groups) != len(given):
             raise BadInput(
                 "pose library",

@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fetusmap.errors import BadInput
 from fetusmap.types import ArrayLike, FloatArray, RotationMatrix
-
-AXIS_INDEX = {"x": 0, "y": 1, "z": 2}
 
 
 def rotation_from_vector(vector: ArrayLike) -> RotationMatrix:
@@ -47,36 +44,6 @@ def rotation_about(axis: ArrayLike, angle_rad: ArrayLike) -> RotationMatrix:
     axis = np.asarray(axis, dtype=np.float64)
     unit = axis / np.linalg.norm(axis, axis=-1, keepdims=True)
     return rotation_from_vector(unit * np.asarray(angle_rad)[..., None])
-
-
-def rotation_from_euler(angles_deg: ArrayLike, axes: str, *, moving: bool = True) -> RotationMatrix:
-    """Chain rotations about named coordinate axes.
-
-    Args:
-        angles_deg: (..., n) one angle per letter of `axes`, degrees.
-        axes: letters of "xyz" in the order in which the rotations are done, such as "zyx".
-        moving: True turns about the axes that move along (intrinsic, product left to right);
-            False turns about the fixed axes (extrinsic, product right to left).
-
-    Returns:
-        (..., 3, 3) rotation matrices.
-
-    Raises:
-        BadInput: a letter is not an axis, or the numbers of angles and letters differ.
-    """
-    angles = np.radians(np.asarray(angles_deg, dtype=np.float64))
-    if not axes or set(axes) - set(AXIS_INDEX) or angles.shape[-1:] != (len(axes),):
-        raise BadInput(
-            "Euler angles",
-            expected="one angle per letter, letters of 'xyz'",
-            found=f"axes {axes!r} with angles of shape {angles.shape}",
-            remedy="name the axes in the order of the angles, such as 'zyx'",
-        )
-    rotation: RotationMatrix = np.eye(3)
-    for letter, angle in zip(axes, np.moveaxis(angles, -1, 0), strict=True):
-        turn = rotation_about(np.eye(3)[AXIS_INDEX[letter]], angle)
-        rotation = rotation @ turn if moving else turn @ rotation
-    return rotation
 
 
 def random_rotations(rng: np.random.Generator, count: int) -> RotationMatrix:
