@@ -75,9 +75,9 @@ class Session:
         self._provenance = provenance
         self._network_from_world = invert_affine(prepared.world_from_network)
         self._pins_mm: dict[int, FloatArray] = {}  # in the network's frame
-        self._atlases = _every_nth(atlases, PLACING_ATLASES)
-        self._model_library = _every_nth(pipeline.library, PLACING_ATLASES)
-        self._naming_library = _every_nth(pipeline.library, NAMING_ATLASES)
+        self._atlases = atlases.thinned(PLACING_ATLASES)
+        self._model_library = pipeline.library.thinned(PLACING_ATLASES)
+        self._naming_library = pipeline.library.thinned(NAMING_ATLASES)
 
     @property
     def pins(self) -> Mapping[str, FloatArray]:
@@ -237,8 +237,3 @@ class Session:
         for row, point in self._pins_mm.items():
             positions[row], confidence[row] = point, 1.0
         return replace(pose, positions_mm=positions, confidence=confidence)
-
-
-def _every_nth(library: PoseLibrary, count: int) -> PoseLibrary:
-    """About `count` atlases, evenly spread over the library; all of a smaller one."""
-    return library.select(np.arange(0, len(library), max(1, len(library) // count)))

@@ -1,13 +1,13 @@
 """Pose libraries, and what they answer: which atlases fit a pose, and which side is which."""
 
+from fetusmap.atlas.body_size import body_sizes_mm, mean_where_present
 from fetusmap.atlas.fit import (
     MIN_ALIGNMENT_WEIGHT,
     LibraryFit,
-    body_sizes_mm,
+    approximate_residuals,
     distances_to_atlas_mean,
     fit_library,
     fit_orders,
-    mean_where_present,
 )
 from fetusmap.atlas.library import PoseLibrary, join_libraries
 from fetusmap.atlas.library_file import load_library, save_library
@@ -29,6 +29,7 @@ __all__ = [
     "LibraryFit",
     "PoseLibrary",
     "SupportSet",
+    "approximate_residuals",
     "atlases_for",
     "body_sizes_mm",
     "distances_to_atlas_mean",

@@ -12,19 +12,25 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from fetusmap.anatomy import Skeleton
+from fetusmap.atlas.body_size import body_sizes_mm, mean_where_present
 from fetusmap.atlas.library import PoseLibrary
+from fetusmap.atlas.shortlist import MAX_RESIDUAL, approximate_scores, shortlist
 from fetusmap.geometry import align_similarity
 from fetusmap.types import FloatArray, IntArray, Points3
 
 SUPPORT = 10
 """The residual of a pose is the mean residual of this number of best atlases."""
 
-MAX_RESIDUAL = 0.5
-"""Largest distance of a landmark that is counted, in body sizes. A larger distance counts as this
-much, so that a single wrong peak does not decide the fit."""
-
 MIN_ALIGNMENT_WEIGHT = 1e-3
 """Added to every weight in an alignment, so that uncertain landmarks still take part."""
+
+MANY_ATLASES = 2000
+"""Number of atlases that decide between namings, before the best ones are compared with all. Of 60
+poses with noise and wrong peaks, 55 were named correctly with 250 atlases, 56 with 2,000, and 54
+with 20,000."""
+
+MIN_RELIABLE = 0.9
+"""Least part of the pairs of pose and atlas for which single precision must suffice."""
 
 MAX_COORDINATES = 2**24
 """Largest number of coordinates that are aligned at once, 128 MB in double precision."""
@@ -83,62 +89,71 @@ def fit_orders(
     Raises:
         DegenerateAlignment: fewer than three positions, or all of them lie on a line.
     """
-    block = max(1, MAX_COORDINATES // library.positions_mm.size)
+    # An order is its own inverse: the position of landmark n is that in row order[n].
+    rows = shortlist(library.compact, positions_mm[orders], weights[orders], SUPPORT)
+    longest = max(map(len, rows))
+    block = max(1, MAX_COORDINATES // (longest * positions_mm.size))
     parts = [
-        _fit_block(positions_mm, weights, library, orders[start : start + block])
+        _fit_block(positions_mm, weights, library, orders[start : start + block], some)
         for start in range(0, len(orders), block)
+        if (some := rows[start : start + block])
     ]
     return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
 
 
-def _fit_block(
+def approximate_residuals(
     positions_mm: Points3, weights: FloatArray, library: PoseLibrary, orders: IntArray
+) -> FloatArray:
+    """Return the scores of `fit_orders` with about four correct digits, where that is possible.
+
+    It takes a tenth of the time, and serves to choose the namings that are worth an exact fit.
+
+    Raises:
+        DegenerateAlignment: see `fit_orders`.
+    """
+    count = min(SUPPORT, len(library))
+    scores, is_reliable = approximate_scores(library.compact, positions_mm[orders], weights[orders])
+    if is_reliable.mean() < MIN_RELIABLE:
+        return fit_orders(positions_mm, weights, library, orders)[0]
+    best = np.partition(scores, count - 1, axis=1)[:, :count]
+    return np.asarray(best.mean(axis=1), dtype=np.float64)
+
+
+def _fit_block(
+    positions_mm: Points3,
+    weights: FloatArray,
+    library: PoseLibrary,
+    orders: IntArray,
+    rows: list[IntArray],
 ) -> tuple[FloatArray, Points3]:
+    """Fit the given atlases of each order in double precision."""
     # Renaming the positions is the same as renaming the landmarks of the atlases.
-    atlases = library.positions_mm.astype(np.float64)
-    sources = atlases[:, orders].transpose(1, 0, 2, 3)  # (H, A, N, 3)
+    ends = np.cumsum([len(some) for some in rows])
+    atlases = library.positions_mm[np.concatenate(rows)].astype(np.float64)
+    sizes = body_sizes_mm(library.skeleton, atlases)
+    naming = np.repeat(orders, [len(some) for some in rows], axis=0)
+    sources = np.take_along_axis(atlases, naming[..., None], axis=1)
     aligned = align_similarity(sources, positions_mm, weights)
-    size = aligned.scale * body_sizes_mm(library.skeleton, atlases)  # (H, A)
+    size = aligned.scale * sizes
     known = np.isfinite(positions_mm[:, 0])
     share = np.where(known, weights, 0.0)
     # A landmark that an atlas lacks, or an atlas without a size, counts like a wrong peak.
-    distances = np.minimum(aligned.residuals_mm / size[..., None], MAX_RESIDUAL)
+    distances = np.minimum(aligned.residuals_mm / size[:, None], MAX_RESIDUAL)
     distances = np.where(known, np.nan_to_num(distances, nan=MAX_RESIDUAL), 0.0)
-    scores = distances @ (share / share.sum())  # (H, A)
-    count = min(SUPPORT, len(atlases))
-    best = np.argpartition(scores, count - 1, axis=1)[:, :count]
-    rows = np.arange(len(orders))[:, None]
-    chosen = replace(
-        aligned,
-        rotation=aligned.rotation[rows, best],
-        translation=aligned.translation[rows, best],
-        scale=aligned.scale[rows, best],
-    )
-    supports = mean_where_present(chosen.apply(sources[rows, best]), axis=1)
-    return scores[rows, best].mean(axis=1), supports
-
-
-def body_sizes_mm(skeleton: Skeleton, positions_mm: Points3) -> FloatArray:
-    """Compute the size of each body, the unit in which poses of different fetuses are compared.
-
-    The size is the distance from sacrum to neck. For a skeleton without a trunk it is the
-    root-mean-square distance of the landmarks from their centroid.
-
-    Args:
-        skeleton: names the rows.
-        positions_mm: (..., N, 3) landmarks; NaN where absent.
-
-    Returns:
-        (...) sizes, mm; NaN where the trunk is absent.
-    """
-    if skeleton.trunk is not None:
-        sacrum, _, neck = skeleton.indices(skeleton.trunk)
-        return np.asarray(
-            np.linalg.norm(positions_mm[..., neck, :] - positions_mm[..., sacrum, :], axis=-1)
+    every_score = distances @ (share / share.sum())
+    scores, supports = [], []
+    for some in np.split(np.arange(len(sources)), ends[:-1]):
+        count = min(SUPPORT, len(some))
+        best = some[np.argpartition(every_score[some], count - 1)[:count]]
+        chosen = replace(
+            aligned,
+            rotation=aligned.rotation[best],
+            translation=aligned.translation[best],
+            scale=aligned.scale[best],
         )
-    center = mean_where_present(positions_mm, axis=-2)
-    square = ((positions_mm - center[..., None, :]) ** 2).sum(axis=-1)
-    return np.asarray(np.sqrt(mean_where_present(square[..., None], axis=-2)[..., 0]))
+        scores.append(every_score[best].mean())
+        supports.append(mean_where_present(chosen.apply(sources[best]), axis=0))
+    return np.array(scores), np.stack(supports)
 
 
 def distances_to_atlas_mean(
@@ -147,16 +162,3 @@ def distances_to_atlas_mean(
     """Compute the (N,) distances of landmarks from the mean of the best atlases, in body sizes."""
     size = body_sizes_mm(skeleton, fit.support_mm)
     return np.asarray(np.linalg.norm(positions_mm - fit.support_mm, axis=1) / size)
-
-
-def mean_where_present(points: Points3, axis: int) -> FloatArray:
-    """Compute the mean along an axis over the points that are present; NaN where none is.
-
-    Args:
-        points: (..., D) points; NaN where absent.
-        axis: the axis over which the mean is taken, not the last one.
-    """
-    present = np.isfinite(points)
-    count = present.sum(axis=axis)
-    total = np.where(present, points, 0.0).sum(axis=axis)
-    return np.where(count > 0, total / np.maximum(count, 1), np.nan)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import chain
 
 import numpy as np
@@ -13,8 +14,13 @@ from pydantic import JsonValue
 
 from fetusmap.anatomy.pose import Pose, check_positions
 from fetusmap.anatomy.skeleton import Skeleton
+from fetusmap.atlas.shortlist import CompactAtlases
 from fetusmap.errors import BadInput
 from fetusmap.types import ArrayLike, BoolArray, FloatArray, FrozenMapping
+
+MIN_FLATNESS = 1e-3
+"""An atlas is alignable if some landmark lies farther from the line through two others than this
+fraction of the distance between the two."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,6 +109,35 @@ class PoseLibrary:
     def present(self) -> BoolArray:
         """(A, N) whether each landmark of each atlas has a position."""
         return np.asarray(np.isfinite(self.positions_mm).all(axis=2))
+
+    @cached_property
+    def is_alignable(self) -> BoolArray:
+        """(A,) whether each atlas has every landmark, and its landmarks do not lie on one line."""
+        skeleton, points = self.skeleton, self.positions_mm
+        alignable: BoolArray = _spans_a_plane(points) & np.isfinite(points).all(axis=(1, 2))
+        if skeleton.registration_subset:  # the paper aligns by these landmarks alone
+            subset = list(skeleton.indices(skeleton.registration_subset))
+            alignable &= _spans_a_plane(points[:, subset])
+        return alignable
+
+    @cached_property
+    def compact(self) -> CompactAtlases:
+        """The atlases as a search needs them, see `fetusmap.atlas.shortlist`."""
+        return CompactAtlases.of(self.skeleton, self.positions_mm)
+
+    def thinned(self, count: int) -> PoseLibrary:
+        """Return about `count` atlases, evenly spread over the library; all of a smaller one.
+
+        The result is kept, together with what a search computes from it.
+        """
+        step = max(1, len(self) // count)
+        if step not in self._thinned:
+            self._thinned[step] = self if step == 1 else self.select(np.arange(0, len(self), step))
+        return self._thinned[step]
+
+    @cached_property
+    def _thinned(self) -> dict[int, PoseLibrary]:
+        return {}
 
     def select(self, indices: ArrayLike) -> PoseLibrary:
         """Select some atlases, by their numbers or by a mask, in the given order.
@@ -209,3 +244,16 @@ def _common_skeleton(skeletons: Iterable[Skeleton]) -> Skeleton:
                 remedy="make one library per skeleton",
             )
     return first
+
+
+def _spans_a_plane(points: NDArray[np.float32]) -> BoolArray:
+    """Return (A,) whether the points of each atlas do not lie on one line.
+
+    The result is undefined for an atlas with missing points.
+    """
+    arms = points[:, 1:] - points[:, :1]
+    lengths = np.linalg.norm(arms, axis=2)
+    longest = np.argmax(np.nan_to_num(lengths), axis=1)
+    first = arms[np.arange(len(arms)), longest][:, None]
+    across = np.linalg.norm(np.cross(first, arms), axis=2).max(axis=1)
+    return np.asarray(across > MIN_FLATNESS * lengths.max(axis=1) ** 2)

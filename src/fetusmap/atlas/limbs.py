@@ -12,7 +12,7 @@ from itertools import chain, product
 import numpy as np
 
 from fetusmap.anatomy import Skeleton
-from fetusmap.atlas.fit import fit_orders
+from fetusmap.atlas.fit import MANY_ATLASES, approximate_residuals, fit_orders
 from fetusmap.atlas.library import PoseLibrary
 from fetusmap.types import FloatArray, IntArray, Points3
 
@@ -21,6 +21,14 @@ MIN_IMPROVEMENT = 0.005
 
 MAX_EXCHANGES = 256
 """Largest number of combinations of exchanged limbs that are scored at once; 5 limbs have 243."""
+
+
+MAX_CANDIDATES = 4
+"""Number of exchanges that are compared with all atlases: those that fewer atlases fit best."""
+
+MAX_CHANGE_WITH_ALL = 0.01
+"""An exchange that some atlases fit worse by more than this, in body sizes, is not compared with
+all of them."""
 
 
 def find_exchange(positions_mm: Points3, weights: FloatArray, library: PoseLibrary) -> IntArray:
@@ -81,9 +89,16 @@ def _best_order(
     positions_mm: Points3, weights: FloatArray, library: PoseLibrary, orders: IntArray
 ) -> IntArray:
     """Return the (N,) order that fits best; the first one unless another fits clearly better."""
-    scores, _ = fit_orders(positions_mm, weights, library, orders)
+    few = library.thinned(MANY_ATLASES)
+    scores = approximate_residuals(positions_mm, weights, few, orders)
+    nearly_best = np.argsort(scores)[:MAX_CANDIDATES]
+    nearly_best = nearly_best[scores[nearly_best] < scores[0] + MAX_CHANGE_WITH_ALL]
+    candidates = orders[[0, *nearly_best[nearly_best > 0]]]
+    if len(candidates) == 1:
+        return np.asarray(orders[0])
+    scores, _ = fit_orders(positions_mm, weights, library, candidates)
     best = int(np.argmin(scores))
-    return np.asarray(orders[best if scores[best] < scores[0] - MIN_IMPROVEMENT else 0])
+    return np.asarray(candidates[best if scores[best] < scores[0] - MIN_IMPROVEMENT else 0])
 
 
 def _orders_of(skeleton: Skeleton, exchanges: list[list[IntArray]]) -> IntArray:

@@ -7,20 +7,19 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from fetusmap.atlas.fit import mean_where_present
+from fetusmap.atlas.body_size import mean_where_present
 from fetusmap.atlas.library import PoseLibrary
+from fetusmap.atlas.shortlist import shortlist
 from fetusmap.errors import BadInput, DegenerateAlignment
 from fetusmap.geometry import Alignment, align_rigid, align_similarity
-from fetusmap.types import BoolArray, FloatArray, IntArray, Points3
+from fetusmap.types import FloatArray, IntArray, Points3
 
 if TYPE_CHECKING:  # heatmaps need torch, a pose library does not
     from fetusmap.heatmap import LandmarkMaps
 
-MIN_FLATNESS = 1e-3
-"""An atlas is usable if some landmark lies farther from the line through two others than this
-fraction of the distance between the two."""
+MAP_ATLASES = 2000
+"""Number of atlases that are compared with heatmaps: those that fit a hypothesis best."""
 
 Hypothesis = tuple[Points3, FloatArray]
 """(N, 3) positions and their (N,) weights: one hypothesis of the pose, to align atlases with."""
@@ -83,8 +82,8 @@ def find_support_in_maps(
     """Find the atlases on whose landmarks the heatmaps are highest.
 
     Every atlas is aligned to every hypothesis by a similarity transform, which brings it near the
-    fetus. It is then scored by the heatmaps at all of its landmarks, so that a second peak, or a
-    weak one in the right place, contributes to the choice.
+    fetus. The atlases that fit the hypothesis best are then scored by the heatmaps at all of their
+    landmarks, so that a second peak, or a weak one in the right place, contributes to the choice.
 
     Args:
         library: pose library of the maps' skeleton.
@@ -101,13 +100,18 @@ def find_support_in_maps(
     degenerate: DegenerateAlignment | None = None
     for positions, weights in hypotheses:
         try:
-            aligned = align_similarity(library.positions_mm, positions, weights)
+            (rows,) = shortlist(
+                library.compact, positions[None], weights[None], max(count, MAP_ATLASES)
+            )
+            candidates = library.positions_mm[rows]
+            aligned = align_similarity(candidates, positions, weights)
         except DegenerateAlignment as error:
             degenerate = error
             continue
-        likelihood = maps.mean_log_at(aligned.apply(library.positions_mm))
+        placed = aligned.apply(candidates)
+        likelihood = maps.mean_log_at(placed)
         best = _lowest(-likelihood, count)
-        found.append(SupportSet(best, _aligned_atlases(aligned, library, best), likelihood[best]))
+        found.append(SupportSet(rows[best], placed[best], likelihood[best]))
     if degenerate is not None and not found:
         raise degenerate
     scores = np.concatenate([support.scores for support in found])
@@ -133,25 +137,9 @@ def usable_atlases(library: PoseLibrary, count: int) -> PoseLibrary:
     Raises:
         BadInput: fewer atlases are usable.
     """
-    skeleton, points = library.skeleton, library.positions_mm
-    usable: BoolArray = _spans_a_plane(points) & np.isfinite(points).all(axis=(1, 2))
-    if skeleton.registration_subset:  # the paper aligns by these landmarks alone
-        usable &= _spans_a_plane(points[:, list(skeleton.indices(skeleton.registration_subset))])
+    usable = library.is_alignable
     check_enough(int(usable.sum()), count, of=len(library))
     return library if usable.all() else library.select(np.flatnonzero(usable))
-
-
-def _spans_a_plane(points: NDArray[np.float32]) -> BoolArray:
-    """Return (A,) whether the points of each atlas do not lie on one line.
-
-    The result is undefined for an atlas with missing points.
-    """
-    arms = points[:, 1:] - points[:, :1]
-    lengths = np.linalg.norm(arms, axis=2)
-    longest = np.argmax(np.nan_to_num(lengths), axis=1)
-    first = arms[np.arange(len(arms)), longest][:, None]
-    across = np.linalg.norm(np.cross(first, arms), axis=2).max(axis=1)
-    return np.asarray(across > MIN_FLATNESS * lengths.max(axis=1) ** 2)
 
 
 def check_enough(found: int, count: int, *, of: int | None = None) -> None:

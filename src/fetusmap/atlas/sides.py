@@ -14,7 +14,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fetusmap.anatomy import Channels, Skeleton
-from fetusmap.atlas.fit import LibraryFit, fit_orders
+from fetusmap.atlas.fit import (
+    MANY_ATLASES,
+    LibraryFit,
+    approximate_residuals,
+    fit_orders,
+)
 from fetusmap.atlas.library import PoseLibrary
 from fetusmap.errors import DegenerateAlignment
 from fetusmap.types import FloatArray, IntArray, Points3
@@ -29,7 +34,7 @@ MAX_LIMB_PAIRS = 4
 """Largest number of pairs that are named together if there are too many namings."""
 
 PROMISING = 16
-"""Number of namings that are scored with all atlases: those that a few atlases fit best."""
+"""Number of namings that are fitted: those that a few atlases fit best."""
 
 FEW_ATLASES = 250
 """Number of atlases with which all namings are scored."""
@@ -42,8 +47,8 @@ def name_sides(
 
     Each naming is scored by the mean distance of its ten best atlases after a similarity alignment,
     so the size of the fetus does not matter. All namings are scored with a few atlases, and then
-    the most promising ones with all atlases. If there are more namings than can be scored, they are
-    built up limb by limb, and only the best ones so far are continued.
+    the most promising ones are fitted with more of them. If there are more namings than can be
+    scored, they are built up limb by limb, and only the best ones so far are continued.
 
     Args:
         positions_mm: (N, 3) the two peaks of a pair in either order; NaN where there is none.
@@ -54,13 +59,14 @@ def name_sides(
     Raises:
         DegenerateAlignment: fewer than three landmarks have a position.
     """
-    few = library.select(np.arange(0, len(library), max(1, len(library) // FEW_ATLASES)))
+    few = library.thinned(FEW_ATLASES)
     pairs = [(rows[0], rows[1]) for rows in channels.rows if len(rows) == 2]
     orders = _candidate_orders(positions_mm, weights, pairs, few)
     if len(orders) > PROMISING:
-        scores, _ = fit_orders(positions_mm, weights, few, orders)
+        scores = approximate_residuals(positions_mm, weights, few, orders)
         orders = orders[np.argsort(scores)[:PROMISING]]
-    scores, supports = fit_orders(positions_mm, weights, library, orders)
+    many = library.thinned(MANY_ATLASES)
+    scores, supports = fit_orders(positions_mm, weights, many, orders)
     return [
         # An order is its own inverse.
         LibraryFit(positions_mm[order], weights[order], support[order], float(score))
@@ -109,7 +115,7 @@ def _candidate_orders(
         undecided[[row for pair in group for row in pair]] = False
         decided_mm = np.where(undecided[:, None], np.nan, positions_mm)
         try:
-            scores, _ = fit_orders(decided_mm, weights, few, orders)
+            scores = approximate_residuals(decided_mm, weights, few, orders)
         except DegenerateAlignment:  # too few landmarks so far: none can be ruled out
             scores = np.zeros(len(orders))
         beam = MAX_ORDERS // 2**MAX_LIMB_PAIRS

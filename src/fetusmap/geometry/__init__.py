@@ -11,6 +11,7 @@ from fetusmap.geometry.affine import (
     orientation_of,
 )
 from fetusmap.geometry.alignment import Alignment, align_rigid, align_similarity
+from fetusmap.geometry.best_rotation import best_rotations
 from fetusmap.geometry.grid import Grid
 from fetusmap.geometry.rotation import (
     angle_between_rotations,
@@ -31,6 +32,7 @@ __all__ = [
     "align_similarity",
     "angle_between_rotations",
     "apply_affine",
+    "best_rotations",
     "check_affine",
     "invert_affine",
     "is_reflection",

@@ -16,6 +16,7 @@ import numpy as np
 
 from fetusmap.errors import BadInput, DegenerateAlignment
 from fetusmap.geometry.affine import affine_from
+from fetusmap.geometry.best_rotation import best_rotations
 from fetusmap.types import (
     Affine,
     ArrayLike,
@@ -200,49 +201,14 @@ def _weighted_moments(
 
 
 def _best_rotations(cross: FloatArray, first: int) -> RotationMatrix:
-    """Return the (3, 3, A) rotations R that maximise the sum of R * cross.
-
-    For B = cross of unit norm, the largest eigenvalue of Davenport's matrix is the largest root
-    of (x^2 - 1)^2 = 8 x det(B) + 4 |cof(B)|^2, and with kappa = (x^2 - 1) / 2
-    R = ((kappa + 1) B + x cof(B) - B B^T B) / (kappa x - det B)   (Markley 1993, eq. 12 and 17).
-    The denominator is (a + b)(b + c)(c + a) for signed singular values a >= b >= |c|: it is zero
-    exactly when the best rotation is not unique.
-    """
-    norm = np.sqrt(np.einsum("qpa,qpa->a", cross, cross))
-    b = cross / np.where(norm > 0, norm, 1.0)
-    cofactor = np.stack([np.cross(b[(q + 1) % 3], b[(q + 2) % 3], axis=0) for q in range(3)])
-    determinant = np.einsum("pa,pa->a", b[0], cofactor[0])
-    square = np.einsum("qpa,qpa->a", cofactor, cofactor)
-    root = _largest_root(determinant, square)
-    kappa = 0.5 * (root * root - 1)
-    conditioning = kappa * root - determinant
-    gram = np.einsum("qra,pra->qpa", b, b)
-    rotation = (kappa + 1) * b + root * cofactor - np.einsum("qra,rpa->qpa", gram, b)
-    rotation /= np.where(conditioning > 0, conditioning, 1.0)
-
-    doubtful = np.flatnonzero(~(conditioning > MIN_CLOSED_FORM_CONDITIONING))
+    """Return the (3, 3, A) rotations R that maximise the sum of R * cross."""
+    best = best_rotations(cross)
+    rotation = best.rotation
+    doubtful = np.flatnonzero(~(best.conditioning > MIN_CLOSED_FORM_CONDITIONING))
     if doubtful.size:
         exact = _rotations_by_svd(cross[..., doubtful].transpose(2, 0, 1), first + doubtful)
         rotation[..., doubtful] = exact.transpose(1, 2, 0)
     return np.asarray(rotation)
-
-
-def _largest_root(determinant: FloatArray, square: FloatArray) -> FloatArray:
-    """Return the largest root of (x^2 - 1)^2 - 8 x determinant - 4 square, elementwise.
-
-    Newton's method starts above the root. There the quartic is convex, so every step comes closer
-    and none overshoots. The root lies in [1/sqrt(3), sqrt(3)] for any matrix of unit norm.
-    """
-    root = np.full_like(determinant, np.sqrt(3.0))
-    for _ in range(60):
-        excess = root * root - 1
-        value = excess * excess - 8 * determinant * root - 4 * square
-        slope = 4 * root * excess - 8 * determinant
-        step = value / np.where(slope > 1e-12, slope, np.inf)
-        root -= step
-        if np.abs(step).max(initial=0.0) < 1e-14:
-            break
-    return root
 
 
 def _rotations_by_svd(cross: FloatArray, positions: IntArray) -> RotationMatrix:

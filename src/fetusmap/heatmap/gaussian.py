@@ -152,7 +152,10 @@ def _highest_apart(candidates: torch.Tensor, count: int) -> tuple[torch.Tensor, 
     indices, heights = [], []
     for _ in range(count):
         height, flat = left.flatten(1).max(dim=1)
-        index = torch.stack(torch.unravel_index(flat, candidates.shape[1:]), dim=-1)
+        # torch.unravel_index would load SymPy, which takes half a second.
+        _, _, columns, depth = candidates.shape
+        plane, rest = flat // (columns * depth), flat % (columns * depth)
+        index = torch.stack([plane, rest // depth, rest % depth], dim=-1)
         indices.append(index)
         heights.append(height)
         if len(indices) == count:

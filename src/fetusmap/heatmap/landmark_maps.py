@@ -133,7 +133,7 @@ def find_places(
         else []
         for row in range(len(maps.heights))
     ]
-    places: list[Place | None] = [found[0] if found else None for found in options]
+    chosen = [found[0] if found else None for found in options]
     for row, partner in enumerate(skeleton.mirror_index):
         if row < partner and options[row] and options[partner]:
             pairs = [
@@ -143,13 +143,48 @@ def find_places(
                 if np.abs(one.index - other.index).max() > MIN_PAIR_DISTANCE
             ]
             if pairs:
-                places[row], places[partner] = max(pairs, key=lambda p: p[0].score + p[1].score)
-    return places
+                chosen[row], chosen[partner] = max(pairs, key=lambda p: p[0].score + p[1].score)
+    return [None if peak is None else peak.place(maps.grid) for peak in chosen]
+
+
+@dataclass(frozen=True, eq=False)
+class _Peak:
+    """One of the most probable places of a landmark, before its median is computed.
+
+    Attributes:
+        probability: (I, J, K) of the voxels of a box.
+        low: (3,) index of the first voxel of the box.
+        top: (3,) the most probable voxel, in the box.
+        taken: the part of the box that belongs to a more probable peak.
+        height: height of the map at the most probable voxel.
+        score: logarithm of its probability, up to a constant.
+    """
+
+    probability: FloatArray
+    low: IntArray
+    top: IntArray
+    taken: tuple[slice, ...] | None
+    height: float
+    score: float
+
+    @property
+    def index(self) -> IntArray:
+        """(3,) index of the most probable voxel."""
+        return self.low + self.top
+
+    def place(self, grid: Grid) -> Place:
+        """Compute the median of the probability around the peak."""
+        probability = self.probability
+        if self.taken is not None:
+            probability = probability.copy()
+            probability[self.taken] = 0.0
+        median = _median_of_peak(probability, self.top, grid.spacing_mm)
+        return Place(self.index, grid.to_world(self.low + median), self.height, self.score)
 
 
 def _peaks(
     heights: FloatArray, grid: Grid, cloud_mm: Points3, blur_mm: float, weight: float
-) -> Iterator[Place]:
+) -> Iterator[_Peak]:
     """Return the two most probable places of one landmark."""
     known = cloud_mm[np.isfinite(cloud_mm).all(axis=1)]
     if len(known) < 2:
@@ -172,29 +207,26 @@ def _peaks(
     logs = np.log(heights[box].astype(np.float64) + BACKGROUND_HEIGHT) + prior
     # The floor would pull the median to the centre of a wide cloud, so it is left out here.
     probability = np.maximum(heights[box], MIN_HEIGHT) * np.exp(prior - prior.max())
+    taken = None
     for _ in range(2):
         top = np.array(np.unravel_index(logs.argmax(), logs.shape))
-        if logs[tuple(top)] <= EXCLUDED:
+        score = float(logs[tuple(top)])
+        if score <= EXCLUDED:
             return
-        median = _median_of_peak(probability, top, grid.spacing_mm)
-        yield Place(
-            low + top,
-            grid.to_world(low + median),
-            float(heights[tuple(low + top)]),
-            float(logs[tuple(top)]),
-        )
+        yield _Peak(probability, low, top, taken, float(heights[tuple(low + top)]), score)
         taken = tuple(slice(max(t - MIN_PAIR_DISTANCE, 0), t + MIN_PAIR_DISTANCE + 1) for t in top)
-        logs[taken], probability[taken] = EXCLUDED, 0.0
+        logs[taken] = EXCLUDED
 
 
 def _median_of_peak(probability: FloatArray, top: IntArray, spacing_mm: FloatArray) -> FloatArray:
     """Return the (3,) index of the geometric median, by Weiszfeld's steps from the top voxel."""
-    voxels = np.argwhere(probability > MIN_PROBABILITY_RATIO * probability[tuple(top)])
-    weights = probability[tuple(voxels.T)]
-    points = voxels * spacing_mm
+    voxels = np.nonzero(probability > MIN_PROBABILITY_RATIO * probability[tuple(top)])
+    weights = probability[voxels]
+    points = np.stack(voxels) * spacing_mm[:, None]  # (3, V)
     median = top * spacing_mm
+    nearest = 0.25 * spacing_mm.min()
     for _ in range(MEDIAN_STEPS):
-        distance = np.linalg.norm(points - median, axis=1)
-        pull = weights / np.maximum(distance, 0.25 * spacing_mm.min())
-        median = pull @ points / pull.sum()
+        i, j, k = points - median[:, None]
+        pull = weights / np.maximum(np.sqrt(i * i + j * j + k * k), nearest)
+        median = points @ pull / pull.sum()
     return np.asarray(median / spacing_mm)

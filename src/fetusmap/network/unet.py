@@ -108,7 +108,9 @@ class UNet(HeatmapNetwork):
         with torch.autocast(x.device.type, enabled=False):
             # A convolution of 1 x 1 x 1 as a matrix product, which takes a quarter of the time.
             mixed = torch.matmul(self.head.weight.flatten(1), x.float().flatten(2))
-            return (mixed + self.head.bias[:, None]).unflatten(2, x.shape[2:])
+            mixed += self.head.get_parameter("bias")[:, None]
+            logits: torch.Tensor = mixed.reshape(*mixed.shape[:2], *x.shape[2:])
+        return logits
 
     @property
     def levels(self) -> tuple[int, ...]:

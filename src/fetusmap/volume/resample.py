@@ -27,6 +27,9 @@ Interpolation = Literal["linear", "nearest"]
 MAX_AXIS_DEVIATION_VOXELS = 1e-6
 """Largest deviation over the whole target, in source voxels, at which axes count as parallel."""
 
+OUTPUTS_PER_BLOCK = 8
+"""Number of neighbouring outputs along an axis that are computed by one matrix product."""
+
 
 def resample(
     volume: Volume,
@@ -232,23 +235,40 @@ def linear_weights(positions: FloatArray, count: int, width: float) -> FloatArra
 
 
 def _filter_axes(array: VoxelArray, weights: list[FloatArray]) -> VoxelArray:
-    """Apply one weight matrix per axis, float32, in the memory order of `array`."""
+    """Apply one weight matrix per axis, float32, in the memory order of `array`.
+
+    An output needs only a few neighbouring samples, so a weight matrix is a band along its
+    diagonal. It is applied in blocks of outputs that leave out nearly all of the zeros. All three
+    axes of a block are filtered while it is in the cache.
+    """
     order = np.argsort([-abs(s) for s in array.strides], kind="stable")
-    used = [_used_columns(w) for w in weights]
-    slow, middle, fast = (weights[a][:, used[a]].astype(np.float32) for a in order)
-    dense = array[tuple(used)].transpose(order)
-    # The two fast axes are filtered slab by slab, while a slab is in the cache.
-    slabs = np.empty((dense.shape[0], len(middle), len(fast)), dtype=np.float32)
-    for slab, voxels in zip(slabs, dense, strict=True):
-        np.matmul(middle, voxels.astype(np.float32) @ fast.T, out=slab)
-    result = (slow @ slabs.reshape(len(slabs), -1)).reshape(len(slow), len(middle), len(fast))
+    slow, middle, fast = (weights[a].astype(np.float32) for a in order)
+    dense = array.transpose(order)
+    result = np.empty((len(slow), len(middle), len(fast)), dtype=np.float32)
+    across = [_blocks(middle), _blocks(fast)]
+    used = tuple(slice(min(c.start for _, c in b), max(c.stop for _, c in b)) for b in across)
+    for rows, columns in _blocks(slow):
+        voxels = dense[columns, used[0], used[1]].astype(np.float32)
+        planes = slow[rows, columns] @ voxels.reshape(len(voxels), -1)
+        planes = planes.reshape(-1, *voxels.shape[1:])
+        lines = np.empty((len(planes), len(middle), planes.shape[2]), dtype=np.float32)
+        for some, samples in across[0]:
+            near = planes[:, samples.start - used[0].start : samples.stop - used[0].start]
+            lines[:, some] = middle[some, samples] @ near
+        for some, samples in across[1]:
+            near = lines[..., samples.start - used[1].start : samples.stop - used[1].start]
+            result[rows, :, some] = near @ fast[some, samples].T
     return np.asarray(result.transpose(np.argsort(order)))
 
 
-def _used_columns(weights: FloatArray) -> slice:
-    """Return the range of samples that any output needs; a small target needs only a part."""
-    columns = np.flatnonzero(weights.any(axis=0))
-    return slice(int(columns[0]), int(columns[-1]) + 1)
+def _blocks(weights: FloatArray) -> list[tuple[slice, slice]]:
+    """Return blocks of outputs, each with the range of samples that any of them needs."""
+    blocks = []
+    for start in range(0, len(weights), OUTPUTS_PER_BLOCK):
+        rows = slice(start, start + OUTPUTS_PER_BLOCK)
+        columns = np.flatnonzero(weights[rows].any(axis=0))
+        blocks.append((rows, slice(int(columns[0]), int(columns[-1]) + 1)))
+    return blocks
 
 
 def _nearest(positions: FloatArray, count: int) -> IntArray:
