@@ -71,6 +71,24 @@ def test_nearly_all_landmarks_lie_in_the_field_and_in_the_volume(cases):
     assert seen.mean() >= 0.99
 
 
+def test_bodies_of_the_other_anatomy_lie_in_the_field_too():
+    settings = replace(HALF, anatomy="other")
+    drawn = [draw_case(settings, Seeds.of_case(31, number)) for number in range(25)]
+    seen = np.array([true_pose_of(case, "half").confidence for case in drawn])
+    assert seen.mean() >= 0.98
+    thighs = [case.fetus.measures["thigh_radius"] / case.fetus.crl_mm for case in drawn]
+    assert np.mean(thighs) == pytest.approx(1.70 * 0.062, rel=0.05)
+
+
+def test_the_sixteen_landmarks_are_the_first_of_the_twenty_two(cases):
+    for drawn in cases[:10]:
+        pose = true_pose_of(drawn, "half")
+        fewer = true_pose_of(replace(drawn, skeleton="fetus-16"), "half")
+        assert fewer.skeleton == fm.load_skeleton("fetus-16")
+        np.testing.assert_array_equal(fewer.positions_mm, pose.positions_mm[:16])
+        np.testing.assert_array_equal(fewer.confidence, pose.confidence[:16])
+
+
 def test_right_is_right_in_every_case(cases):
     """In the body frame, found from the probe's; and as the body's own landmarks tell it."""
     for drawn in cases:
@@ -254,10 +272,13 @@ def test_the_stomach_is_left_of_the_trunk_in_the_volume(rendered):
 
 
 def test_balls_at_landmarks_are_painted_where_the_truth_says(make_probe):
-    """The whole way, with motion: through solids, labels and voxels to centroids."""
+    """The whole way, with motion: through solids, labels and voxels to centroids.
+
+    The balls are larger than the distance of the beams, which is up to 2.2 mm here.
+    """
     drawn = draw_case(SimulationSettings("mid"), Seeds.of_case(8, 3))
     names = ("head", "left_knee", "right_elbow", "sacrum")
-    targets = [ball(drawn.fetus.posture[name][0], 3.0) for name in names]
+    targets = [ball(drawn.fetus.posture[name][0], 4.5) for name in names]
     media = (Medium.GAS, Medium.EYE, Medium.SKULL, Medium.LIVER)
     parts = tuple(Part(shape, medium) for shape, medium in zip(targets, media, strict=True))
     probe = replace(drawn.probe, drift_mm=np.array([2.0, -1.5, 3.0]),
@@ -267,11 +288,11 @@ def test_balls_at_landmarks_are_painted_where_the_truth_says(make_probe):
     grid, checked = made.labels.grid, 0
     for name, medium in zip(names, media, strict=True):
         truth = made.pose[name].position_mm
-        near = np.linalg.norm(grid.centers_mm() - truth, axis=-1) < 6
+        near = np.linalg.norm(grid.centers_mm() - truth, axis=-1) < 8
         own = grid.centers_mm()[near & (made.labels.array == medium)]
         if name == "head":
-            own = own[np.linalg.norm(own - truth, axis=1) < 4.5]
-        assert len(own) > 100
+            own = own[np.linalg.norm(own - truth, axis=1) < 6.5]
+        assert len(own) > 400
         assert np.linalg.norm(own.mean(axis=0) - truth) < 0.35, name
         checked += 1
     assert checked == 4
@@ -294,17 +315,22 @@ def test_each_seed_changes_the_volume():
 
 
 def test_speckle_alone_leaves_the_level_of_everything(rendered):
-    """Blurred, two volumes of one case that differ in speckle are alike."""
-    drawn, made = rendered[0]
-    other = render(replace(drawn, speckle_seed=drawn.speckle_seed + 1), "half").volume.array
-    kept = made.labels.array > 0
-    assert abs(float(other[kept].mean()) - float(made.volume.array[kept].mean())) < 1.5
+    """Blurred, two volumes of one case that differ in speckle are alike.
+
+    The automatic gain follows the brightest samples, so the level differs a little; three cases.
+    """
 
     def blurred(data):
         blocks = data[:90, :90, :90].astype(float).reshape(9, 10, 9, 10, 9, 10)
         return blocks.mean(axis=(1, 3, 5)).ravel()
 
-    assert np.corrcoef(blurred(other), blurred(made.volume.array))[0, 1] > 0.97
+    differences = []
+    for drawn, made in rendered[:3]:
+        other = render(replace(drawn, speckle_seed=drawn.speckle_seed + 1), "half").volume.array
+        kept = made.labels.array > 0
+        differences.append(float(other[kept].mean()) - float(made.volume.array[kept].mean()))
+        assert np.corrcoef(blurred(other), blurred(made.volume.array))[0, 1] > 0.97
+    assert np.abs(differences).mean() < 1.5
 
 
 def test_another_process_with_other_threads_gives_the_same_bytes():
@@ -354,12 +380,12 @@ def test_harder_volumes_have_less_contrast_between_fluid_and_tissue():
 
 
 def test_a_full_volume_takes_no_more_than_some_seconds():
-    """A lax bound: about one second is usual, on one thread."""
+    """A lax bound: about one second is usual. Time of the processor, not of the clock."""
     drawn = draw_case(SimulationSettings(), Seeds.of_case(0, 0))
     took = []
     for _ in range(2):
-        started = time.perf_counter()
+        started = time.process_time()
         made = render(drawn)
-        took.append(time.perf_counter() - started)
+        took.append(time.process_time() - started)
     assert min(took) < 3
     assert made.volume.grid.voxel_count > 7e6
