@@ -11,28 +11,27 @@ def prediction_table(made: dict[str, Any]) -> str:
     """Markdown of the prediction's part of `studies/results.json`."""
     shape = "×".join(map(str, made["shape"]))
     rows = [
-        (f"a {shape} `.nii.gz` to `pose.json`", made["file_to_pose_s"]),
-        ("… reading", made["read_s"]),
-        ("… to 1 mm voxels", made["prepare_s"]),
-        (
-            "… both networks: the coarse pass, 2 to 5 passes in the body's frame, the mirrored "
-            "one, and turned-around frames where unsure",
-            made["detect_s"],
-        ),
-        ("… of which the coarse pass, with the library", made["find_frames_s"]),
-        ("without reading", made["estimate_s"]),
-        ("… and with `--no-flip-average`", made["estimate_no_flip_average_s"]),
-        ("median over a cohort", made["file_to_pose_over_cohort_s"]),
+        (f"a {shape} `.nii.gz` to `pose.json`, one thread", made["file_to_pose_s"]),
+        *((f"… {name}", seconds) for name, seconds in made["parts_s"].items()),
+        ("without reading, and with `--no-flip-average`", made["estimate_no_flip_average_s"]),
+        ("two threads", made["file_to_pose_two_threads_s"]),
+        ("one thread, with `--refine fast`", made["file_to_fast_pose_s"]),
+        ("two threads, with `--refine fast`", made["file_to_fast_pose_two_threads_s"]),
+        ("median over a cohort, one thread", made["file_to_pose_over_cohort_s"]),
         ("mean over a cohort, file to all files and picture", 1 / made["one_process_cases_per_s"]),
         ("a new process, file to all files and picture", made["cold_process_to_pictures_s"]),
     ]
     lines = ["| what | median, s |", "|---|---|"]
-    lines += [f"| {what} | {seconds:.2f} |" for what, seconds in rows]
+    lines += [f"| {what} | {seconds:.3f} |" for what, seconds in rows]
     lines += [
         "",
+        f"Two threads take {made['two_threads_over_one']:.2f} of the time of one. The fast "
+        f"refinement takes {made['fast_on_top_over_one']:.2f} of it on top. All other parts take "
+        f"{made['other_parts_over_networks']:.2f} of the time of the networks.",
+        "",
         f"Two worker processes predict {made['two_over_one']:.2f} times as many cases as one, "
-        f"pictures included ({made['two_processes_cases_per_s']:.1f} a second). Each result is "
-        "computed on one thread, so that it is the same bytes with any number of them.",
+        f"pictures included ({made['two_processes_cases_per_s']:.1f} a second). Each of them "
+        "computes on one thread.",
         "",
         "| network, on one thread | input | gigaflop | forward, s | part of the matrix peak |",
         "|---|---|---|---|---|",

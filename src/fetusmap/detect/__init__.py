@@ -1,6 +1,6 @@
 """From a prepared volume to landmarks: detectors, and the pipelines that combine them."""
 
-from fetusmap.detect.cascade import Cascade, back_to_front
+from fetusmap.detect.cascade import MIN_PASSES, Cascade, back_to_front
 from fetusmap.detect.detection import (
     Detection,
     Pipeline,
@@ -14,6 +14,7 @@ from fetusmap.detect.memory import AffordableDetections, detect_within_memory, i
 from fetusmap.detect.single_pass import SinglePass
 
 __all__ = [
+    "MIN_PASSES",
     "AffordableDetections",
     "BodyFrame",
     "BodyFrameGrid",

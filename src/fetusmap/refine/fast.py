@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from fetusmap.anatomy import channel_per_pair
+from fetusmap.anatomy import Skeleton, channel_per_pair
 from fetusmap.atlas import (
     Hypothesis,
     PoseLibrary,
@@ -30,7 +30,7 @@ from fetusmap.heatmap import (
 )
 from fetusmap.refine.changes import changes_between
 from fetusmap.refine.refinement import FITS_WORSE, TOO_FEW, Iteration, Refinement, fits_worse
-from fetusmap.types import BoolArray, FloatArray, IntArray
+from fetusmap.types import BoolArray, FloatArray, IntArray, Points3
 
 MIN_WEIGHT = 0.01
 """Added to every weight in an alignment, so that uncertain landmarks still take part."""
@@ -104,7 +104,7 @@ def refine_fast(
     maps = LandmarkMaps.of_both_sides(detection.heatmaps, skeleton, peak_height, settings.own)
     hypotheses = _hypotheses(detection, peak_height, model_library, settings.hypotheses)
     iterations: list[Iteration] = []
-    refined = detection
+    moved = (detection.positions_mm, detection.masses)
     is_fixed = _is_fixed(detection, settings)
     for number in range(settings.rounds):
         try:
@@ -116,12 +116,13 @@ def refine_fast(
         places = find_places(
             maps, skeleton, support.positions_mm, settings.blur_mm, settings.weight, wanted
         )
-        refined = _moved_to(places, is_fixed, detection, model_library)
+        moved = _moved_to(places, is_fixed, detection, skeleton)
         weights = [0.0 if place is None else np.sqrt(place.height) + MIN_WEIGHT for place in places]
-        hypotheses = [(refined.positions_mm, np.array(weights))]
-        iterations.append(Iteration(refined.positions_mm, detection.heatmaps, support, np.nan))
+        hypotheses = [(moved[0], np.array(weights))]
+        iterations.append(Iteration(moved[0], detection.heatmaps, support, np.nan))
     if not iterations:
         return Refinement(before, before, (), rejected_because=TOO_FEW)
+    refined = detection.with_landmarks(*moved, model_library)
     if fits_worse(model_library, refined, before):
         return Refinement(before, before, tuple(iterations), rejected_because=FITS_WORSE)
     changes = changes_between(skeleton, before.positions_mm, refined.positions_mm)
@@ -168,8 +169,6 @@ def _is_fixed(detection: Detection, settings: FastRefinement) -> BoolArray:
     """Return (N,) whether a landmark stays where it is.
 
     This holds for certain landmarks, and for the inliers of a likely pose.
-
-
     The atlases that fit a likely pose add little to it, so only its outliers may move.
     """
     is_likely = detection.residual < settings.max_likely_residual
@@ -178,13 +177,10 @@ def _is_fixed(detection: Detection, settings: FastRefinement) -> BoolArray:
 
 
 def _moved_to(
-    places: list[Place | None],
-    is_fixed: BoolArray,
-    detection: Detection,
-    model_library: PoseLibrary,
-) -> Detection:
-    """Return the detection with the landmarks that are not fixed moved to their new places."""
-    skeleton, maps = model_library.skeleton, detection.heatmaps.array.numpy()
+    places: list[Place | None], is_fixed: BoolArray, detection: Detection, skeleton: Skeleton
+) -> tuple[Points3, FloatArray]:
+    """Return (N, 3) positions and (N,) masses after the landmarks that may move have moved."""
+    maps = detection.heatmaps.array.numpy()
     positions, masses = detection.positions_mm.copy(), detection.masses.copy()
     for row, place in enumerate(places):
         if place is None or is_fixed[row]:
@@ -192,7 +188,7 @@ def _moved_to(
         partner = skeleton.mirror_index[row]
         positions[row] = place.position_mm
         masses[row] = max(_mass_near(maps[channel], place.index) for channel in (row, partner))
-    return detection.with_landmarks(positions, masses, model_library)
+    return positions, masses
 
 
 def _mass_near(channel: FloatArray, index: IntArray) -> float:

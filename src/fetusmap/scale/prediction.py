@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from functools import lru_cache, partial
 from pathlib import Path
 
@@ -86,7 +86,7 @@ def predict_cases(
     others = [volume for volume in volumes if volume not in unfinished]
     results: list[CaseResult] = []
     for volume, result in run_cases(
-        partial(predict_case, output, settings),
+        partial(predict_case, output, settings, all_threads=workers == 0),
         others,
         workers,
         suspects=unfinished,
@@ -99,11 +99,21 @@ def predict_cases(
     write_summary(output, results)
 
 
-def predict_case(output: Path, settings: PredictionSettings, volume: VolumeFile) -> CaseResult:
-    """Predict one case and write its folder; an error becomes part of the result."""
+def predict_case(
+    output: Path, settings: PredictionSettings, volume: VolumeFile, *, all_threads: bool = False
+) -> CaseResult:
+    """Predict one case and write its folder; an error becomes part of the result.
+
+    Args:
+        output: folder of the results.
+        settings: how to predict.
+        volume: the case.
+        all_threads: compute networks on all threads of torch, which changes nothing but the time.
+            Otherwise the case takes one thread, because several processes share the processor.
+    """
     start = time.perf_counter()
     try:
-        with one_thread(), one_blas_thread():  # processes must not compete for processor cores
+        with nullcontext() if all_threads else one_thread(), one_blas_thread():
             pose, is_new = _predict(output / volume.case, settings, volume)
     except (FetusmapError, MemoryError, OSError) as error:
         return _failed(output, volume, str(error) or "not enough memory")
