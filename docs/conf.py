@@ -18,6 +18,7 @@ from figures import write_figures  # noqa: E402
 from network_tables import checkpointing_table, prediction_table  # noqa: E402
 from quality_tables import (  # noqa: E402
     case_score_table,
+    confidence_table,
     draw_case_scores,
     warnings_table,
 )
@@ -68,6 +69,7 @@ results = json.loads((STUDIES / "results.json").read_text())
 draw_reliability(results["accuracy"], generated / "reliability.png")
 quality = results.get("quality")
 (generated / "case-score.md").write_text(case_score_table(quality))
+(generated / "confidence.md").write_text(confidence_table(quality))
 (generated / "warnings.md").write_text(warnings_table(quality))
 draw_case_scores(quality, generated / "case-score.png")
 (generated / "refinement.md").write_text(refinement_table(results["refinement"]))

@@ -39,6 +39,24 @@ def case_score_table(quality: dict[str, Any] | None) -> str:
     return "\n".join(lines) + "\n"
 
 
+def confidence_table(quality: dict[str, Any] | None) -> str:
+    """Markdown: how well the confidences of landmarks hold, in all and per landmark."""
+    if quality is None:
+        return NOT_MEASURED
+    groups = {name: quality["landmarks"][name] for name in ("normal, hard and shifted", "all")}
+    lines = [
+        "| expected calibration error of | " + " | ".join(groups) + " |",
+        "|---|" + "--:|" * len(groups),
+        "| **all landmarks** | "
+        + " | ".join(_three(row["calibration_error"]) for row in groups.values())
+        + " |",
+    ]
+    for name in next(iter(groups.values()))["calibration_error_per_landmark"]:
+        cells = [_three(row["calibration_error_per_landmark"][name]) for row in groups.values()]
+        lines.append(f"| {name.replace('_', ' ')} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
 def warnings_table(quality: dict[str, Any] | None) -> str:
     """Markdown: how often each warning is given with reason, and without."""
     if quality is None:
@@ -117,6 +135,10 @@ def draw_case_scores(quality: dict[str, Any] | None, path: Path) -> None:
             facecolor=PANEL, edgecolor=MUTED, labelcolor=TEXT, fontsize=8, loc="center right"
         )
     save_figure(figure, path)
+
+
+def _three(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
 
 
 def _interval(values: list[float | None]) -> str:

@@ -56,6 +56,7 @@ def _outcome(estimator: PoseEstimator, view: View) -> Outcome:
         group=view.group,
         cohort=view.cohort,
         number=view.number,
+        landmarks=skeleton.landmarks,
         errors_mm=errors,
         hidden=hidden,
         confidence=pose.confidence,

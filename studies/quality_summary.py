@@ -44,6 +44,7 @@ class Outcome:
 
     Attributes:
         group, cohort, number: those of the view.
+        landmarks: names of the rows.
         errors_mm: (N,) distances from the truth; NaN if the landmark is not visible.
         hidden: (N,) landmarks that the view hides.
         confidence: (N,) of the landmarks.
@@ -56,6 +57,7 @@ class Outcome:
     group: str
     cohort: str
     number: int
+    landmarks: tuple[str, ...]
     errors_mm: np.ndarray
     hidden: np.ndarray
     confidence: np.ndarray
@@ -183,10 +185,12 @@ def landmark_confidence(outcomes: Sequence[Outcome]) -> dict[str, object]:
         "within_5_mm": round(float(right[seen].mean()), 4),
         "mean_confidence": round(float(confidence[seen].mean()), 4),
         "reliability": reliability(confidence[seen], right[seen]),
-        "calibration_error_per_landmark": [
-            _rounded(calibration_error(c[s], r[s]))
-            for c, r, s in zip(confidence.T, right.T, seen.T, strict=True)
-        ],
+        "calibration_error_per_landmark": {
+            name: _rounded(calibration_error(c[s], r[s]))
+            for name, c, r, s in zip(
+                outcomes[0].landmarks, confidence.T, right.T, seen.T, strict=True
+            )
+        },
     }
 
 

@@ -19,6 +19,7 @@ from studies.quality_summary import (
 def outcome(error_mm=1.0, score=0.9, *, group="scans", cohort="normal", number=0, **changed):
     """A case whose landmarks are all equally wrong."""
     plain = {
+        "landmarks": ("head", "neck", "left_wrist", "right_wrist"),
         "errors_mm": np.full(4, float(error_mm)),
         "hidden": np.zeros(4, bool),
         "confidence": np.full(4, 0.9),
@@ -120,6 +121,8 @@ def test_the_summary_has_all_that_the_pages_show():
     assert found["case_score"]["other corruptions"]["above_10_mm"] == 3
     assert found["case_score"]["normal, hard, shifted and corrupted"]["auroc"] == [1.0] * 3
     assert set(found["hidden_landmarks"]) == {"limb lost"}
+    per_landmark = found["landmarks"]["normal"]["calibration_error_per_landmark"]
+    assert per_landmark == dict.fromkeys(("head", "neck", "left_wrist", "right_wrist"), 0.1)
     assert {name: len(points) for name, points in found["points"].items()} == {
         "scans": 3, "corruptions": 6, "partial": 3,
     }  # fmt: skip
