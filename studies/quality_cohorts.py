@@ -106,7 +106,7 @@ def _speckle(case: TrainingCase, rng: np.random.Generator) -> np.ndarray:
     levels = np.sort(case.array[case.array > 0])
     ranks = np.empty(noise.size, int)
     ranks[np.argsort(noise, axis=None)] = np.arange(noise.size)
-    return levels[ranks * len(levels) // noise.size].reshape(noise.shape)
+    return np.asarray(levels[ranks * len(levels) // noise.size].reshape(noise.shape))
 
 
 def _corrupted(case: TrainingCase, number: int) -> Iterator[View]:
