@@ -73,12 +73,12 @@ def _draw(
         pictures += [preview_picture(volume, pose, size=240) for pose in (truth, found)]
         titles += [
             f"{name}: truth",
-            f"predicted: mean error {error:.1f} mm, quality {score:.2f}, {remark}",
+            f"predicted: {error:.1f} mm, quality {score:.2f}, {remark}",
         ]
     sheet = draw_contact_sheet(
         pictures, titles, columns=2, heading=heading,
         caption="Sagittal, coronal and transverse planes of the true pose on the left, and of the "
-        "predicted one on the right.",
+        "predicted one on the right; mean error of the case in mm.",
     )  # fmt: skip
     save_figure(sheet, path)
 
