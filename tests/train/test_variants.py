@@ -1,5 +1,7 @@
 """Variants of held-out cases: what they hide is not visible, and everything else stays."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -11,6 +13,7 @@ from fetusmap.train.variants import (
     CALIBRATED_CORRUPTIONS,
     LIMB_RADIUS,
     corrupted,
+    shows_whole_body,
     variants_of,
     without_body,
     without_limb,
@@ -85,3 +88,19 @@ def test_without_its_body_a_case_shows_no_landmark(case, skeleton):
     nearest = np.linalg.norm(centers[:, None] - case.positions_mm, axis=-1).min(axis=1)
     near = nearest < 0.9 * BODY_RADIUS * size_mm
     assert made.array.reshape(-1)[near].max() <= np.percentile(case.array, 12) + 1
+
+
+def test_what_is_not_known_is_not_erased(case, skeleton):
+    """An arm without a wrist is left alone, and so are all limbs of a body without a size."""
+    points = case.positions_mm.copy()
+    points[skeleton.indices(("left_wrist", "right_elbow", "left_knee"))] = np.nan
+    partly = replace(case, positions_mm=points, visible=np.isfinite(points).all(axis=1))
+    assert shows_whole_body(case, skeleton)
+    assert not shows_whole_body(partly, skeleton)
+    for seed in range(5):
+        hidden = without_limb(partly, skeleton, rng(seed)).hidden
+        names = [skeleton.landmarks[row] for row in np.flatnonzero(hidden)]
+        assert names == ["right_knee", "right_ankle"]
+    points[skeleton.index("neck")] = np.nan
+    headless = replace(partly, positions_mm=points)
+    assert [v.kind for v in variants_of(headless, skeleton, 1, rng())] == ["partial"]  # the cut

@@ -28,7 +28,12 @@ from fetusmap.quality import (
     recalibrate,
 )
 from fetusmap.train.cases import TrainingCase
-from fetusmap.train.variants import variants_of, without_body, without_fetus
+from fetusmap.train.variants import (
+    shows_whole_body,
+    variants_of,
+    without_body,
+    without_fetus,
+)
 from fetusmap.types import BoolArray, FloatArray, Points3
 from fetusmap.volume import Volume
 
@@ -127,7 +132,7 @@ def try_held_out(
     nothing: list[Trial] = []
     for number, case in enumerate(cases[:empty]):
         rng = np.random.default_rng([seed, number])
-        erased = number % 2 == 1
+        erased = number % 2 == 1 and shows_whole_body(case, skeleton)
         made = without_body(case, skeleton, rng) if erased else without_fetus(case, rng)
         nothing += try_case(pipeline, made)
     return Trials(bodies, nothing)

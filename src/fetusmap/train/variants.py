@@ -14,7 +14,7 @@ from fetusmap.quality import limbs_of_both_sides
 from fetusmap.train.cases import TrainingCase
 from fetusmap.train.corruptions import CORRUPTIONS
 from fetusmap.train.partial_views import cut_off, erase_around
-from fetusmap.types import BoolArray
+from fetusmap.types import BoolArray, IntArray, Points3
 from fetusmap.volume import Volume
 
 CALIBRATED_CORRUPTIONS = (
@@ -63,7 +63,7 @@ def variants_of(
     """Make the variants of a held-out case.
 
     Every case is cut off by a plane. In addition, every second case is corrupted in one way, and
-    each of the others loses a limb.
+    each of the others loses a limb if its positions are known.
 
     Args:
         case: the case.
@@ -75,7 +75,7 @@ def variants_of(
     if number % 2 == 0:
         kind = CALIBRATED_CORRUPTIONS[number // 2 % len(CALIBRATED_CORRUPTIONS)]
         yield corrupted(case, kind, rng)
-    elif limbs_of_both_sides(skeleton):
+    elif _known_limbs(case, skeleton):
         yield without_limb(case, skeleton, rng)
 
 
@@ -98,9 +98,9 @@ def without_what_lies_beyond_a_plane(case: TrainingCase, rng: np.random.Generato
 
 
 def without_limb(case: TrainingCase, skeleton: Skeleton, rng: np.random.Generator) -> Variant:
-    """Erase one limb from the middle of its first bone on."""
-    limbs = limbs_of_both_sides(skeleton)
-    root, *below = limbs[str(rng.choice(list(limbs)))]
+    """Erase one limb from the middle of its first bone on, or a limb of one landmark as a whole."""
+    limbs = _known_limbs(case, skeleton)
+    root, *below = limbs[int(rng.integers(len(limbs)))]
     points = case.positions_mm
     lost = below or [root]
     path = np.concatenate([[(points[root] + points[lost[0]]) / 2], points[lost]])
@@ -130,15 +130,32 @@ def without_body(case: TrainingCase, skeleton: Skeleton, rng: np.random.Generato
     return replace(erased, visible=np.zeros_like(case.visible))
 
 
+def shows_whole_body(case: TrainingCase, skeleton: Skeleton) -> bool:
+    """Return whether the positions of all landmarks are known, so that the body can be erased."""
+    return bool(np.isfinite(case.positions_mm).all()) and _size_mm(case, skeleton) > 0
+
+
+def _known_limbs(case: TrainingCase, skeleton: Skeleton) -> list[IntArray]:
+    """Return the limbs whose positions are known; none if the size of the body is not known."""
+    if not _size_mm(case, skeleton) > 0:
+        return []
+    known = np.asarray(np.isfinite(case.positions_mm).all(axis=1))
+    return [rows for rows in limbs_of_both_sides(skeleton).values() if known[rows].all()]
+
+
+def _size_mm(case: TrainingCase, skeleton: Skeleton) -> float:
+    return float(body_sizes_mm(skeleton, case.positions_mm))
+
+
 def _erased(
     case: TrainingCase,
-    bones_mm: np.ndarray,
+    bones_mm: Points3,
     radius: float,
     skeleton: Skeleton,
     rng: np.random.Generator,
 ) -> TrainingCase:
-    size_mm = float(np.nan_to_num(body_sizes_mm(skeleton, case.positions_mm)))
-    volume = erase_around(Volume(case.array, case.grid), bones_mm, radius * size_mm, rng)
+    radius_mm = radius * _size_mm(case, skeleton)
+    volume = erase_around(Volume(case.array, case.grid), bones_mm, radius_mm, rng)
     return replace(case, array=np.asarray(volume.array, np.uint8))
 
 
