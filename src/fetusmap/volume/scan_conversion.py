@@ -77,7 +77,10 @@ def _axes(grid: Grid) -> tuple[FloatArray, FloatArray, FloatArray]:
 def _rhos(lattice: BeamLattice, ys: FloatArray, zs: FloatArray, spacing: float) -> FloatArray:
     """Return the values of rho between the two steps."""
     depth = ys + lattice.motor_radius_mm
-    low = max(float(depth.min()), lattice.motor_radius_mm * 0.2)
+    reach = float(lattice.probe_radius_mm + lattice.ranges_mm[0])
+    nearest = reach * float(np.cos(np.abs(lattice.thetas_rad).max()))
+    nearest += lattice.motor_radius_mm - lattice.probe_radius_mm
+    low = max(float(depth.min()), min(lattice.motor_radius_mm * 0.2, max(nearest, 0.0)))
     high = float(np.hypot(depth.max(), np.abs(zs).max()))
     # Beyond the last range there is nothing to convert.
     far = lattice.ranges_mm[-1] + lattice.motor_radius_mm
@@ -110,7 +113,7 @@ def _sweep_matrix(
 
 def _tent(points: FloatArray, axis: FloatArray, half_width: float) -> tuple[FloatArray, FloatArray]:
     """Return (N, W) indices and weights of a tent filter; points off the axis get zero weights."""
-    where = (points - axis[0]) / (axis[1] - axis[0])
+    where = _index_on(axis, points)
     count = int(np.ceil(2 * half_width))
     first = np.floor(where - half_width).astype(np.int64) + 1
     index = first[:, None] + np.arange(count)
@@ -120,6 +123,14 @@ def _tent(points: FloatArray, axis: FloatArray, half_width: float) -> tuple[Floa
     inside = (where >= 0) & (where <= len(axis) - 1)
     weights = np.where(inside[:, None] & (total > 0), weights / np.maximum(total, 1e-12), 0)
     return np.clip(index, 0, len(axis) - 1), weights
+
+
+def _index_on(axis: FloatArray, points: FloatArray) -> FloatArray:
+    """Return the (N,) fractional indices of points on an increasing axis; beyond it -1 or more."""
+    where = (points - axis[0]) / (axis[1] - axis[0])
+    if np.allclose(np.diff(axis), axis[1] - axis[0], rtol=1e-6, atol=0):
+        return np.asarray(where)
+    return np.interp(points, axis, np.arange(len(axis)), left=-1.0, right=float(len(axis)))
 
 
 def _product(

@@ -142,12 +142,14 @@ def test_a_source_is_called_after_its_file_or_folder(tmp_path):
     assert Source(tmp_path / "study.2019", kind="folder").name == "study.2019"
 
 
-def test_folders_and_frames_are_refused_until_a_format_has_them(tmp_path, good, refused):
+def test_a_folder_and_a_frame_that_a_file_does_not_have_are_refused(tmp_path, good, refused):
     (tmp_path / "case.nii").write_bytes(good[".nii"])
     with refused("folder"):
         load_volume(Source(tmp_path, kind="folder"))
     with refused("frame"):
-        load_volume(Source(tmp_path / "case.nii", frame=0))
+        load_volume(Source(tmp_path / "case.nii", frame=1))
+    alone = load_volume(Source(tmp_path / "case.nii", frame=0))
+    np.testing.assert_array_equal(alone.array, load_volume(tmp_path / "case.nii").array)
 
 
 def test_a_source_is_loaded_like_its_path(tmp_path, good):
@@ -169,7 +171,7 @@ def test_the_volumes_of_a_folder_are_found_by_content_or_suffix(tmp_path, good, 
     (tmp_path / ".hidden.nii").write_bytes(good[".nii"])
     (tmp_path / "folder.nii").mkdir()
     found = [source.path.name for source in find_sources(tmp_path)]
-    assert found == ["a", "b.nii.gz", "case.mhd", "damaged.nii"]
+    assert found == ["a", "b.nii.gz", "case.mhd", "damaged.nii", "empty.vol"]
 
 
 @pytest.fixture

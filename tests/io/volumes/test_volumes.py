@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from fetusmap.errors import BadInput, UnreadableFile
-from fetusmap.files import VOLUME_SUFFIXES
 from fetusmap.geometry import Grid
 from fetusmap.io import (
     WRITABLE_SUFFIXES,
@@ -280,7 +279,7 @@ def test_limits_can_be_moved_for_a_file_that_is_trusted(tmp_path, craft, refused
     assert loaded.array[0, 0, 4] == 0
 
 
-@pytest.mark.parametrize("suffix", VOLUME_SUFFIXES)
+@pytest.mark.parametrize("suffix", [".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd"])
 def test_the_number_of_voxels_is_capped_by_the_header_alone(suffix, tmp_path, craft, refused):
     path = tmp_path / f"case{suffix}"
     whole = {

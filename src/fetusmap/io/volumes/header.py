@@ -7,7 +7,7 @@ the same for all formats.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -21,6 +21,7 @@ from fetusmap.geometry import Grid, affine_from, check_affine
 from fetusmap.geometry.affine import direction_of, shear_of, spacing_of
 from fetusmap.io.volumes.limits import ReadLimits
 from fetusmap.types import Affine, Shape3, Triple
+from fetusmap.volume.beams import BeamLattice
 
 OVERRIDE = "give the true spacing with --spacing X Y Z"
 Compression = Literal["none", "gzip", "gzip twice", "zlib", "bzip2"]
@@ -46,6 +47,12 @@ class VolumeHeader:
         slope, intercept: intensity = slope * stored + intercept.
         facts: further statements of the file, in words.
         warnings: what the reader had to assume, in words.
+        frames: number of volumes in the file; they follow each other without a gap.
+        lattice: positions of the stored samples, if they are beams before scan conversion. Then
+            `shape` counts samples, beams and planes, and there is no affine.
+        reversed_axes: axes of the stored samples along which the angles decrease.
+        sides_assumed: if the file leaves open which of two mirror images is right, the remark
+            about the convention that is assumed, else "".
     """
 
     format: str
@@ -63,6 +70,10 @@ class VolumeHeader:
     intercept: float = 0.0
     facts: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    frames: int = 1
+    lattice: BeamLattice | None = None
+    reversed_axes: tuple[int, ...] = ()
+    sides_assumed: str = ""
 
     @property
     def data_bytes(self) -> int:
@@ -80,6 +91,28 @@ class VolumeHeader:
         if self.voxels_at_end:
             return max(self.skip_file, file_bytes - self.data_bytes)
         return self.skip_file
+
+    def of_frame(self, frame: int, path: Path) -> VolumeHeader:
+        """Return the header of one volume of a sequence, counted from 0; the path is for messages.
+
+        Raises:
+            UnreadableFile: the file has no such volume.
+        """
+        if not 0 <= frame < self.frames:
+            raise UnreadableFile(
+                path,
+                expected=f"a frame from 0 to {self.frames - 1}",
+                found=f"frame {frame}",
+                remedy="choose one of them" if self.frames > 1 else "leave the frame out",
+            )
+        skip = frame * self.data_bytes
+        skip_file, skip_stream = self.skip_file, self.skip_stream
+        if self.compression == "none":
+            skip_file += skip
+        else:
+            skip_stream += skip
+        facts = {**self.facts, "frame": f"{frame} of 0 to {self.frames - 1}"}
+        return replace(self, skip_file=skip_file, skip_stream=skip_stream, frames=1, facts=facts)
 
 
 def check_size(header: VolumeHeader, file_bytes: int, path: Path, limits: ReadLimits) -> None:

@@ -9,7 +9,7 @@ from typing import BinaryIO, Protocol
 from fetusmap.errors import UnreadableFile
 from fetusmap.files.names import VOLUME_SUFFIXES, suffix_of
 from fetusmap.files.reading import first_bytes
-from fetusmap.io.volumes import metaimage, nifti, nrrd
+from fetusmap.io.volumes import kretz, metaimage, nifti, nrrd
 from fetusmap.io.volumes.header import VolumeHeader
 from fetusmap.io.volumes.limits import ReadLimits
 
@@ -43,7 +43,7 @@ class VolumeFormat(Protocol):
         ...
 
 
-FORMATS: tuple[VolumeFormat, ...] = (nifti, nrrd, metaimage)
+FORMATS: tuple[VolumeFormat, ...] = (nifti, nrrd, metaimage, kretz)
 
 
 def format_of(head: bytes) -> VolumeFormat | None:
@@ -63,7 +63,8 @@ def read_header(file: BinaryIO, path: Path, limits: ReadLimits) -> VolumeHeader:
     """
     by_content = format_of(first_bytes(file, path, HEAD_BYTES))
     suffix = suffix_of(path, VOLUME_SUFFIXES)
-    by_name = next((kind for kind in FORMATS if suffix in kind.SUFFIXES), None)
+    endings = {suffix, path.suffix.lower()}
+    by_name = next((kind for kind in FORMATS if endings & set(kind.SUFFIXES)), None)
     kind = by_content or by_name
     if kind is None:
         raise UnreadableFile(

@@ -28,8 +28,7 @@ class Source:
         path: the file; of a detached pair the header; of a folder the folder.
         kind: "file" for one file, with or without a data file beside it; "folder" for the files of
             one folder together, which no format uses yet.
-        frame: number of the volume in a sequence, from 0; None if the source is one volume. No
-            format uses it yet.
+        frame: number of the volume in a sequence, from 0; None if the source is one volume.
     """
 
     path: Path
@@ -99,11 +98,11 @@ def open_source(source: Source, limits: ReadLimits = DEFAULT_LIMITS) -> Iterator
     Raises:
         UnreadableFile: the source is not a volume file, or its header announces too much.
     """
-    if source.kind == "folder" or source.frame is not None:
+    if source.kind == "folder":
         raise UnreadableFile(
             source.path,
             expected="one volume in one file, or a header with its data file",
-            found="a folder" if source.kind == "folder" else "a frame of a sequence",
+            found="a folder",
             remedy="export one 3D volume as NIfTI, NRRD or MetaImage",
         )
     path = source.path
@@ -111,6 +110,15 @@ def open_source(source: Source, limits: ReadLimits = DEFAULT_LIMITS) -> Iterator
         file = stack.enter_context(open_regular(path, follow_links=limits.follow_links))
         with np.errstate(all="ignore"):  # a header that overflows is refused in words
             header = read_header(file, path, limits)
+        if source.frame is not None:
+            header = header.of_frame(source.frame, path)
+        elif header.frames > 1:
+            raise UnreadableFile(
+                path,
+                expected="one volume",
+                found=f"a sequence of {header.frames} volumes",
+                remedy=f"choose one with --frame 0 to --frame {header.frames - 1}",
+            )
         files, handles = [path], [file]
         if header.data_path != path:
             files.append(header.data_path)

@@ -18,14 +18,10 @@ from fetusmap.files.writing import atomic_path
 from fetusmap.geometry import Grid
 from fetusmap.io.sandbox.decode import check_finite, decode_voxels
 from fetusmap.io.volumes import metaimage, nifti, nrrd
-from fetusmap.io.volumes.header import (
-    VolumeHeader,
-    check_geometry,
-    check_shape,
-    checked_grid,
-)
+from fetusmap.io.volumes.header import VolumeHeader, check_geometry, check_shape
 from fetusmap.io.volumes.limits import DEFAULT_LIMITS, ReadLimits
 from fetusmap.io.volumes.source import OpenedSource, Source, open_source
+from fetusmap.io.volumes.swept import AS_STORED, Conversion, convert_beams, converted_grid
 from fetusmap.types import Triple
 from fetusmap.volume import Volume
 
@@ -42,14 +38,17 @@ def load_volume(
     source: str | Path | Source,
     *,
     spacing_mm: Triple | None = None,
+    conversion: Conversion = AS_STORED,
     limits: ReadLimits = DEFAULT_LIMITS,
 ) -> Volume:
     """Read a volume, with limits on its size, memory and time.
 
     Args:
-        source: path of a NIfTI, NRRD or MetaImage file, or a `Source`. The format is recognised by
-            the content; a name that contradicts it gives a warning.
+        source: path of a NIfTI, NRRD, MetaImage or GE Kretz file, or a `Source`. The format is
+            recognised by the content; a name that contradicts it gives a warning.
         spacing_mm: replaces the file's spacing; the volume's warnings record it.
+        conversion: voxel size for a file that holds beams, and whether to mirror a file that leaves
+            its sides open.
         limits: how large the volume may be.
 
     Returns:
@@ -60,7 +59,9 @@ def load_volume(
     """
     source = _source(source)
     with open_source(source, limits) as opened:
-        return volume_of(source, opened, spacing_mm=spacing_mm, limits=limits)
+        return volume_of(
+            source, opened, spacing_mm=spacing_mm, conversion=conversion, limits=limits
+        )
 
 
 def volume_of(
@@ -68,13 +69,18 @@ def volume_of(
     opened: OpenedSource,
     *,
     spacing_mm: Triple | None = None,
+    conversion: Conversion = AS_STORED,
     limits: ReadLimits = DEFAULT_LIMITS,
 ) -> Volume:
     """Decode the volume of an open source, as `load_volume` does."""
     header = opened.header
     with np.errstate(all="ignore"):  # a header that overflows is refused in words
-        grid, overridden = checked_grid(header, source.path, limits, spacing_mm)
+        grid, overridden = converted_grid(header, source.path, limits, spacing_mm, conversion)
         array = decode_voxels(header, opened.data, source.path, limits)
+        if header.lattice is not None:
+            array = convert_beams(
+                array, header.lattice, header.reversed_axes, conversion.voxel_size_mm
+            )
     return Volume(
         array,
         grid,
@@ -104,13 +110,14 @@ def load_grid(
     source: str | Path | Source,
     *,
     spacing_mm: Triple | None = None,
+    conversion: Conversion = AS_STORED,
     limits: ReadLimits = DEFAULT_LIMITS,
 ) -> Grid:
     """Read only the grid of a volume, as `load_volume` would return it."""
     source = _source(source)
     header = read_volume_header(source, limits=limits)
     with np.errstate(all="ignore"):
-        return checked_grid(header, source.path, limits, spacing_mm)[0]
+        return converted_grid(header, source.path, limits, spacing_mm, conversion)[0]
 
 
 def _source(source: str | Path | Source) -> Source:
