@@ -148,6 +148,10 @@ def test_the_evidence_holds_the_distance_from_the_first_pass(blob_case, skeleton
     assert np.flatnonzero(np.isnan(distances)).tolist() == [4]
     assert np.delete(distances, 4) == pytest.approx(3.0 / trunk_mm)
     assert np.isnan(collect_evidence(detection(), LIBRARY).first_pass_distance).all()
+    without_size = TRUTH.copy()
+    without_size[neck] = without_size[sacrum]
+    pointlike = replace(detection(without_size), first_pass_mm=peaks)
+    assert np.isnan(collect_evidence(pointlike, LIBRARY).first_pass_distance).all()
 
 
 def test_each_detection_can_be_followed_by_a_mistake_on_purpose(blob_case, order):

@@ -101,7 +101,8 @@ def _first_pass_distance(detection: Detection, library: PoseLibrary) -> FloatArr
     size_mm = body_sizes_mm(library.skeleton, positions)
     distances = np.linalg.norm(peaks - positions[:, None], axis=-1)  # (N, P)
     nearest = np.fmin.reduce(distances, axis=1)  # NaN only where no peak exists
-    return np.asarray(nearest / size_mm)
+    # A pose whose sacrum and neck coincide has no size, and agrees with nothing.
+    return np.asarray(nearest / size_mm if size_mm > 0 else np.full(len(nearest), np.nan))
 
 
 def _logits(evidence: Evidence) -> FloatArray:
