@@ -167,7 +167,6 @@ def with_our_trunk(pose: Pose) -> Pose:
 
 
 def test_most_poses_are_free_of_doubts_though_their_legs_are_longer_than_the_examples(poses):
-
     # [91.4 %; the rest mostly for lower legs of 1.8 times the first trimester's proportion]
     share = np.mean([implausibilities(with_our_trunk(pose)) == () for pose in poses])
     assert share > 0.85
