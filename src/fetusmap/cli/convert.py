@@ -12,9 +12,12 @@ from fetusmap.anatomy import Skeleton, built_in_skeleton_for
 from fetusmap.cli.console import out, track, warn
 from fetusmap.cli.options import (
     FollowLinks,
+    Frame,
+    Mirror,
     SkeletonName,
     Spacing,
     Splits,
+    VoxelSize,
     check_options,
     kind_of,
     parts_of,
@@ -34,7 +37,9 @@ from fetusmap.errors import BadInput, FetusmapError
 from fetusmap.files import make_folder
 from fetusmap.io import (
     DEFAULT_LIMITS,
+    Conversion,
     ReadLimits,
+    Source,
     load_pose,
     load_volume,
     save_pose,
@@ -45,7 +50,9 @@ from fetusmap.volume import Volume
 
 NO_LICENCE = "unknown"
 APPLICABLE: dict[str, set[str]] = {
-    "a volume": {"--spacing", "--overwrite", "--follow-links"},
+    "a volume": {
+        "--spacing", "--voxel-size", "--mirror", "--frame", "--overwrite", "--follow-links"
+    },
     "a pose": {"--skeleton", "--overwrite"},
     "a folder": {
         "--spacing", "--skeleton", "--subjects", "--split", "--licence", "--follow-links"
@@ -58,7 +65,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode="rich")
 
 
 @app.command(
-    epilog="Examples:\n\n  fetusmap convert scan.nrrd scan.nii.gz\n\n  fetusmap convert pose.json "
+    epilog="Examples:\n\n  fetusmap convert scan.vol scan.nii.gz\n\n  fetusmap convert pose.json "
     "pose.mrk.json\n\n  fetusmap convert ANNOTATED_FOLDER DATASET --split train=0.7 --split "
     "test=0.3\n\n  fetusmap convert DATASET NNLANDMARK_FOLDER"
 )
@@ -68,6 +75,9 @@ def convert(
     ],
     target: Annotated[Path, typer.Argument(help="The file or folder to write.")],
     spacing: Spacing = None,
+    voxel_size: VoxelSize = None,
+    mirror: Mirror = False,
+    frame: Frame = None,
     skeleton: SkeletonName = None,
     subjects: Annotated[
         Path | None,
@@ -88,6 +98,9 @@ def convert(
     """
     given = {
         "--spacing": spacing is not None,
+        "--voxel-size": voxel_size is not None,
+        "--mirror": mirror,
+        "--frame": frame is not None,
         "--skeleton": skeleton is not None,
         "--subjects": subjects is not None,
         "--split": bool(split),
@@ -114,7 +127,12 @@ def convert(
         own = skeleton_named(skeleton)
         save_pose(load_pose(source, own), target, overwrite=overwrite)
     else:
-        volume = load_volume(source, spacing_mm=spacing, limits=limits)
+        volume = load_volume(
+            Source(source, frame=frame),
+            spacing_mm=spacing,
+            conversion=Conversion(voxel_size, mirror),
+            limits=limits,
+        )
         for warning in volume.warnings:
             warn(warning)
         save_volume(volume, target, overwrite=overwrite)

@@ -21,18 +21,29 @@ from fetusmap.atlas import PoseLibrary, load_library
 from fetusmap.cli.console import out, print_facts, print_table, warn
 from fetusmap.cli.options import (
     FollowLinks,
+    Frame,
+    Mirror,
     SkeletonName,
     Spacing,
+    VoxelSize,
     check_options,
     kind_of,
     skeleton_named,
 )
 from fetusmap.dataset import Dataset, load_dataset
-from fetusmap.io import DEFAULT_LIMITS, Source, load_pose, load_volume, plain_from_pose
+from fetusmap.io import (
+    DEFAULT_LIMITS,
+    Conversion,
+    Source,
+    count_frames,
+    load_pose,
+    load_volume,
+    plain_from_pose,
+)
 from fetusmap.volume import Volume
 
 APPLICABLE: dict[str, set[str]] = {
-    "a volume": {"--spacing", "--follow-links"},
+    "a volume": {"--spacing", "--voxel-size", "--mirror", "--frame", "--follow-links"},
     "a pose": {"--skeleton"},
     "a folder": set(),
     "a dataset": set(),
@@ -45,7 +56,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode="rich")
 
 
 @app.command(
-    epilog="Examples:\n\n  fetusmap info case.nii.gz\n\n"
+    epilog="Examples:\n\n  fetusmap info case.nii.gz\n\n  fetusmap info case.vol\n\n"
     "  fetusmap info scan.nrrd --spacing 0.5 0.5 0.5\n\n"
     "  fetusmap info pose.mrk.json --json\n\n  fetusmap info DATASET_FOLDER\n\n"
     "  fetusmap info poses.safetensors"
@@ -58,6 +69,9 @@ def info(
         ),
     ],
     spacing: Spacing = None,
+    voxel_size: VoxelSize = None,
+    mirror: Mirror = False,
+    frame: Frame = None,
     skeleton: SkeletonName = None,
     follow_links: FollowLinks = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
@@ -65,6 +79,9 @@ def info(
     """Describe a file: its kind, its geometry, and what is wrong with it."""
     given = {
         "--spacing": spacing is not None,
+        "--voxel-size": voxel_size is not None,
+        "--mirror": mirror,
+        "--frame": frame is not None,
         "--skeleton": skeleton is not None,
         "--follow-links": follow_links,
     }
@@ -95,7 +112,11 @@ def info(
         }
     else:
         limits = replace(DEFAULT_LIMITS, follow_links=follow_links)
-        facts = volume_facts(load_volume(file, spacing_mm=spacing, limits=limits), file)
+        if frame is None and count_frames(file, limits) > 1:
+            frame = 0  # the first volume stands for the sequence, whose length is among the facts
+        source, conversion = Source(file, frame=frame), Conversion(voxel_size, mirror)
+        volume = load_volume(source, spacing_mm=spacing, conversion=conversion, limits=limits)
+        facts = volume_facts(volume, source)
     warnings = facts.pop("warnings", [])
     if as_json:
         out.print_json(json.dumps({**facts, "warnings": warnings}))
@@ -105,7 +126,7 @@ def info(
         warn(warning)
 
 
-def volume_facts(volume: Volume, file: Path) -> dict[str, Any]:
+def volume_facts(volume: Volume, source: Source) -> dict[str, Any]:
     """Return what `info` prints about a volume."""
     grid = volume.grid
     low, high = volume.intensity_range
@@ -121,8 +142,8 @@ def volume_facts(volume: Volume, file: Path) -> dict[str, Any]:
         "intensity": f"{low:g} to {high:g}; 5/50/95 %: " + "/".join(f"{v:g}" for v in middle),
         "at the lowest": f"{100 * empty:.0f} % of all voxels",
         **volume.facts,
-        "file size": f"{file.stat().st_size} bytes",
-        "sha256": Source(file).sha256(replace(DEFAULT_LIMITS, follow_links=True)),
+        "file size": f"{source.path.stat().st_size} bytes",
+        "sha256": source.sha256(replace(DEFAULT_LIMITS, follow_links=True)),
         "warnings": list(volume.warnings),
     }
 

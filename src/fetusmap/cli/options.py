@@ -26,6 +26,24 @@ SkeletonName = Annotated[
         "it, the one that the file defines or whose landmarks it names.",
     ),
 ]
+VoxelSize = Annotated[
+    float | None,
+    typer.Option(
+        "--voxel-size",
+        metavar="MM",
+        help="Size of the voxels that the beams of a GE Kretz file are converted to; usually 0.5.",
+    ),
+]
+Mirror = Annotated[
+    bool,
+    typer.Option(
+        "--mirror",
+        help="Exchange left and right of files that do not state their sides (GE Kretz).",
+    ),
+]
+Frame = Annotated[
+    int | None, typer.Option(metavar="N", help="Take only this volume of a 4D file, from 0.")
+]
 Splits = Annotated[
     list[str] | None, typer.Option(help="NAME=PART of the subjects; give one per split.")
 ]

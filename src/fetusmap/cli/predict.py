@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from fetusmap.cli.console import err, out, print_table, track, warn
-from fetusmap.cli.options import FollowLinks, Spacing
+from fetusmap.cli.options import FollowLinks, Frame, Mirror, Spacing, VoxelSize
 from fetusmap.errors import BadInput
 from fetusmap.network import device_named
 from fetusmap.refine import refinement_named
@@ -21,6 +21,7 @@ from fetusmap.scale import (
     find_volumes,
     joined,
     predict_cases,
+    split_sequences,
 )
 from fetusmap.workers import available_processors, check_workers
 
@@ -74,6 +75,9 @@ def predict(
         str, typer.Option(metavar="auto|cpu|cuda", help="Where to compute.")
     ] = "auto",
     spacing: Spacing = None,
+    voxel_size: VoxelSize = None,
+    mirror: Mirror = False,
+    frame: Frame = None,
     previews: Annotated[bool, typer.Option(help="Draw each case.")] = True,
     workers: Annotated[
         int | None, typer.Option(help="Number of processes; by default one per processor core.")
@@ -81,6 +85,8 @@ def predict(
     follow_links: FollowLinks = False,
 ) -> int:
     """Estimate the pose of the fetus in each volume: landmarks in mm, with left and right.
+
+    Each volume of a 4D file is a case of its own, named after the file and its number.
 
     Repeat the command to continue an interrupted run. A case that fails is named in summary.csv,
     and the exit code is 1; all other cases are done. Cases of earlier commands stay in summary.csv.
@@ -100,10 +106,14 @@ def predict(
         library=None if library is None else str(library),
         flip_average=flip_average,
         spacing_mm=spacing,
+        voxel_size_mm=voxel_size,
+        mirror=mirror,
         follow_links=follow_links,
         previews=previews,
     )
-    volumes, renamed = assign_folders(find_volumes(inputs), output, settings.limits)
+    volumes, renamed = assign_folders(
+        split_sequences(find_volumes(inputs), settings.limits, frame), output, settings.limits
+    )
     for sentence in renamed:
         warn(sentence)
     processes = _process_count(workers, device, len(volumes))

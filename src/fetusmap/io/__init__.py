@@ -9,11 +9,14 @@ from fetusmap.io.poses import (
     write_measurements_csv,
 )
 from fetusmap.io.volumes import (
+    AS_STORED,
     DEFAULT_LIMITS,
     WRITABLE_SUFFIXES,
+    Conversion,
     OpenedSource,
     ReadLimits,
     Source,
+    count_frames,
     find_sources,
     load_grid,
     load_volume,
@@ -24,11 +27,14 @@ from fetusmap.io.volumes import (
 )
 
 __all__ = [
+    "AS_STORED",
     "DEFAULT_LIMITS",
     "WRITABLE_SUFFIXES",
+    "Conversion",
     "OpenedSource",
     "ReadLimits",
     "Source",
+    "count_frames",
     "find_sources",
     "load_grid",
     "load_pose",

@@ -3,7 +3,7 @@
 from fetusmap.scale.isolation import Killed, OpenExecutor, run_cases
 from fetusmap.scale.prediction import predict_case, predict_cases
 from fetusmap.scale.records import SUMMARY_FILE, PredictionSettings
-from fetusmap.scale.sources import VolumeFile, assign_folders, find_volumes
+from fetusmap.scale.sources import VolumeFile, assign_folders, find_volumes, split_sequences
 from fetusmap.scale.summary import CaseResult, changes_of, joined, write_summary
 
 __all__ = [
@@ -20,5 +20,6 @@ __all__ = [
     "predict_case",
     "predict_cases",
     "run_cases",
+    "split_sequences",
     "write_summary",
 ]

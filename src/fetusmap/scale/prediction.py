@@ -147,7 +147,8 @@ def _predict(folder: Path, settings: PredictionSettings, file: VolumeFile) -> tu
     write_record(folder, STARTED_FILE, StartedDocument(source=file.source))
     estimator = _estimator(settings)
     limits = settings.limits
-    with open_source(Source(file.path), limits) as opened:
+    origin = Source(file.path, frame=file.frame)
+    with open_source(origin, limits) as opened:
         done = DoneDocument(
             source=file.source,
             input_sha256=opened.sha256(),
@@ -167,7 +168,13 @@ def _predict(folder: Path, settings: PredictionSettings, file: VolumeFile) -> tu
                     (folder / name).unlink(missing_ok=True)
                 return pose, False
         _remove_results(folder)  # of other settings, or of an earlier version of the file
-        volume = volume_of(Source(file.path), opened, spacing_mm=settings.spacing_mm, limits=limits)
+        volume = volume_of(
+            origin,
+            opened,
+            spacing_mm=settings.spacing_mm,
+            conversion=settings.conversion,
+            limits=limits,
+        )
     found = estimator(volume, refine=settings.refine, flip_average=settings.flip_average)
     save_pose(found.pose, folder / "pose.json")
     save_pose(found.pose, folder / "pose.mrk.json")

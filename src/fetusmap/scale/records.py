@@ -16,7 +16,7 @@ from pydantic import BeforeValidator
 
 from fetusmap.errors import BadInput
 from fetusmap.files import Document, parse_document, read_json, write_text
-from fetusmap.io import DEFAULT_LIMITS, ReadLimits
+from fetusmap.io import DEFAULT_LIMITS, Conversion, ReadLimits
 from fetusmap.refine import Refine, refinement_named
 from fetusmap.types import Triple
 
@@ -37,6 +37,8 @@ class PredictionSettings(Document):
         library: file of the pose library to refine with; None for the one that ships.
         flip_average: average the heatmaps with those of the mirror image.
         spacing_mm: replaces the spacing of the files.
+        voxel_size_mm: size of the voxels that stored beams are converted to; None for the usual.
+        mirror: exchange left and right of files that do not state their sides.
         follow_links: read through symbolic links.
         previews: draw each case.
     """
@@ -47,6 +49,8 @@ class PredictionSettings(Document):
     library: str | None = None
     flip_average: bool = True
     spacing_mm: Triple | None = None
+    voxel_size_mm: float | None = None
+    mirror: bool = False
     follow_links: bool = False
     previews: bool = True
 
@@ -56,13 +60,20 @@ class PredictionSettings(Document):
         return replace(DEFAULT_LIMITS, follow_links=self.follow_links)
 
     @property
+    def conversion(self) -> Conversion:
+        """How beams are converted, and whether the files are mirrored."""
+        return Conversion(self.voxel_size_mm, self.mirror)
+
+    @property
     def sha256(self) -> str:
         """Hash of the settings that change a result.
 
         Model and library are identified by the hashes of their files and not by their names; the
-        other fields left out change no result.
+        other fields left out change no result. Newer fields count only if they are set, so that
+        results of earlier versions stay valid.
         """
-        plain = self.model_dump_json(include={"refine", "flip_average", "spacing_mm"})
+        newer = {"voxel_size_mm", "mirror"} & set(self.model_dump(exclude_defaults=True))
+        plain = self.model_dump_json(include={"refine", "flip_average", "spacing_mm", *newer})
         return hashlib.sha256(plain.encode()).hexdigest()
 
 

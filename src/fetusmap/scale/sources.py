@@ -12,16 +12,17 @@ from pathlib import Path
 from fetusmap.dataset import is_dataset, load_dataset
 from fetusmap.errors import BadInput
 from fetusmap.files import VOLUME_SUFFIXES, case_name, read_rows, safe_name
-from fetusmap.io import ReadLimits, Source, find_sources
+from fetusmap.io import ReadLimits, Source, count_frames, find_sources
 from fetusmap.scale.records import RESULT_FILES, SUMMARY_FILE, owner_of
 
 
 @dataclass(frozen=True)
 class VolumeFile:
-    """A case to predict: its name, which is unique in the run, and its file."""
+    """A case to predict: its name, which is unique in the run, its file, and the frame in it."""
 
     case: str
     path: Path
+    frame: int | None = None
 
     @property
     def source(self) -> str:
@@ -50,6 +51,31 @@ def find_volumes(inputs: Sequence[Path]) -> list[VolumeFile]:
             )
         found += cases
     return _with_unique_names(found)
+
+
+def split_sequences(
+    volumes: Sequence[VolumeFile], limits: ReadLimits, frame: int | None = None
+) -> list[VolumeFile]:
+    """Make a case of each volume of a 4D file; a file that cannot be read stays one case.
+
+    Args:
+        volumes: the cases, see `find_volumes`.
+        limits: limits for reading the headers.
+        frame: take only this volume of each 4D file, counted from 0.
+    """
+    split: list[VolumeFile] = []
+    for volume in volumes:
+        count = 1
+        with suppress(BadInput):  # whoever predicts the case says what is wrong with it
+            count = count_frames(volume.path, limits)
+        if count == 1 and not frame:
+            split.append(volume)
+            continue
+        split += [
+            replace(volume, case=f"{volume.case}-{number:03d}", frame=number)
+            for number in (range(count) if frame is None else (frame,))
+        ]
+    return _with_unique_names(split)
 
 
 def assign_folders(
@@ -154,5 +180,5 @@ def _may_use(folder: Path, volume: VolumeFile, limits: ReadLimits) -> bool:
     if owner[0] and Path(owner[0]).exists():  # a copy is another file
         return False
     with suppress(BadInput):  # a file that cannot be read owns nothing
-        return Source(volume.path).sha256(limits) == owner[1]
+        return Source(volume.path, frame=volume.frame).sha256(limits) == owner[1]
     return False

@@ -1,7 +1,8 @@
 """Volume files: one module per format, and the functions that read and write any of them."""
 
 from fetusmap.io.volumes.limits import DEFAULT_LIMITS, ReadLimits
-from fetusmap.io.volumes.source import OpenedSource, Source, find_sources, open_source
+from fetusmap.io.volumes.source import OpenedSource, Source, count_frames, find_sources, open_source
+from fetusmap.io.volumes.swept import AS_STORED, Conversion
 from fetusmap.io.volumes.volume_file import (
     WRITABLE_SUFFIXES,
     load_grid,
@@ -12,11 +13,14 @@ from fetusmap.io.volumes.volume_file import (
 )
 
 __all__ = [
+    "AS_STORED",
     "DEFAULT_LIMITS",
     "WRITABLE_SUFFIXES",
+    "Conversion",
     "OpenedSource",
     "ReadLimits",
     "Source",
+    "count_frames",
     "find_sources",
     "load_grid",
     "load_volume",
