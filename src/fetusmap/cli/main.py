@@ -6,6 +6,7 @@ A subcommand's module is imported when it is called, so that `fetusmap --help` i
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 import traceback
@@ -53,7 +54,7 @@ class LazyGroup(typer.core.TyperGroup):
         module, line = COMMANDS[cmd_name]
         if ctx.meta.get("overview"):
             return typer.core.TyperCommand(cmd_name, help=line)
-        command = typer.main.get_command(import_module(module).app)
+        command = typer.main.get_command(_import_quickly(module).app)
         command.name = cmd_name
         return command
 
@@ -61,6 +62,19 @@ class LazyGroup(typer.core.TyperGroup):
         """Write the overview."""
         ctx.meta["overview"] = True
         super().format_help(ctx, formatter)
+
+
+def _import_quickly(module: str) -> Any:
+    """Import a module without garbage collection.
+
+    Imports leave no garbage, but a tenth of their time would be spent looking for it. What they
+    made stays as long as the process, so later collections need not look at it either.
+    """
+    gc.disable()
+    imported = import_module(module)
+    gc.freeze()
+    gc.enable()
+    return imported
 
 
 app = typer.Typer(

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from fetusmap.errors import BadInput
 from fetusmap.evaluate.metrics import mean_error_mm, pck_curve_percent
@@ -144,7 +144,8 @@ def compare(
 def _signed_rank(differences: FloatArray) -> float:
     # With subjects that do not differ scipy would give up the exact test; they hold no information.
     differing = differences[np.isfinite(differences) & (differences != 0)]
-    return float(stats.wilcoxon(differing).pvalue) if differing.size else 1.0
+    # As an attribute, because SciPy then loads this large part only when it is used.
+    return float(scipy.stats.wilcoxon(differing).pvalue) if differing.size else 1.0
 
 
 @lru_cache(maxsize=4)

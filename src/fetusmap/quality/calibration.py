@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
+import scipy
 from pydantic import model_validator
-from scipy.optimize import minimize
 
 from fetusmap.anatomy import LengthInterval, Skeleton
 from fetusmap.files import Document, Number
@@ -164,6 +164,8 @@ def fit_logistic(
 
     count = features.shape[1]
     bounds = [(-MAX_EXPONENT, MAX_EXPONENT), *[(0.0, None)] * count]
+    # As an attribute, because SciPy then loads this large part only when it is used.
+    minimize = scipy.optimize.minimize
     found = minimize(loss, np.zeros(count + 1), jac=True, method="L-BFGS-B", bounds=bounds).x
     per_unit = np.where(varied, found[1:] / np.where(varied, sd, 1.0), 0.0)
     return Logistic(

@@ -69,6 +69,8 @@ def write_measurements(axes: Axes, pose: Pose) -> None:
         ):  # fmt: skip
             if text:
                 axes.text(x, y, text, color=shade, fontsize=7.5, va="center", ha="right")
+    for written in axes.texts:  # inside the panel, so the layout need not measure them
+        written.set_in_layout(False)
 
 
 def draw_joint_angles(pose: Pose) -> Figure:

@@ -37,7 +37,7 @@ def draw_prediction(volume: Volume, pose: Pose, title: str = "") -> Figure:
     for number, (axes, plane) in enumerate(zip(panels, PLANES, strict=True)):
         axes.imshow(picture[:, number * PIXELS : (number + 1) * PIXELS])
         axes.set_axis_off()
-        axes.set_title(f"{plane.name} plane", color=MUTED, fontsize=9)
+        axes.set_title(f"{plane.name} plane", color=MUTED, fontsize=9, y=1.0)
     front, side, table = lower.subplots(1, 3, width_ratios=(1, 1, 0.62))
     for axes, view in zip((front, side), body_views(pose), strict=True):
         draw_skeleton(axes, pose, view, lengths=True)

@@ -94,7 +94,7 @@ def draw_skeleton(
             point[0], point[1], s=26 + 22 * closeness, color=skeleton.color(mark.side),
             edgecolors=BACKGROUND, linewidths=0.8, zorder=4 + closeness,
         )  # fmt: skip
-    axes.set_title(view.title, color=MUTED, fontsize=9)
+    axes.set_title(view.title, color=MUTED, fontsize=9, y=1.0)
     axes.set_aspect("equal")
     axes.set_facecolor(PANEL)
     _frame(axes, pose, points, width=1.0 if names else 0.62)
@@ -102,6 +102,9 @@ def draw_skeleton(
         _name_landmarks(axes, pose, points)
     if scale_bar:
         draw_scale_bar(axes)
+    # Nothing reaches beyond the limits, so the layout need not measure every name and length.
+    for artist in (*axes.lines, *axes.collections, *axes.texts):
+        artist.set_in_layout(False)
 
 
 def _frame(axes: Axes, pose: Pose, points: Points3, width: float) -> None:
@@ -113,8 +116,9 @@ def _frame(axes: Axes, pose: Pose, points: Points3, width: float) -> None:
         half = max(0.5 * float(np.linalg.norm(span)), 5.0)
         axes.set_xlim(middle[0] - half * width, middle[0] + half * width)
         axes.set_ylim(middle[1] - half, middle[1] + half)
-    axes.set_xticks([])
-    axes.set_yticks([])
+    # Ticks are not even computed for an axis that is not visible.
+    axes.xaxis.set_visible(False)
+    axes.yaxis.set_visible(False)
     for spine in axes.spines.values():
         spine.set_visible(False)
 
