@@ -125,7 +125,7 @@ class PoseEstimator:
     def library(self) -> PoseLibrary:
         """The pose library to refine with: the given one, or else the shipped one.
 
-        If the shipped library has another skeleton than the model, the model's own library is used.
+        If the shipped library does not serve the skeleton of the model, its own library is used.
         """
         if self._given_library is not None:
             return self._given_library
