@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fetusmap.errors import BadInput
 
-VOLUME_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".vol")
+VOLUME_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".vol", ".dcm")
 MAX_FILE_NAME_BYTES = 255
 """Longest name that every usual file system can hold."""
 

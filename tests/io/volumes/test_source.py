@@ -139,13 +139,14 @@ def test_a_source_that_cannot_be_read_has_no_hash(tmp_path, refused, pair):
 def test_a_source_is_called_after_its_file_or_folder(tmp_path):
     assert Source(tmp_path / "scan 1.nii.gz").name == "scan_1"
     assert Source(tmp_path / "scan 1.nii.gz", frame=4).name == "scan_1-004"
-    assert Source(tmp_path / "study.2019", kind="folder").name == "study.2019"
+    series = Source(tmp_path / "study.2019" / "IM 1.dcm", kind="series")
+    assert series.name == "study.2019-IM_1"
 
 
 def test_a_folder_and_a_frame_that_a_file_does_not_have_are_refused(tmp_path, good, refused):
     (tmp_path / "case.nii").write_bytes(good[".nii"])
     with refused("folder"):
-        load_volume(Source(tmp_path, kind="folder"))
+        load_volume(Source(tmp_path))
     with refused("frame"):
         load_volume(Source(tmp_path / "case.nii", frame=1))
     alone = load_volume(Source(tmp_path / "case.nii", frame=0))

@@ -13,6 +13,7 @@ import numpy as np
 from fetusmap.errors import UnreadableFile
 from fetusmap.files.reading import size_of
 from fetusmap.io.sandbox import decoder
+from fetusmap.io.sandbox.dicom import task_command, task_environment
 from fetusmap.io.volumes.header import VolumeHeader
 from fetusmap.io.volumes.limits import ReadLimits
 from fetusmap.types import VoxelArray
@@ -87,13 +88,18 @@ def _decode_into(
 
     The child gets the open file as its standard input, and no name that it could open again.
     """
-    command = [
-        sys.executable, "-I", "-S", decoder.__file__,
-        str(header.voxel_offset(size_of(data))), header.compression, str(header.skip_stream),
-        str(len(buffer)), str(limits.decoder_bytes),
-    ]  # fmt: skip
+    environment = None
+    if header.plan is None:
+        command = [
+            sys.executable, "-I", "-S", decoder.__file__,
+            str(header.voxel_offset(size_of(data))), header.compression, str(header.skip_stream),
+            str(len(buffer)), str(limits.decoder_bytes),
+        ]  # fmt: skip
+    else:
+        command = task_command("decode", header.plan.parameters(), limits)
+        environment = task_environment()
     with subprocess.Popen(
-        command, stdin=data, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        command, stdin=data, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
     ) as process:
         timer = Timer(limits.timeout_s, process.kill)
         timer.start()

@@ -19,12 +19,13 @@ from fetusmap.files.names import is_plain_name
 from fetusmap.files.reading import is_link
 from fetusmap.geometry import Grid, affine_from, check_affine
 from fetusmap.geometry.affine import direction_of, shear_of, spacing_of
+from fetusmap.io.volumes.frame_plan import FramePlan
 from fetusmap.io.volumes.limits import ReadLimits
 from fetusmap.types import Affine, Shape3, Triple
 from fetusmap.volume.beams import BeamLattice
 
 OVERRIDE = "give the true spacing with --spacing X Y Z"
-Compression = Literal["none", "gzip", "gzip twice", "zlib", "bzip2"]
+Compression = Literal["none", "gzip", "gzip twice", "zlib", "bzip2", "dicom"]
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ class VolumeHeader:
         reversed_axes: axes of the stored samples along which the angles decrease.
         sides_assumed: if the file leaves open which of two mirror images is right, the remark
             about the convention that is assumed, else "".
+        plan: which frames of which instances are decoded; of DICOM only.
     """
 
     format: str
@@ -74,6 +76,7 @@ class VolumeHeader:
     lattice: BeamLattice | None = None
     reversed_axes: tuple[int, ...] = ()
     sides_assumed: str = ""
+    plan: FramePlan | None = None
 
     @property
     def data_bytes(self) -> int:
@@ -105,14 +108,17 @@ class VolumeHeader:
                 found=f"frame {frame}",
                 remedy="choose one of them" if self.frames > 1 else "leave the frame out",
             )
-        skip = frame * self.data_bytes
+        plan = None if self.plan is None else self.plan.of_volume(frame)
+        skip = frame * self.data_bytes if plan is None else 0
         skip_file, skip_stream = self.skip_file, self.skip_stream
         if self.compression == "none":
             skip_file += skip
         else:
             skip_stream += skip
         facts = {**self.facts, "frame": f"{frame} of 0 to {self.frames - 1}"}
-        return replace(self, skip_file=skip_file, skip_stream=skip_stream, frames=1, facts=facts)
+        return replace(
+            self, skip_file=skip_file, skip_stream=skip_stream, frames=1, facts=facts, plan=plan
+        )
 
 
 def check_size(header: VolumeHeader, file_bytes: int, path: Path, limits: ReadLimits) -> None:

@@ -9,7 +9,7 @@ from typing import BinaryIO, Protocol
 from fetusmap.errors import UnreadableFile
 from fetusmap.files.names import VOLUME_SUFFIXES, suffix_of
 from fetusmap.files.reading import first_bytes
-from fetusmap.io.volumes import kretz, metaimage, nifti, nrrd
+from fetusmap.io.volumes import dicom, kretz, metaimage, nifti, nrrd
 from fetusmap.io.volumes.header import VolumeHeader
 from fetusmap.io.volumes.limits import ReadLimits
 
@@ -43,7 +43,7 @@ class VolumeFormat(Protocol):
         ...
 
 
-FORMATS: tuple[VolumeFormat, ...] = (nifti, nrrd, metaimage, kretz)
+FORMATS: tuple[VolumeFormat, ...] = (nifti, nrrd, metaimage, kretz, dicom)
 
 
 def format_of(head: bytes) -> VolumeFormat | None:

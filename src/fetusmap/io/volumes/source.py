@@ -15,9 +15,14 @@ import numpy as np
 from fetusmap.errors import UnreadableFile
 from fetusmap.files.names import VOLUME_SUFFIXES, case_name, safe_name, suffix_of
 from fetusmap.files.reading import open_regular, read_head, sha256_of, size_of
+from fetusmap.io.volumes.dicom import SingleImage, read_instances
+from fetusmap.io.volumes.dicom_series import is_dicom, open_series, series_in, series_of
 from fetusmap.io.volumes.header import VolumeHeader, check_size
 from fetusmap.io.volumes.limits import DEFAULT_LIMITS, ReadLimits
 from fetusmap.io.volumes.recognition import HEAD_BYTES, format_of, read_header
+
+DICOMDIR = "DICOMDIR"
+"""Name of the file that lists the DICOM files of a medium."""
 
 
 @dataclass(frozen=True)
@@ -25,20 +30,23 @@ class Source:
     """One volume, stored in one file or in several.
 
     Attributes:
-        path: the file; of a detached pair the header; of a folder the folder.
-        kind: "file" for one file, with or without a data file beside it; "folder" for the files of
-            one folder together, which no format uses yet.
+        path: the file; of a detached pair the header; of a DICOM series any of its files.
+        kind: "file" for one file, with or without a data file beside it; "series" for a DICOM
+            series of single frames. A file that turns out to be one frame of a series stands for
+            the series, too.
         frame: number of the volume in a sequence, from 0; None if the source is one volume.
     """
 
     path: Path
-    kind: Literal["file", "folder"] = "file"
+    kind: Literal["file", "series"] = "file"
     frame: int | None = None
 
     @property
     def name(self) -> str:
         """Case name, from the name of the file or folder, and never from its content."""
-        stem = case_name(self.path) if self.kind == "file" else safe_name(self.path.name)
+        stem = case_name(self.path)
+        if self.kind == "series":  # the files of a series are usually numbered in each folder
+            stem = safe_name(f"{self.path.absolute().parent.name}-{stem}")
         return stem if self.frame is None else safe_name(f"{stem}-{self.frame:03d}")
 
     @property
@@ -71,7 +79,7 @@ class OpenedSource:
     Attributes:
         header: the checked header.
         files: path of each file, the data file last.
-        handles: the open files, in the same order.
+        handles: the open files, in the same order; of a DICOM series one copy of all its files.
     """
 
     header: VolumeHeader
@@ -98,18 +106,9 @@ def open_source(source: Source, limits: ReadLimits = DEFAULT_LIMITS) -> Iterator
     Raises:
         UnreadableFile: the source is not a volume file, or its header announces too much.
     """
-    if source.kind == "folder":
-        raise UnreadableFile(
-            source.path,
-            expected="one volume in one file, or a header with its data file",
-            found="a folder",
-            remedy="export one 3D volume as NIfTI, NRRD or MetaImage",
-        )
     path = source.path
     with ExitStack() as stack:
-        file = stack.enter_context(open_regular(path, follow_links=limits.follow_links))
-        with np.errstate(all="ignore"):  # a header that overflows is refused in words
-            header = read_header(file, path, limits)
+        header, file, files = _open_whole(path, stack, limits)
         if source.frame is not None:
             header = header.of_frame(source.frame, path)
         elif header.frames > 1:
@@ -119,12 +118,28 @@ def open_source(source: Source, limits: ReadLimits = DEFAULT_LIMITS) -> Iterator
                 found=f"a sequence of {header.frames} volumes",
                 remedy=f"choose one with --frame 0 to --frame {header.frames - 1}",
             )
-        files, handles = [path], [file]
+        handles = [file]
         if header.data_path != path:
             files.append(header.data_path)
             handles.append(stack.enter_context(open_regular(header.data_path)))
         check_size(header, size_of(handles[-1]), path, limits)
         yield OpenedSource(header, tuple(files), tuple(handles))
+
+
+def _open_whole(
+    path: Path, stack: ExitStack, limits: ReadLimits
+) -> tuple[VolumeHeader, FileIO, list[Path]]:
+    """Open a file, or the series that it is a frame of; return its header, handle and files."""
+    file = stack.enter_context(open_regular(path, follow_links=limits.follow_links))
+    with np.errstate(all="ignore"):  # a header that overflows is refused in words
+        try:
+            return read_header(file, path, limits), file, [path]
+        except SingleImage:
+            members = series_of(path, limits)
+            if len(members) == 1:
+                raise
+        file, instances = open_series(members, stack, limits)
+        return read_instances(file, instances, path, limits), file, list(members)
 
 
 def count_frames(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> int:
@@ -133,20 +148,55 @@ def count_frames(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> int:
     Raises:
         UnreadableFile: the file is not a volume file.
     """
-    with open_regular(path, follow_links=limits.follow_links) as file, np.errstate(all="ignore"):
-        return read_header(file, path, limits).frames
+    with ExitStack() as stack:
+        return _open_whole(path, stack, limits)[0].frames
 
 
 def find_sources(folder: Path) -> list[Source]:
     """Return the volumes of a folder, sorted by name; hidden files are ignored.
 
     A file is a volume if its content is recognised or its suffix is that of a volume: such a file
-    that turns out to be damaged is reported when it is read, and does not disappear silently.
+    that turns out to be damaged is reported when it is read, and does not disappear silently. The
+    files of a DICOM series of single frames are one volume. A folder with a DICOMDIR is searched
+    with all folders in it; the names that the DICOMDIR lists are never opened.
     """
-    return [
-        Source(path)
+    inside = DICOMDIR in {path.name.upper() for path in folder.iterdir()}
+    folders = (
+        [folder, *(p for p in sorted(folder.rglob("*")) if p.is_dir())] if inside else [folder]
+    )
+    return [source for place in folders for source in _volumes_beside(place)]
+
+
+def only_source(folder: Path) -> Source:
+    """Return the only volume of a folder.
+
+    Raises:
+        UnreadableFile: the folder holds none, or several.
+    """
+    found = find_sources(folder)
+    if len(found) == 1:
+        return found[0]
+    raise UnreadableFile(
+        folder,
+        expected="a folder with one volume",
+        found=f"a folder with {len(found) or 'no'} volumes",
+        remedy="give one of its files" if found else "give a volume file",
+    )
+
+
+def _volumes_beside(folder: Path) -> list[Source]:
+    """Return the volumes among the files of one folder."""
+    paths = [
+        path
         for path in sorted(folder.iterdir())
-        if not path.name.startswith(".") and path.is_file() and _is_volume(path)
+        if not path.name.startswith(".") and path.name.upper() != DICOMDIR
+        and path.is_file() and _is_volume(path)
+    ]  # fmt: skip
+    series = series_in(folder, DEFAULT_LIMITS) if any(map(is_dicom, paths)) else []
+    first = {members[0] for members in series}
+    others = {path for members in series for path in members[1:]}
+    return [
+        Source(path, "series" if path in first else "file") for path in paths if path not in others
     ]
 
 

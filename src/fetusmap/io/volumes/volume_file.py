@@ -20,7 +20,7 @@ from fetusmap.io.sandbox.decode import check_finite, decode_voxels
 from fetusmap.io.volumes import metaimage, nifti, nrrd
 from fetusmap.io.volumes.header import VolumeHeader, check_geometry, check_shape
 from fetusmap.io.volumes.limits import DEFAULT_LIMITS, ReadLimits
-from fetusmap.io.volumes.source import OpenedSource, Source, open_source
+from fetusmap.io.volumes.source import OpenedSource, Source, only_source, open_source
 from fetusmap.io.volumes.swept import AS_STORED, Conversion, convert_beams, converted_grid
 from fetusmap.types import Triple
 from fetusmap.volume import Volume
@@ -44,8 +44,9 @@ def load_volume(
     """Read a volume, with limits on its size, memory and time.
 
     Args:
-        source: path of a NIfTI, NRRD, MetaImage or GE Kretz file, or a `Source`. The format is
-            recognised by the content; a name that contradicts it gives a warning.
+        source: path of a NIfTI, NRRD, MetaImage, DICOM or GE Kretz file, of a folder with one
+            volume such as a DICOM series, or a `Source`. The format is recognised by the content;
+            a name that contradicts it gives a warning.
         spacing_mm: replaces the file's spacing; the volume's warnings record it.
         conversion: voxel size for a file that holds beams, and whether to mirror a file that leaves
             its sides open.
@@ -121,7 +122,10 @@ def load_grid(
 
 
 def _source(source: str | Path | Source) -> Source:
-    return source if isinstance(source, Source) else Source(Path(source))
+    if isinstance(source, Source):
+        return source
+    path = Path(source)
+    return only_source(path) if path.is_dir() else Source(path)
 
 
 def save_volume(
