@@ -33,7 +33,7 @@ from fetusmap.simulate import (
 from fetusmap.simulate.body.fetus import MAX_WEEKS, MIN_WEEKS
 from fetusmap.simulate.body.measures import ANATOMIES, USUAL_ANATOMY
 from fetusmap.simulate.case import SKELETONS
-from fetusmap.simulate.cohort import COUNT_KEY
+from fetusmap.simulate.cohort import COUNT_KEY, FORMATS
 from fetusmap.volume import Volume
 from fetusmap.workers import available_processors
 
@@ -109,6 +109,14 @@ def simulate(
             metavar="LIB", help="Pose library (.safetensors) whose limb postures are imitated."
         ),
     ] = None,
+    file_format: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            metavar="|".join(FORMATS),
+            help="NIfTI, or GE Kretz files of the whole sweep before its scan conversion.",
+        ),
+    ] = FORMATS[0],
     split: Splits = None,
     workers: Annotated[
         int | None, typer.Option(help="Number of processes; by default one per processor core.")
@@ -136,7 +144,9 @@ def simulate(
         like=None if like is None else load_library(like),
     )
     parts = parts_of(split or [])
-    cases = _finished_cases(output, dataset_origin(settings, count, seed, parts))
+    cases = _finished_cases(
+        output, dataset_origin(settings, count, seed, parts, file_format=file_format)
+    )
     finished_already = bool(cases)
     if not finished_already:
         running = simulate_dataset(
@@ -146,6 +156,7 @@ def simulate(
             seed=seed,
             workers=min(available_processors(), count) if workers is None else workers,
             splits=parts,
+            file_format=file_format,
             after_case=write_preview if previews else None,
         )
         cases = list(_track(running, output, count))

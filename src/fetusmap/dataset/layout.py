@@ -3,7 +3,7 @@
 dataset.json              name, licence, skeleton, how the dataset was made; written last
 cases.csv                 case, subject, gestational_age_days, any further facts
 splits.json               named, disjoint splits; no subject is in two of them
-volumes/<case>.nii.gz
+volumes/<case>.nii.gz     or .vol, as scanners store it
 landmarks/<case>.json     pose files; a case without one is not annotated
 dataset.partial.json      takes the place of dataset.json until the dataset is finished
 """
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pydantic import JsonValue
@@ -36,6 +36,9 @@ from fetusmap.volume import Volume
 
 MAX_GESTATIONAL_AGE_DAYS = 330
 CASE_COLUMNS = ("case", "subject", "gestational_age_days")
+VOLUME_FORMATS = (".nii.gz", ".vol")
+"""Suffixes that a volume of a dataset may have."""
+
 RENAMED_COLUMNS = {"looks": "compounding_frames"}
 """Old names of columns that simulated datasets of earlier versions have, and today's names."""
 
@@ -51,6 +54,7 @@ class Case:
         skeleton: skeleton of the case's pose.
         gestational_age_days: None if it is not known.
         facts: further columns of the table; stored as a mapping that cannot be changed.
+        volume_suffix: format of the volume, ".nii.gz" or ".vol".
     """
 
     name: str
@@ -59,6 +63,7 @@ class Case:
     skeleton: Skeleton
     gestational_age_days: float | None = None
     facts: Mapping[str, str] = field(default_factory=dict)
+    volume_suffix: str = VOLUME_FORMATS[0]
 
     def __post_init__(self) -> None:
         """Freeze the facts, so that a case can be hashed."""
@@ -67,7 +72,7 @@ class Case:
     @property
     def volume_path(self) -> Path:
         """Path of the volume."""
-        return self.folder / "volumes" / f"{self.name}.nii.gz"
+        return self.folder / "volumes" / f"{self.name}{self.volume_suffix}"
 
     @property
     def landmarks_path(self) -> Path:
@@ -198,7 +203,9 @@ def _read_cases(folder: Path, skeleton: Skeleton) -> tuple[Case, ...]:
             for key, value in row.items()
             if key not in CASE_COLUMNS
         }
-        cases[name] = Case(name, row["subject"].strip() or name, folder, skeleton, days, facts)
+        case = Case(name, row["subject"].strip() or name, folder, skeleton, days, facts)
+        versions = (replace(case, volume_suffix=suffix) for suffix in VOLUME_FORMATS)
+        cases[name] = next((there for there in versions if there.volume_path.is_file()), case)
         if not cases[name].volume_path.is_file():
             raise UnreadableFile(
                 cases[name].volume_path,

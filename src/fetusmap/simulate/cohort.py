@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import JsonValue
 
 from fetusmap._version import __version__
-from fetusmap.anatomy import load_skeleton
+from fetusmap.anatomy import Pose, load_skeleton
 from fetusmap.atlas import PoseLibrary
 from fetusmap.dataset import (
     Case,
@@ -23,8 +23,11 @@ from fetusmap.dataset import (
     write_case,
 )
 from fetusmap.errors import BadInput
+from fetusmap.files import writable
+from fetusmap.io import save_pose
 from fetusmap.simulate.case import SimulationSettings, draw_case
 from fetusmap.simulate.draws import Seeds
+from fetusmap.simulate.kretz_case import true_pose_in_kretz, write_as_kretz
 from fetusmap.simulate.rendering import Drawn, Rendering, render, true_pose_of
 from fetusmap.simulate.stream import case_name_of
 from fetusmap.workers import check_workers, map_in_processes
@@ -32,6 +35,9 @@ from fetusmap.workers import check_workers, map_in_processes
 LICENCE = "CC0-1.0"
 COUNT_KEY = "cases"
 """Entry of `made_by` with the number of cases; a dataset that differs only there is extended."""
+
+FORMATS = ("nii.gz", "vol")
+"""Formats of the volumes: NIfTI, or GE Kretz files of beams before scan conversion."""
 
 AfterCase = Callable[[Case, Rendering], None]
 
@@ -60,6 +66,7 @@ def simulate_dataset(
     workers: int = 0,
     splits: Mapping[str, float] | None = None,
     shuffle: bool = True,
+    file_format: str = FORMATS[0],
     after_case: AfterCase | None = None,
 ) -> Iterator[Case]:
     """Write a dataset of simulated cases, and yield each case when it is finished, in order.
@@ -77,6 +84,7 @@ def simulate_dataset(
         splits: fraction of the fetuses in each named split.
         shuffle: assign the fetuses to the splits at random. Otherwise the first ones go to the
             first split; such a dataset cannot be extended.
+        file_format: "nii.gz", or "vol" for the whole sweep as a GE Kretz file.
         after_case: called in the process that wrote a case; workers must be able to import it.
 
     Raises:
@@ -86,6 +94,13 @@ def simulate_dataset(
     if count < 1:
         raise BadInput("simulated cases", expected="1 or more", found=f"{count}",
                        remedy="ask for more")  # fmt: skip
+    if file_format not in FORMATS:
+        raise BadInput(
+            "format of simulated volumes",
+            expected=f"one of {', '.join(FORMATS)}",
+            found=repr(file_format),
+            remedy="choose one of them",
+        )
     Seeds.of_case(seed, 0)
     check_workers(workers)
     divided = _divide(count, seed, splits, shuffle=shuffle) if splits else {}
@@ -96,13 +111,14 @@ def simulate_dataset(
         name=folder.resolve().name,
         licence=LICENCE,
         skeleton=load_skeleton(settings.skeleton),
-        made_by=dataset_origin(settings, count, seed, splits, shuffle=shuffle),
+        made_by=dataset_origin(
+            settings, count, seed, splits, shuffle=shuffle, file_format=file_format
+        ),
         resume=True,
         count_key=COUNT_KEY,
     )
-    return _write(
-        begin, folder, divided, partial(_make, settings, seed, after_case), workers, count
-    )
+    make = partial(_make, settings, seed, after_case)
+    return _write(begin, folder, divided, make, workers, count, f".{file_format}")
 
 
 def _divide(
@@ -122,10 +138,11 @@ def _write(
     make: Callable[[_Job], Case],
     workers: int,
     count: int,
+    suffix: str,
 ) -> Iterator[Case]:
     _check_splits_stay(folder, splits)
     with begin() as writer:
-        jobs = (_job(writer, number) for number in range(count))
+        jobs = (_job(writer, number, suffix) for number in range(count))
         for case in map_in_processes(make, jobs, workers):
             writer.adopt(case)
             yield case
@@ -153,6 +170,7 @@ def dataset_origin(
     splits: Mapping[str, float] | None = None,
     *,
     shuffle: bool = True,
+    file_format: str = FORMATS[0],
 ) -> dict[str, JsonValue]:
     """Return the `made_by` of a simulated dataset: all that is needed to make it again."""
     return {
@@ -169,6 +187,7 @@ def dataset_origin(
         "poses_like": None if settings.like is None else _described(settings.like),
         "splits": dict(splits or {}),
         **({} if shuffle else {"splits_in_order": True}),
+        **({} if file_format == FORMATS[0] else {"file_format": file_format}),
     }
 
 
@@ -182,8 +201,8 @@ def _described(library: PoseLibrary) -> dict[str, JsonValue]:
     }
 
 
-def _job(writer: DatasetWriter, number: int) -> _Job:
-    case = writer.case(case_name_of(number))
+def _job(writer: DatasetWriter, number: int, suffix: str) -> _Job:
+    case = replace(writer.case(case_name_of(number)), volume_suffix=suffix)
     return _Job(case, number, writer.has(case))
 
 
@@ -193,27 +212,33 @@ def _subject_of(name: str) -> str:
 
 def case_facts(drawn: Drawn, settings: SimulationSettings, seeds: Seeds) -> dict[str, str]:
     """Return the further columns that the table of cases has for a simulated case."""
-    scanner, pose = drawn.probe.scanner, true_pose_of(drawn, settings.preset)
-    outside = [
-        name
-        for name, seen in zip(pose.skeleton.landmarks, pose.confidence, strict=True)
-        if seen == 0
-    ]
+    scanner = drawn.probe.scanner
     return {
         "crl_mm": f"{drawn.fetus.crown_rump_mm:.2f}",
         "frequency_mhz": f"{scanner.frequency_mhz:.2f}",
         "dynamic_range_db": f"{scanner.dynamic_range_db:.1f}",
         "compounding_frames": f"{scanner.compounding_frames}",
-        "outside": " ".join(outside),
+        "outside": _outside(true_pose_of(drawn, settings.preset)),
         **{f"seed_{part}": str(value) for part, value in asdict(seeds).items()},
     }
+
+
+def _outside(pose: Pose) -> str:
+    """Return the names of the landmarks that the volume does not show."""
+    seen = zip(pose.skeleton.landmarks, pose.confidence, strict=True)
+    return " ".join(name for name, confidence in seen if confidence == 0)
 
 
 def _make(settings: SimulationSettings, seed: int, after_case: AfterCase | None, job: _Job) -> Case:
     """Draw a case, render and write it unless its files exist, and return it with its facts."""
     seeds = Seeds.of_case(seed, job.number)
     drawn = draw_case(settings, seeds)
-    if not job.finished:
+    facts = case_facts(drawn, settings, seeds)
+    if job.case.volume_suffix == ".vol":
+        facts["outside"] = _outside(true_pose_in_kretz(drawn, settings.preset))
+        if not job.finished:
+            _write_kretz(drawn, settings.preset, after_case, job.case)
+    elif not job.finished:
         made = render(drawn, settings.preset, name=job.case.name)
         if after_case is not None:
             after_case(job.case, made)
@@ -222,5 +247,16 @@ def _make(settings: SimulationSettings, seed: int, after_case: AfterCase | None,
         job.case,
         subject=_subject_of(job.case.name),
         gestational_age_days=round(drawn.fetus.gestational_age_days, 2),
-        facts=case_facts(drawn, settings, seeds),
+        facts=facts,
     )
+
+
+def _write_kretz(drawn: Drawn, preset: str, after_case: AfterCase | None, case: Case) -> None:
+    """Render a case and write it as a Kretz file; the landmarks come last and mark it complete."""
+    made = render(drawn, preset, name=case.name, beams=True)
+    with writable(case.landmarks_path):
+        case.landmarks_path.unlink(missing_ok=True)
+    made = write_as_kretz(drawn, made, case.volume_path)
+    if after_case is not None:
+        after_case(case, made)
+    save_pose(made.pose, case.landmarks_path)
