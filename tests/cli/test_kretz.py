@@ -103,3 +103,16 @@ def test_the_settings_of_the_conversion_change_the_result():
         PredictionSettings(spacing_mm=(0.7, 0.7, 0.7)).sha256,
     }
     assert len({plain, *others}) == 4
+
+
+def test_raw_voxels_are_described_by_options(fetusmap, tmp_path):
+    voxels = np.random.default_rng(0).integers(0, 255, (16, 17, 18), np.uint8)
+    (tmp_path / "scan.raw").write_bytes(voxels.tobytes("C"))
+    words = ("--shape", 16, 17, 18, "--order", "C", "--spacing", 0.4, 0.5, 0.6)
+    outcome = fetusmap("convert", tmp_path / "scan.raw", tmp_path / "out.nii", *words)
+    assert outcome.code == 0
+    assert "axes taken as left, posterior, superior" in outcome.err
+    np.testing.assert_array_equal(load_volume(tmp_path / "out.nii").array, voxels)
+    assert "raw voxels" in fetusmap("info", tmp_path / "scan.raw", *words).out
+    alone = fetusmap("info", tmp_path / "scan.raw", "--dtype", "uint8")
+    assert (alone.code, "--shape" in alone.err) == (2, True)

@@ -14,6 +14,9 @@ from fetusmap.cli.options import (
     FollowLinks,
     Frame,
     Mirror,
+    RawOrder,
+    RawType,
+    Shape,
     SkeletonName,
     Spacing,
     Splits,
@@ -22,6 +25,7 @@ from fetusmap.cli.options import (
     kind_of,
     parts_of,
     skeleton_named,
+    source_of,
 )
 from fetusmap.dataset import (
     DatasetWriter,
@@ -39,7 +43,6 @@ from fetusmap.io import (
     DEFAULT_LIMITS,
     Conversion,
     ReadLimits,
-    Source,
     load_pose,
     load_volume,
     save_pose,
@@ -51,7 +54,8 @@ from fetusmap.volume import Volume
 NO_LICENCE = "unknown"
 APPLICABLE: dict[str, set[str]] = {
     "a volume": {
-        "--spacing", "--voxel-size", "--mirror", "--frame", "--overwrite", "--follow-links"
+        "--spacing", "--voxel-size", "--mirror", "--frame", "--shape", "--dtype", "--order",
+        "--overwrite", "--follow-links",
     },
     "a pose": {"--skeleton", "--overwrite"},
     "a folder": {
@@ -78,6 +82,9 @@ def convert(
     voxel_size: VoxelSize = None,
     mirror: Mirror = False,
     frame: Frame = None,
+    shape: Shape = None,
+    dtype: RawType = None,
+    order: RawOrder = None,
     skeleton: SkeletonName = None,
     subjects: Annotated[
         Path | None,
@@ -101,6 +108,9 @@ def convert(
         "--voxel-size": voxel_size is not None,
         "--mirror": mirror,
         "--frame": frame is not None,
+        "--shape": shape is not None,
+        "--dtype": dtype is not None,
+        "--order": order is not None,
         "--skeleton": skeleton is not None,
         "--subjects": subjects is not None,
         "--split": bool(split),
@@ -128,7 +138,7 @@ def convert(
         save_pose(load_pose(source, own), target, overwrite=overwrite)
     else:
         volume = load_volume(
-            Source(source, frame=frame),
+            source_of(source, frame, shape, dtype, order),
             spacing_mm=spacing,
             conversion=Conversion(voxel_size, mirror),
             limits=limits,

@@ -23,12 +23,16 @@ from fetusmap.cli.options import (
     FollowLinks,
     Frame,
     Mirror,
+    RawOrder,
+    RawType,
+    Shape,
     SkeletonName,
     Spacing,
     VoxelSize,
     check_options,
     kind_of,
     skeleton_named,
+    source_of,
 )
 from fetusmap.dataset import Dataset, load_dataset
 from fetusmap.io import (
@@ -43,7 +47,16 @@ from fetusmap.io import (
 from fetusmap.volume import Volume
 
 APPLICABLE: dict[str, set[str]] = {
-    "a volume": {"--spacing", "--voxel-size", "--mirror", "--frame", "--follow-links"},
+    "a volume": {
+        "--spacing",
+        "--voxel-size",
+        "--mirror",
+        "--frame",
+        "--shape",
+        "--dtype",
+        "--order",
+        "--follow-links",
+    },
     "a pose": {"--skeleton"},
     "a folder": set(),
     "a dataset": set(),
@@ -72,6 +85,9 @@ def info(
     voxel_size: VoxelSize = None,
     mirror: Mirror = False,
     frame: Frame = None,
+    shape: Shape = None,
+    dtype: RawType = None,
+    order: RawOrder = None,
     skeleton: SkeletonName = None,
     follow_links: FollowLinks = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
@@ -82,6 +98,9 @@ def info(
         "--voxel-size": voxel_size is not None,
         "--mirror": mirror,
         "--frame": frame is not None,
+        "--shape": shape is not None,
+        "--dtype": dtype is not None,
+        "--order": order is not None,
         "--skeleton": skeleton is not None,
         "--follow-links": follow_links,
     }
@@ -112,9 +131,10 @@ def info(
         }
     else:
         limits = replace(DEFAULT_LIMITS, follow_links=follow_links)
-        if frame is None and count_frames(file, limits) > 1:
+        if frame is None and shape is None and count_frames(file, limits) > 1:
             frame = 0  # the first volume stands for the sequence, whose length is among the facts
-        source, conversion = Source(file, frame=frame), Conversion(voxel_size, mirror)
+        source = source_of(file, frame, shape, dtype, order)
+        conversion = Conversion(voxel_size, mirror)
         volume = load_volume(source, spacing_mm=spacing, conversion=conversion, limits=limits)
         facts = volume_facts(volume, source)
     warnings = facts.pop("warnings", [])

@@ -13,6 +13,7 @@ from fetusmap.anatomy import Skeleton, built_in_skeletons, load_skeleton
 from fetusmap.dataset import check_fractions, is_dataset
 from fetusmap.errors import BadInput
 from fetusmap.files import LIBRARY_SUFFIXES, POSE_SUFFIXES, suffix_of
+from fetusmap.io import RawLayout, Source
 
 Spacing = Annotated[
     tuple[float, float, float] | None,
@@ -44,10 +45,50 @@ Mirror = Annotated[
 Frame = Annotated[
     int | None, typer.Option(metavar="N", help="Take only this volume of a 4D file, from 0.")
 ]
+Shape = Annotated[
+    tuple[int, int, int] | None,
+    typer.Option(metavar="I J K", help="Number of voxels of a file of raw voxels."),
+]
+RawType = Annotated[
+    str | None, typer.Option("--dtype", metavar="TYPE", help="Type of raw voxels; usually uint8.")
+]
+RawOrder = Annotated[
+    str | None,
+    typer.Option(
+        "--order",
+        metavar="F|C",
+        help="Index that changes fastest among raw voxels: F the first (usual), C the last.",
+    ),
+]
 Splits = Annotated[
     list[str] | None, typer.Option(help="NAME=PART of the subjects; give one per split.")
 ]
 FollowLinks = Annotated[bool, typer.Option("--follow-links", help="Read through symbolic links.")]
+
+
+def source_of(
+    path: Path,
+    frame: int | None,
+    shape: tuple[int, int, int] | None,
+    dtype: str | None,
+    order: str | None,
+) -> Source:
+    """Return the volume that the options of a command name.
+
+    Raises:
+        BadInput: raw voxels are described without their number.
+    """
+    if shape is None:
+        if dtype or order:
+            raise BadInput(
+                path,
+                expected="--shape with --dtype or --order, which describe raw voxels",
+                found="none",
+                remedy="give --shape I J K, or leave the others out",
+            )
+        return Source(path, frame=frame)
+    layout = RawLayout(shape, dtype or "uint8", (order or "F").upper())  # type: ignore[arg-type]
+    return Source(path, frame=frame, layout=layout)
 
 
 def skeleton_named(name: str | None) -> Skeleton | None:

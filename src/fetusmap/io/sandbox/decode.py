@@ -49,7 +49,7 @@ def decode_voxels(
     if header.is_scaled:
         array = _scaled(array, header.slope, header.intercept)
     check_finite(array, path)
-    return array.reshape(header.shape, order="F")
+    return array.reshape(header.shape, order="F" if header.first_axis_fastest else "C")
 
 
 def check_finite(voxels: VoxelArray, path: Path) -> None:

@@ -1,6 +1,7 @@
 """Volume files: one module per format, and the functions that read and write any of them."""
 
 from fetusmap.io.volumes.limits import DEFAULT_LIMITS, ReadLimits
+from fetusmap.io.volumes.raw import RawLayout
 from fetusmap.io.volumes.source import OpenedSource, Source, count_frames, find_sources, open_source
 from fetusmap.io.volumes.swept import AS_STORED, Conversion
 from fetusmap.io.volumes.volume_file import (
@@ -18,6 +19,7 @@ __all__ = [
     "WRITABLE_SUFFIXES",
     "Conversion",
     "OpenedSource",
+    "RawLayout",
     "ReadLimits",
     "Source",
     "count_frames",

@@ -48,6 +48,8 @@ class VolumeHeader:
         slope, intercept: intensity = slope * stored + intercept.
         facts: further statements of the file, in words.
         warnings: what the reader had to assume, in words.
+        first_axis_fastest: whether the first index varies fastest in the file, else the last one.
+        described_by: a document beside the data file that states all this; of raw voxels only.
         frames: number of volumes in the file; they follow each other without a gap.
         lattice: positions of the stored samples, if they are beams before scan conversion. Then
             `shape` counts samples, beams and planes, and there is no affine.
@@ -72,6 +74,8 @@ class VolumeHeader:
     intercept: float = 0.0
     facts: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    first_axis_fastest: bool = True
+    described_by: Path | None = None
     frames: int = 1
     lattice: BeamLattice | None = None
     reversed_axes: tuple[int, ...] = ()

@@ -6,12 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from fetusmap.errors import UnreadableFile
 from fetusmap.files.names import VOLUME_SUFFIXES, suffix_of
 from fetusmap.files.reading import first_bytes
-from fetusmap.io.volumes import dicom, kretz, metaimage, nifti, nrrd
+from fetusmap.io.volumes import dicom, kretz, metaimage, nifti, nrrd, raw
 from fetusmap.io.volumes.header import VolumeHeader
 from fetusmap.io.volumes.limits import ReadLimits
+from fetusmap.io.volumes.private_files import refusal_of
 
 HEAD_BYTES = nifti.HEAD_BYTES
 """Bytes of a file that are enough to recognise its format."""
@@ -66,13 +66,10 @@ def read_header(file: BinaryIO, path: Path, limits: ReadLimits) -> VolumeHeader:
     endings = {suffix, path.suffix.lower()}
     by_name = next((kind for kind in FORMATS if endings & set(kind.SUFFIXES)), None)
     kind = by_content or by_name
+    if kind is None and raw.is_described(path):
+        return raw.read_described(file, path)
     if kind is None:
-        raise UnreadableFile(
-            path,
-            expected=f"a volume file ({', '.join(VOLUME_SUFFIXES)})",
-            found=f"content of another kind and the suffix {path.suffix!r}",
-            remedy="convert it to NIfTI, NRRD or MetaImage",
-        )
+        raise refusal_of(path, first_bytes(file, path, HEAD_BYTES))
     header = kind.read_header(file, path, limits)
     if kind is by_name:
         return header

@@ -19,6 +19,7 @@ from fetusmap.io.volumes.dicom import SingleImage, read_instances
 from fetusmap.io.volumes.dicom_series import is_dicom, open_series, series_in, series_of
 from fetusmap.io.volumes.header import VolumeHeader, check_size
 from fetusmap.io.volumes.limits import DEFAULT_LIMITS, ReadLimits
+from fetusmap.io.volumes.raw import RawLayout, header_from_layout, is_described
 from fetusmap.io.volumes.recognition import HEAD_BYTES, format_of, read_header
 
 DICOMDIR = "DICOMDIR"
@@ -35,11 +36,13 @@ class Source:
             series of single frames. A file that turns out to be one frame of a series stands for
             the series, too.
         frame: number of the volume in a sequence, from 0; None if the source is one volume.
+        layout: how to read a file of raw voxels; None for a file that states it itself.
     """
 
     path: Path
     kind: Literal["file", "series"] = "file"
     frame: int | None = None
+    layout: RawLayout | None = None
 
     @property
     def name(self) -> str:
@@ -108,7 +111,12 @@ def open_source(source: Source, limits: ReadLimits = DEFAULT_LIMITS) -> Iterator
     """
     path = source.path
     with ExitStack() as stack:
-        header, file, files = _open_whole(path, stack, limits)
+        if source.layout is not None:
+            file, files = open_regular(path, follow_links=limits.follow_links), [path]
+            stack.enter_context(file)
+            header = header_from_layout(source.layout, size_of(file), path)
+        else:
+            header, file, files = _open_whole(path, stack, limits)
         if source.frame is not None:
             header = header.of_frame(source.frame, path)
         elif header.frames > 1:
@@ -122,6 +130,9 @@ def open_source(source: Source, limits: ReadLimits = DEFAULT_LIMITS) -> Iterator
         if header.data_path != path:
             files.append(header.data_path)
             handles.append(stack.enter_context(open_regular(header.data_path)))
+        if header.described_by is not None:
+            files.insert(0, header.described_by)
+            handles.insert(0, stack.enter_context(open_regular(header.described_by)))
         check_size(header, size_of(handles[-1]), path, limits)
         yield OpenedSource(header, tuple(files), tuple(handles))
 
@@ -201,7 +212,7 @@ def _volumes_beside(folder: Path) -> list[Source]:
 
 
 def _is_volume(path: Path) -> bool:
-    if suffix_of(path, VOLUME_SUFFIXES):
+    if suffix_of(path, VOLUME_SUFFIXES) or is_described(path):
         return True
     try:
         return format_of(read_head(path, HEAD_BYTES)) is not None
