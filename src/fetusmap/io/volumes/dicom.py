@@ -92,9 +92,9 @@ def read_instances(
     described = describe_instances(file, instances, path, limits)
     if kretz := described[0]["kretz"]:
         return _kretz_header(file, kretz, described, path)
+    _check_instances(described, path)
+    dtype, inverted_top = _voxel_type(Frame(0, 0, described[0]["tags"], path), path)
     frames, slices = frames_of(described, path)
-    _check_uniform(described, path)
-    dtype, inverted_top = _voxel_type(frames[0], path)
     frames, left_out = _tissue_frames(frames, path)
     volumes = _volumes(frames, slices, path)
     if len(volumes[0]) == 1:
@@ -167,8 +167,17 @@ def _kretz_header(
     )
 
 
-def _check_uniform(described: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Refuse instances that cannot belong to one volume, and compressions that are not read."""
+def _check_instances(described: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """Refuse instances without voxels, of several kinds, or with a compression that is not read."""
+    for one in described:
+        if not one["has pixels"]:
+            kind = Frame(0, 0, one["tags"], path).text("Modality") or "unknown"
+            raise UnreadableFile(
+                path,
+                expected="a DICOM image",
+                found=f"no voxels (modality {kind})",
+                remedy="export the 3D volume as 'Enhanced US Volume' or as a cartesian volume",
+            )
     for word in UNIFORM:
         if len({str(d["tags"].get(word)) for d in described}) > 1:
             raise UnreadableFile(

@@ -66,21 +66,13 @@ def frames_of(described: Sequence[Mapping[str, Any]], path: Path) -> tuple[list[
     """Return all frames of described instances, and how many slices are stored as one frame.
 
     Raises:
-        UnreadableFile: an instance has no voxels, or another number of frames than it states.
+        UnreadableFile: an instance has another number of frames than it states.
     """
     frames: list[Frame] = []
     slices = 1
     for number, instance in enumerate(described):
         tags = instance["tags"]
         whole = Frame(number, 0, tags, path)
-        if not instance["has pixels"]:
-            kind = whole.text("Modality") or "unknown"
-            raise UnreadableFile(
-                path,
-                expected="a DICOM image",
-                found=f"no voxels (modality {kind})",
-                remedy="export the 3D volume as 'Enhanced US Volume' or as a cartesian volume",
-            )
         slices = positive_integer(whole, "slices", 1)
         count = positive_integer(whole, "NumberOfFrames", 1) * slices
         if count + len(frames) > MAX_FRAMES:

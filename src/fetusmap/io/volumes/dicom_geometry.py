@@ -27,8 +27,9 @@ ANGLE = 1e-3
 AGAIN = "export the volume again"
 CENTIMETRES = 3.0
 ORDER_ASSUMED = (
-    "the file does not state where its frames lie: their order and their directions are taken as "
-    "left, posterior, superior, so left and right rest on an assumption; compare one case with a "
+    "the file does not state where its frames lie: the stored order is taken as theirs, "
+    "and axes without a stated direction as left, posterior, superior; so left and right rest on "
+    "an assumption: compare one case with a "
     "known side before you rely on them (--mirror exchanges them)"
 )
 
@@ -65,10 +66,14 @@ def stack_of(frames: Sequence[Frame], path: Path) -> Stack:
     directions = [
         _vector(f, "ImageOrientationVolume", "ImageOrientationPatient", 6) for f in frames
     ]
-    if any(p is None for p in positions) or any(d is None for d in directions):
-        if any(p is not None for p in positions) and any(p is None for p in positions):
-            raise _refused(path, "a position of every frame", "some frames without one")
-        return _without_positions(frames, spacing, path)
+    for name, stated in (("position", positions), ("orientation", directions)):
+        if any(v is None for v in stated) and any(v is not None for v in stated):
+            raise _refused(path, f"the {name} of every frame", "some frames without one")
+    if positions[0] is None:
+        axes = np.eye(3) if directions[0] is None else _axes(np.array(directions), path)
+        return _without_positions(frames, spacing, axes, path)
+    if directions[0] is None:
+        raise _refused(path, "an orientation of the frames beside their positions", "none")
     axes = _axes(np.array(directions, dtype=np.float64), path)
     return _positioned(frames, spacing, np.array(positions, dtype=np.float64), axes, path)
 
@@ -123,9 +128,16 @@ def _positioned(
 
 
 def _without_positions(
-    frames: Sequence[Frame], spacing: tuple[float, ...] | None, path: Path
+    frames: Sequence[Frame], spacing: tuple[float, ...] | None, axes: FloatArray, path: Path
 ) -> Stack:
-    """Return frames in their stored order, with the spacing that the file states, if it does."""
+    """Return frames in the order of their numbers, with the spacing that the file states, if any.
+
+    Args:
+        frames: of one orientation.
+        spacing: between rows and between columns.
+        axes: (3, 3) directions of the axes, stated or assumed.
+        path: for messages.
+    """
     numbers = [f.number("InStackPositionNumber") or f.number("InstanceNumber") for f in frames]
     if all(n is not None for n in numbers) and len(set(numbers)) == len(frames):
         order = np.argsort(np.array(numbers, dtype=np.float64), kind="stable")
@@ -145,7 +157,7 @@ def _without_positions(
     if not (diagonal > 0).all():
         raise _refused(path, "positive spacings", " x ".join(f"{v:.4g}" for v in diagonal))
     return Stack(
-        tuple(frames), affine_from(np.diag(diagonal), np.zeros(3)), "stated spacings",
+        tuple(frames), affine_from(axes * diagonal, np.zeros(3)), "stated spacings",
         sides_assumed=ORDER_ASSUMED,
     )  # fmt: skip
 
