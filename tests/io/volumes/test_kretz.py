@@ -271,6 +271,21 @@ def test_small_voxels_of_a_deep_sweep_are_refused_before_anything_is_computed(re
         read(pack(change((0xC100, 1), "<d", 5e-3)), conversion=Conversion(voxel_size_mm=0.05))
 
 
+def test_few_samples_do_not_become_very_many_voxels(read):
+    """A file of 72 kB whose sweep would fill 150 million voxels."""
+    deep = pack(
+        {
+            **change((0xC100, 1), "<d", 4e-3),
+            (0xC200, 1): struct.pack("<d", 20.0),
+            (0xC200, 2): struct.pack("<d", -5.0),
+            (0xC300, 1): (PHI * 1.2).tobytes(),
+        }
+    )
+    with pytest.raises(UnreadableFile, match="voxels for each stored sample"):
+        read(deep)
+    assert read(deep, conversion=Conversion(voxel_size_mm=3.0)).array.size < 2e6
+
+
 @settings(deadline=None, max_examples=30)
 @given(
     radius=st.floats(5, 80),

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fetusmap.errors import BadInput
+from fetusmap.errors import BadInput, UnreadableFile
 from fetusmap.geometry import Grid, affine_from
 from fetusmap.io.volumes.header import VolumeHeader, check_shape, checked_grid
 from fetusmap.io.volumes.limits import ReadLimits
@@ -81,6 +81,7 @@ def converted_grid(
         grid, notes = swept_grid(header.lattice, size), ()
         check_shape(header.shape, 4, path, limits)  # beams are converted in single precision
         check_shape(grid.shape, header.dtype.itemsize, path, limits)
+        _check_expansion(header, grid, path, limits)
     else:
         raise BadInput(
             path,
@@ -148,6 +149,18 @@ def _world_from_lattice(lattice: BeamLattice, grid: Grid) -> Grid:
     return Grid.from_spacing(
         (i, k, j), float(grid.spacing_mm[0]), (x, z, y + lattice.probe_radius_mm)
     )
+
+
+def _check_expansion(header: VolumeHeader, grid: Grid, path: Path, limits: ReadLimits) -> None:
+    """Refuse few samples that would become very many voxels, as for compressed files."""
+    ratio = grid.voxel_count / header.data_bytes
+    if grid.voxel_count > limits.free_bytes and ratio > limits.max_ratio:
+        raise UnreadableFile(
+            path,
+            expected=f"at most {limits.max_ratio:.0f} voxels for each stored sample",
+            found=f"{ratio:.0f}, {grid.voxel_count} voxels in all",
+            remedy="choose larger voxels with --voxel-size",
+        )
 
 
 def _checked_size(voxel_size_mm: float | None, limits: ReadLimits) -> float:
