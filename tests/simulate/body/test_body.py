@@ -193,10 +193,9 @@ def test_paired_parts_are_paired(bodies):
 
 
 def test_organs_and_bones_stay_within_the_skin(fetuses, bodies):
-    """All organs; bones but for the coccyx, whose two vertebrae reach through the round rump.
+    """All organs; bones of the middle foot, shoulder blades and sacral arches may touch the skin.
 
-    Outer bones of the middle foot, the shoulder blade and the arches of the sacrum may touch the
-    skin from outside, by less than 0.012 crown-rump lengths.
+    They then lie less than 0.012 crown-rump lengths outside.
     """
     for fetus, body in zip(fetuses[:20], bodies[:20], strict=True):
         crl = body.crl_mm
@@ -207,9 +206,7 @@ def test_organs_and_bones_stay_within_the_skin(fetuses, bodies):
         bone = np.array([part.medium in (Medium.LONG_BONE, Medium.CARTILAGE)
                          for part in body.parts])  # fmt: skip
         assert outside[~bone].max() < 0
-        coccyx = (middles @ fetus.posture.frames["sacrum"][0])[:, 2] < -0.075 * crl
-        assert outside[bone & ~coccyx].max() < 0.012
-        assert outside[bone & coccyx].max() < 0.045
+        assert outside[bone].max() < 0.012
         assert (outside[bone] < 0).mean() > 0.9
 
 

@@ -98,14 +98,17 @@ def test_knees_and_ankles_lie_within_their_flesh(fetuses, flesh):
 
 
 def vertebral_bodies(fetus):
-    """Middles (30, 3) and radii (30,) of the vertebral bodies, from the coccyx to the neck.
+    """Middles (29, 3) and radii (29,) of the vertebral bodies, from the sacrum to the neck.
 
-    Found among all bones: those whose middle is a point of the column.
+    Found among all bones: those whose middle is a point of the column, which curves to ventral
+    below the second sacral vertebra.
     """
     trunk = Trunk(fetus, fetus.measures["abdominal_circumference"] / (2 * np.pi))
-    numbers = np.arange(-4, TRUNK_VERTEBRAE + 7 + 1)
+    numbers = np.arange(-3, TRUNK_VERTEBRAE + 7 + 1)
     above = np.maximum(numbers - TRUNK_VERTEBRAE, 0)
-    column = np.array([trunk.at(float(t)) for t in (numbers - 0.3 * above) / TRUNK_VERTEBRAE])
+    curve = 0.0035 * np.maximum(-numbers, 0) ** 2 * fetus.crl_mm
+    places = zip((numbers - 0.3 * above) / TRUNK_VERTEBRAE, curve, strict=True)
+    column = np.array([trunk.at(float(t), ventral=float(bend)) for t, bend in places])
     bones = [
         part.shape for part in build_body(fetus).parts
         if part.medium in (Medium.LONG_BONE, Medium.CARTILAGE)
@@ -119,13 +122,13 @@ def vertebral_bodies(fetus):
 
 
 def test_vertebrae_are_separate(fetuses):
-    """Gaps between the bodies, in crown-rump lengths: of 30 vertebrae, each has its own."""
+    """Gaps between the bodies, in crown-rump lengths: of 29 vertebrae, each has its own."""
     gaps = []
     for fetus in fetuses[:40]:
         column, radii = vertebral_bodies(fetus)
         apart = np.linalg.norm(np.diff(column, axis=0), axis=1)
         gaps.append((apart - radii[1:] - radii[:-1]) / fetus.crl_mm)
-    trunk = np.array(gaps)[:, 4 : 4 + TRUNK_VERTEBRAE]
+    trunk = np.array(gaps)[:, 3 : 3 + TRUNK_VERTEBRAE]
     assert trunk.min() > 0
     assert np.median(trunk) == pytest.approx((0.265 + 0.245) / 18 - 2 * 0.0078, abs=0.001)
     assert np.median(gaps, axis=0).min() > 0

@@ -22,7 +22,8 @@ LONG, FLAT, VERTEBRA, RIB, SMALL = (9.5, 1.0), (11.0, 0.7), (10.5, 0.6), (11.3, 
 
 # From the second sacral vertebra (t = 0) to the first thoracic one (t = 1) there are 18 vertebrae.
 VERTEBRAE_OF_TRUNK = 18
-SACRAL_BELOW, CERVICAL_ABOVE = 4, 7
+SACRAL_BELOW, CERVICAL_ABOVE = 3, 7
+COCCYX_CURVE = 0.0035  # in CRL, times the square of the number below the second sacral one
 RIBS = 12
 
 
@@ -91,11 +92,12 @@ def _vertebrae(fetus: Fetus, trunk: Trunk) -> Iterator[Part]:
     """Yield the vertebrae from sacrum to neck, each as a body and two arches with gaps between."""
     size = fetus.measures["vertebra"] * fetus.crl_mm
     for number in range(-SACRAL_BELOW, VERTEBRAE_OF_TRUNK + CERVICAL_ABOVE + 1):
-        above = max(number - VERTEBRAE_OF_TRUNK, 0)
+        above, below = max(number - VERTEBRAE_OF_TRUNK, 0), max(-number, 0)
         t = (number - 0.3 * above) / VERTEBRAE_OF_TRUNK  # cervical vertebrae are lower
-        small = 1.0 - 0.03 * above - 0.12 * max(-number, 0)
+        small = 1.0 - 0.03 * above - 0.12 * below
         right, ventral = trunk.frame(t)[:, 0], trunk.frame(t)[:, 1]
-        center = trunk.at(t)
+        # The sacrum curves to ventral; the coccyx is cartilage without an echo until birth.
+        center = trunk.at(t, ventral=COCCYX_CURVE * below**2 * fetus.crl_mm)
         # Ossification centres are about half as high as their distance of 0.028 crown-rump lengths.
         across = right * 0.0035 * size * small
         yield _bone(fetus, center - across, center + across, 0.0078 * size * small, VERTEBRA)
