@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from fetusmap.errors import BadInput, FetusmapError, ResourceError, UnreadableFile
     from fetusmap.estimate import PoseEstimator, Prediction
     from fetusmap.geometry import Grid, align_rigid, align_similarity
-    from fetusmap.io import load_pose, load_volume, save_pose, save_volume
+    from fetusmap.io import load_pose, load_sequence, load_volume, save_pose, save_volume
     from fetusmap.report import draw_pose, draw_prediction, draw_refinement, draw_volume
     from fetusmap.session import Session
     from fetusmap.volume import Volume, resample
@@ -53,7 +53,7 @@ _HOME = {
     **dict.fromkeys(("Grid", "align_rigid", "align_similarity"), "fetusmap.geometry"),
     **dict.fromkeys(
         (
-            "load_pose", "load_volume", "save_pose", "save_volume",
+            "load_pose", "load_sequence", "load_volume", "save_pose", "save_volume",
         ),
         "fetusmap.io",
     ),
@@ -94,6 +94,7 @@ __all__ = [
     "load_dataset",
     "load_library",
     "load_pose",
+    "load_sequence",
     "load_skeleton",
     "load_volume",
     "measurements",

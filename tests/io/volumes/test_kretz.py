@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fetusmap.errors import BadInput, UnreadableFile
-from fetusmap.io import Source, load_grid, load_volume
+from fetusmap.io import Source, load_grid, load_sequence, load_volume
 from fetusmap.io.volumes.kretz import header_from_kretz, parse_kretz
 from fetusmap.io.volumes.swept import Conversion
 
@@ -174,6 +174,10 @@ def test_a_sequence_is_read_frame_by_frame(read, tmp_path):
         alone = read(pack({(0xD000, 1): frame.tobytes("F")}), name="alone.vol")
         np.testing.assert_array_equal(there.array, alone.array)
         assert there.name == f"case-{number:03d}"
+    in_order = list(load_sequence(tmp_path / "case.vol"))
+    assert [volume.name for volume in in_order] == ["case-000", "case-001", "case-002"]
+    np.testing.assert_array_equal(in_order[2].array, there.array)
+    assert [volume.name for volume in load_sequence(tmp_path / "alone.vol")] == ["alone"]
     with pytest.raises(UnreadableFile, match="a frame from 0 to 2, found frame 3"):
         read(content, frame=3)
 

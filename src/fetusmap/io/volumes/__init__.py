@@ -7,6 +7,7 @@ from fetusmap.io.volumes.swept import AS_STORED, Conversion
 from fetusmap.io.volumes.volume_file import (
     WRITABLE_SUFFIXES,
     load_grid,
+    load_sequence,
     load_volume,
     read_volume_header,
     save_volume,
@@ -25,6 +26,7 @@ __all__ = [
     "count_frames",
     "find_sources",
     "load_grid",
+    "load_sequence",
     "load_volume",
     "open_source",
     "read_volume_header",

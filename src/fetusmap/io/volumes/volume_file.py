@@ -7,7 +7,8 @@ full disk. The tests compare every file with SimpleITK and nibabel.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,13 @@ from fetusmap.io.sandbox.decode import check_finite, decode_voxels
 from fetusmap.io.volumes import metaimage, nifti, nrrd
 from fetusmap.io.volumes.header import VolumeHeader, check_geometry, check_shape
 from fetusmap.io.volumes.limits import DEFAULT_LIMITS, ReadLimits
-from fetusmap.io.volumes.source import OpenedSource, Source, only_source, open_source
+from fetusmap.io.volumes.source import (
+    OpenedSource,
+    Source,
+    count_frames,
+    only_source,
+    open_source,
+)
 from fetusmap.io.volumes.swept import AS_STORED, Conversion, convert_beams, converted_grid
 from fetusmap.types import Triple
 from fetusmap.volume import Volume
@@ -63,6 +70,33 @@ def load_volume(
         return volume_of(
             source, opened, spacing_mm=spacing_mm, conversion=conversion, limits=limits
         )
+
+
+def load_sequence(
+    source: str | Path | Source,
+    *,
+    spacing_mm: Triple | None = None,
+    conversion: Conversion = AS_STORED,
+    limits: ReadLimits = DEFAULT_LIMITS,
+) -> Iterator[Volume]:
+    """Yield the volumes of a 4D file in order, one in memory at a time; a 3D file has one.
+
+    Args:
+        source: the file or the folder; the number of each volume becomes part of its name.
+        spacing_mm: see `load_volume`.
+        conversion: see `load_volume`.
+        limits: how large each volume may be.
+
+    Raises:
+        UnreadableFile: the file is not a volume file; a damaged volume raises when it is its turn.
+    """
+    whole = _source(source)
+    count = count_frames(whole.path, limits)
+    sources = [replace(whole, frame=n) for n in range(count)] if count > 1 else [whole]
+    return (
+        load_volume(each, spacing_mm=spacing_mm, conversion=conversion, limits=limits)
+        for each in sources
+    )
 
 
 def volume_of(
