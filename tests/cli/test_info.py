@@ -76,11 +76,12 @@ def test_dataset(fetusmap: Callable, volume: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", "missing.nii.gz", "notes.txt", "broken.nii.gz", "link.nii.gz"]
+    "name", ["no volumes", "missing.nii.gz", "notes.txt", "broken.nii.gz", "link.nii.gz"]
 )
 def test_what_cannot_be_read_is_one_line_and_2(
     fetusmap: Callable, tmp_path: Path, volume: Path, name: str
 ) -> None:
+    (tmp_path / "no volumes").mkdir()
     (tmp_path / "notes.txt").write_text("hello")
     (tmp_path / "broken.nii.gz").write_bytes(volume.read_bytes()[:200])
     (tmp_path / "link.nii.gz").symlink_to(volume)

@@ -26,6 +26,7 @@ from fetusmap.cli.options import (
     parts_of,
     skeleton_named,
     source_of,
+    volumes_in,
 )
 from fetusmap.dataset import (
     DatasetWriter,
@@ -38,9 +39,10 @@ from fetusmap.dataset import (
     split_by_subject,
 )
 from fetusmap.errors import BadInput, FetusmapError
-from fetusmap.files import make_folder
+from fetusmap.files import make_folder, suffix_of
 from fetusmap.io import (
     DEFAULT_LIMITS,
+    WRITABLE_SUFFIXES,
     Conversion,
     ReadLimits,
     load_pose,
@@ -118,6 +120,8 @@ def convert(
         "--overwrite": overwrite,
         "--follow-links": follow_links,
     }
+    if suffix_of(target, WRITABLE_SUFFIXES) and len(found := volumes_in(source)) == 1:
+        source = found[0].path  # a folder with a DICOM series is one volume
     kind = kind_of(source)
     check_options(source, kind, given, APPLICABLE)
     limits = replace(DEFAULT_LIMITS, follow_links=follow_links)

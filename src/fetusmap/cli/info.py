@@ -33,6 +33,7 @@ from fetusmap.cli.options import (
     kind_of,
     skeleton_named,
     source_of,
+    volumes_in,
 )
 from fetusmap.dataset import Dataset, load_dataset
 from fetusmap.io import (
@@ -40,8 +41,10 @@ from fetusmap.io import (
     Conversion,
     Source,
     count_frames,
+    gestational_age_days,
     load_pose,
     load_volume,
+    open_source,
     plain_from_pose,
 )
 from fetusmap.volume import Volume
@@ -55,6 +58,7 @@ APPLICABLE: dict[str, set[str]] = {
         "--shape",
         "--dtype",
         "--order",
+        "--age",
         "--follow-links",
     },
     "a pose": {"--skeleton"},
@@ -89,6 +93,9 @@ def info(
     dtype: RawType = None,
     order: RawOrder = None,
     skeleton: SkeletonName = None,
+    age: Annotated[
+        bool, typer.Option("--age", help="Print the age of gestation that a DICOM file states.")
+    ] = False,
     follow_links: FollowLinks = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
 ) -> None:
@@ -102,8 +109,14 @@ def info(
         "--dtype": dtype is not None,
         "--order": order is not None,
         "--skeleton": skeleton is not None,
+        "--age": age,
         "--follow-links": follow_links,
     }
+    found = volumes_in(file)
+    if len(found) > 1:
+        print_volumes(file, found, as_json)
+        return
+    file = found[0].path if found else file
     kind = kind_of(file)
     check_options(file, kind, given, APPLICABLE)
     if kind in ("a dataset", "a folder"):
@@ -137,6 +150,9 @@ def info(
         conversion = Conversion(voxel_size, mirror)
         volume = load_volume(source, spacing_mm=spacing, conversion=conversion, limits=limits)
         facts = volume_facts(volume, source)
+        if age:
+            weeks, days = divmod(gestational_age_days(file, limits), 7)
+            facts["gestational age"] = f"{weeks} weeks {days} days, says the file"
     warnings = facts.pop("warnings", [])
     if as_json:
         out.print_json(json.dumps({**facts, "warnings": warnings}))
@@ -146,6 +162,16 @@ def info(
         warn(warning)
 
 
+def print_volumes(folder: Path, found: list[Source], as_json: bool) -> None:
+    """Print the names of the volumes of a folder, and the files that stand for them."""
+    if as_json:
+        files = {source.name: str(source.path) for source in found}
+        out.print_json(json.dumps({"volumes": files}))
+        return
+    rows = [(source.name, str(source.path), source.kind) for source in found]
+    print_table(f"{folder}: {len(found)} volumes", ("case", "file", "kind"), rows)
+
+
 def volume_facts(volume: Volume, source: Source) -> dict[str, Any]:
     """Return what `info` prints about a volume."""
     grid = volume.grid
@@ -153,6 +179,8 @@ def volume_facts(volume: Volume, source: Source) -> dict[str, Any]:
     middle = np.percentile(volume.array[::2, ::2, ::2], [5, 50, 95])
     handedness = "left" if grid.is_left_handed else "right"
     empty = float(np.mean(volume.array == low))
+    with open_source(source, replace(DEFAULT_LIMITS, follow_links=True)) as opened:
+        size, sha256 = sum(path.stat().st_size for path in opened.files), opened.sha256()
     return {
         "size": _times(grid.shape, "d") + " voxels",
         "spacing": _times(grid.spacing_mm, ".6g") + " mm",
@@ -162,8 +190,8 @@ def volume_facts(volume: Volume, source: Source) -> dict[str, Any]:
         "intensity": f"{low:g} to {high:g}; 5/50/95 %: " + "/".join(f"{v:g}" for v in middle),
         "at the lowest": f"{100 * empty:.0f} % of all voxels",
         **volume.facts,
-        "file size": f"{source.path.stat().st_size} bytes",
-        "sha256": source.sha256(replace(DEFAULT_LIMITS, follow_links=True)),
+        "file size": f"{size} bytes",
+        "sha256": sha256,
         "warnings": list(volume.warnings),
     }
 

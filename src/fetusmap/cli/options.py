@@ -13,7 +13,7 @@ from fetusmap.anatomy import Skeleton, built_in_skeletons, load_skeleton
 from fetusmap.dataset import check_fractions, is_dataset
 from fetusmap.errors import BadInput
 from fetusmap.files import LIBRARY_SUFFIXES, POSE_SUFFIXES, suffix_of
-from fetusmap.io import RawLayout, Source
+from fetusmap.io import DICOMDIR, RawLayout, Source, find_sources
 
 Spacing = Annotated[
     tuple[float, float, float] | None,
@@ -89,6 +89,14 @@ def source_of(
         return Source(path, frame=frame)
     layout = RawLayout(shape, dtype or "uint8", (order or "F").upper())  # type: ignore[arg-type]
     return Source(path, frame=frame, layout=layout)
+
+
+def volumes_in(path: Path) -> list[Source]:
+    """Return the volumes of a folder or a DICOMDIR; none for a dataset or another path."""
+    listed = path.name.upper() == DICOMDIR and path.is_file()
+    if not (listed or os.path.isdir(path)) or is_dataset(path):  # noqa: PTH112
+        return []
+    return find_sources(path)
 
 
 def skeleton_named(name: str | None) -> Skeleton | None:

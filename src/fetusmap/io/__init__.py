@@ -11,6 +11,7 @@ from fetusmap.io.poses import (
 from fetusmap.io.volumes import (
     AS_STORED,
     DEFAULT_LIMITS,
+    DICOMDIR,
     WRITABLE_SUFFIXES,
     Conversion,
     OpenedSource,
@@ -19,6 +20,7 @@ from fetusmap.io.volumes import (
     Source,
     count_frames,
     find_sources,
+    gestational_age_days,
     load_grid,
     load_sequence,
     load_volume,
@@ -31,6 +33,7 @@ from fetusmap.io.volumes import (
 __all__ = [
     "AS_STORED",
     "DEFAULT_LIMITS",
+    "DICOMDIR",
     "WRITABLE_SUFFIXES",
     "Conversion",
     "OpenedSource",
@@ -39,6 +42,7 @@ __all__ = [
     "Source",
     "count_frames",
     "find_sources",
+    "gestational_age_days",
     "load_grid",
     "load_pose",
     "load_sequence",

@@ -12,7 +12,7 @@ from pathlib import Path
 from fetusmap.dataset import is_dataset, load_dataset
 from fetusmap.errors import BadInput
 from fetusmap.files import VOLUME_SUFFIXES, case_name, read_rows, safe_name
-from fetusmap.io import ReadLimits, Source, count_frames, find_sources
+from fetusmap.io import DICOMDIR, ReadLimits, Source, count_frames, find_sources
 from fetusmap.scale.records import RESULT_FILES, SUMMARY_FILE, owner_of
 
 
@@ -114,7 +114,7 @@ def assign_folders(
 def _volumes_of(path: Path) -> Iterator[VolumeFile]:
     if is_dataset(path):
         yield from (VolumeFile(case.name, case.volume_path) for case in load_dataset(path).cases)
-    elif path.is_dir():
+    elif path.is_dir() or path.name.upper() == DICOMDIR:
         yield from (VolumeFile(found.name, found.path) for found in find_sources(path))
     elif path.suffix.lower() == ".csv":
         for row in read_rows(path, ["path"]):

@@ -1,8 +1,16 @@
 """Volume files: one module per format, and the functions that read and write any of them."""
 
+from fetusmap.io.volumes.dicom_age import gestational_age_days
 from fetusmap.io.volumes.limits import DEFAULT_LIMITS, ReadLimits
 from fetusmap.io.volumes.raw import RawLayout
-from fetusmap.io.volumes.source import OpenedSource, Source, count_frames, find_sources, open_source
+from fetusmap.io.volumes.source import (
+    DICOMDIR,
+    OpenedSource,
+    Source,
+    count_frames,
+    find_sources,
+    open_source,
+)
 from fetusmap.io.volumes.swept import AS_STORED, Conversion
 from fetusmap.io.volumes.volume_file import (
     WRITABLE_SUFFIXES,
@@ -17,6 +25,7 @@ from fetusmap.io.volumes.volume_file import (
 __all__ = [
     "AS_STORED",
     "DEFAULT_LIMITS",
+    "DICOMDIR",
     "WRITABLE_SUFFIXES",
     "Conversion",
     "OpenedSource",
@@ -25,6 +34,7 @@ __all__ = [
     "Source",
     "count_frames",
     "find_sources",
+    "gestational_age_days",
     "load_grid",
     "load_sequence",
     "load_volume",

@@ -118,7 +118,8 @@ def _positioned(
         )  # fmt: skip
     rows_mm, columns_mm = spacing
     columns = np.column_stack([axes[:, 0] * columns_mm, axes[:, 1] * rows_mm, step])
-    shuffled = "" if (np.diff(order) == 1).all() else ", which are not stored in order"
+    alone = len({f.instance for f in frames}) == 1
+    shuffled = ", which are not stored in order" if alone and (np.diff(order) != 1).any() else ""
     return Stack(
         in_order,
         affine_from(columns, positions[0]),

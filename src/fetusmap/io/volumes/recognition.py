@@ -71,7 +71,7 @@ def read_header(file: BinaryIO, path: Path, limits: ReadLimits) -> VolumeHeader:
     if kind is None:
         raise refusal_of(path, first_bytes(file, path, HEAD_BYTES))
     header = kind.read_header(file, path, limits)
-    if kind is by_name:
+    if kind is by_name or (kind is dicom and by_name is None):  # DICOM files need no suffix
         return header
     name = f"named {suffix or path.suffix or 'without a suffix'}"
     return replace(header, warnings=(f"{name}, but the content is {kind.NAME}", *header.warnings))

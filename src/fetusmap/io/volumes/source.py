@@ -164,13 +164,15 @@ def count_frames(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> int:
 
 
 def find_sources(folder: Path) -> list[Source]:
-    """Return the volumes of a folder, sorted by name; hidden files are ignored.
+    """Return the volumes of a folder, or of a DICOMDIR, sorted by name; hidden files are ignored.
 
     A file is a volume if its content is recognised or its suffix is that of a volume: such a file
     that turns out to be damaged is reported when it is read, and does not disappear silently. The
     files of a DICOM series of single frames are one volume. A folder with a DICOMDIR is searched
     with all folders in it; the names that the DICOMDIR lists are never opened.
     """
+    if folder.name.upper() == DICOMDIR and folder.is_file():
+        folder = folder.parent
     inside = DICOMDIR in {path.name.upper() for path in folder.iterdir()}
     folders = (
         [folder, *(p for p in sorted(folder.rglob("*")) if p.is_dir())] if inside else [folder]

@@ -91,7 +91,7 @@ CHANGES = {
     "12 bits allocated": (replaced("BitsAllocated", 12), "8 of 12 bits"),
     "more bits stored than allocated": (replaced("BitsStored", 12), "12 of 8 bits"),
     "palette colour": (replaced("PhotometricInterpretation", "PALETTE COLOR"), "PALETTE COLOR"),
-    "two samples": (replaced("SamplesPerPixel", 2), "bytes of voxels"),
+    "two samples": (replaced("SamplesPerPixel", 2), "2 samples of MONOCHROME2"),
     "65535 rows": (replaced("Rows", 65535), "cut short"),
     "no groups": (without_groups, "17 frames without a distance"),
     "fewer groups than frames": (
