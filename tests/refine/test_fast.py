@@ -34,7 +34,7 @@ def detection_of(skeleton, library):
     return read
 
 
-@pytest.fixture(scope="module", params=[7, 30, 111])
+@pytest.fixture(scope="module", params=[7, 30, 140])
 def seen(request, library, placed, box):
     """A pose of the library anywhere in the room, its grid and its heatmaps."""
     pose = placed(library.positions_mm[request.param], seed=request.param)
