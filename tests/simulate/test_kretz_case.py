@@ -5,6 +5,7 @@ import pytest
 
 from fetusmap.dataset import load_dataset
 from fetusmap.errors import BadInput
+from fetusmap.estimate import PoseEstimator
 from fetusmap.geometry.affine import affine_from, apply_affine, is_reflection
 from fetusmap.io import Conversion, load_volume
 from fetusmap.io.volumes.kretz_writer import kretz_from_lattice
@@ -61,6 +62,19 @@ def test_the_voxels_show_the_same_at_the_same_places(folder, usual):
     # 0.7 mm aside it is clearly worse in each direction: nothing is shifted.
     for axis in (*np.eye(3), *-np.eye(3)):
         assert agreement(0.7 * axis) < there - 0.005
+
+
+@pytest.mark.slow
+def test_the_same_pose_is_predicted_from_both_formats(folder, usual):
+    """Closer to each other than either is to the truth, and no side is exchanged."""
+    (case,) = load_dataset(folder).cases
+    estimator = PoseEstimator.from_pretrained(device="cpu")
+    there = kretz_from_lattice(usual.beams.lattice)
+    own = apply_affine(there, estimator(usual.volume).pose.positions_mm)
+    back = estimator(case.load_volume()).pose.positions_mm
+    distance = np.linalg.norm(own - back, axis=1)
+    assert np.nanmedian(distance) < 0.6
+    assert np.nanmax(distance) < 6
 
 
 def test_the_same_seed_gives_the_same_bytes(folder, usual, tmp_path):
