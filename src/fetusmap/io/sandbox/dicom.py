@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 from threading import Timer
 from typing import Any, BinaryIO, Literal
@@ -31,7 +33,9 @@ main(sys.argv[2:])
 
 def task_command(task: Task, parameters: dict[str, Any], limits: ReadLimits) -> list[str]:
     """Return the command of a decoding process whose standard input is the file."""
-    text = json.dumps(parameters, separators=(",", ":"))
+    # Packed, because systems limit the length of an argument, and a series may have many files.
+    packed = zlib.compress(json.dumps(parameters, separators=(",", ":")).encode())
+    text = base64.b64encode(packed).decode()
     return [
         sys.executable, "-I", "-c", START, str(PACKAGE), task, text, str(limits.decoder_bytes),
     ]  # fmt: skip

@@ -7,6 +7,7 @@ process, so no patient data can. No length in an instance is followed beyond the
 
 from __future__ import annotations
 
+import base64
 import json
 import logging
 import struct
@@ -72,9 +73,10 @@ MAX_COLOURED_PART = 0.01
 
 
 def main(arguments: list[str]) -> None:
-    """Run one task; arguments: task, its parameters as JSON, bytes of memory."""
-    task, parameters, memory = arguments[0], json.loads(arguments[1]), int(arguments[2])
+    """Run one task; arguments: task, its parameters as packed JSON, bytes of memory."""
+    task, packed, memory = arguments[0], arguments[1], int(arguments[2])
     cap_memory(memory)
+    parameters = json.loads(zlib.decompress(base64.b64decode(packed)))
     logging.disable(logging.CRITICAL)
     warnings.simplefilter("ignore")
     pydicom.config.convert_wrong_length_to_UN = True

@@ -24,7 +24,7 @@ LONG_TYPES = (b"OB", b"OW", b"OF", b"OD", b"OL", b"OV", b"UN", b"UT", b"SQ", b"U
 MAX_INFLATED = 1 << 28
 GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
 ALLOWED = (
-    "SOPClassUID", "Modality", "Manufacturer", "ManufacturerModelName", "SeriesInstanceUID",
+    "SOPClassUID", "Modality", "Manufacturer", "ManufacturerModelName",
     "InstanceNumber", "TemporalPositionIdentifier", "ImagePositionPatient",
     "ImageOrientationPatient", "ImagePositionVolume", "ImageOrientationVolume", "PixelSpacing",
     "SpacingBetweenSlices", "SliceThickness", "Rows", "Columns", "NumberOfFrames",

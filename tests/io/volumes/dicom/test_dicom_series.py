@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from fetusmap.geometry import affine_from
-from fetusmap.io import Source, find_sources, load_volume
+from fetusmap.io import DEFAULT_LIMITS, Source, find_sources, load_volume
+from fetusmap.io.sandbox.dicom import task_command
+from fetusmap.io.volumes.frame_plan import FramePlan
 
 SHAPE = (20, 18, 17)
 AFFINE = affine_from(np.diag([0.5, 0.6, 0.7]), [10.0, -20.0, 5.0])
@@ -169,3 +171,11 @@ def test_what_is_no_kretz_volume_inside_of_dicom_is_refused(
     path = dicom.save(with_kretz(payload), tmp_path / "scan.dcm")
     with refused_soon(words):
         load_volume(path)
+
+
+def test_a_series_of_thousands_of_files_is_described_by_one_short_argument():
+    frames = tuple((n, 0, 1.0 + n / 7, -n / 3) for n in range(4000))
+    instances = tuple((n * 400_123, 400_123) for n in range(4000))
+    plan = FramePlan(instances, (frames,), 1, True, "<f4")
+    command = task_command("decode", plan.parameters(), DEFAULT_LIMITS)
+    assert max(map(len, command)) < 1 << 17  # what Linux allows for one argument
