@@ -18,8 +18,9 @@ from fetusmap.types import FloatArray, IntArray, Points3
 if TYPE_CHECKING:  # heatmaps need torch, a pose library does not
     from fetusmap.heatmap import LandmarkMaps
 
-MAP_ATLASES = 2000
-"""Number of atlases that are compared with heatmaps: those that fit a hypothesis best."""
+MAP_ATLASES = 6000
+"""Number of atlases that are compared with heatmaps: those that fit a hypothesis best. On 20 cases
+of the paper's network, 2,000 of 20,000 atlases cost 0.07 mm, and 5,000 cost 0.005 mm."""
 
 Hypothesis = tuple[Points3, FloatArray]
 """(N, 3) positions and their (N,) weights: one hypothesis of the pose, to align atlases with."""
