@@ -60,7 +60,8 @@ def best_rotations(cross: Real) -> BestRotations:
     root = _largest_root(determinant, square)
     kappa = 0.5 * (root * root - 1)
     conditioning = kappa * root - determinant
-    divisor = 1 / np.where(conditioning > 0, conditioning, 1)
+    tiny = np.finfo(conditioning.dtype).tiny  # the inverse of anything smaller overflows
+    divisor = 1 / np.where(conditioning > tiny, conditioning, 1)
     kappa += 1
     gram = {}
     for q in range(3):
