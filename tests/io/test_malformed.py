@@ -36,8 +36,8 @@ def put(tmp_path):
 NIFTI_LIES = [
     ({"dim": (3, 30000, 30000, 30000, 1, 1, 1, 1), "voxels": b""}, "27000000000000 voxels"),
     ({"dim": (2, 64, 64, 1, 1, 1, 1, 1)}, "three axes"),
-    ({"dim": (4, 16, 16, 16, 2, 1, 1, 1), "voxels": bytes(2 * 16**3)}, "three axes"),
-    ({"dim": (5, 16, 16, 16, 1, 3, 1, 1), "voxels": bytes(3 * 16**3)}, "three axes"),
+    ({"dim": (4, 16, 16, 16, 2, 1, 1, 1), "voxels": bytes(2 * 16**3)}, "sequence of 2 volumes"),
+    ({"dim": (5, 16, 16, 16, 2, 3, 1, 1), "voxels": bytes(6 * 16**3)}, "three axes"),
     ({"dim": (0, 16, 16, 16, 1, 1, 1, 1)}, "three axes"),
     ({"dim": (9, 16, 16, 16, 1, 1, 1, 1)}, "three axes"),
     ({"dim": (-3, 16, 16, 16, 1, 1, 1, 1)}, "three axes"),

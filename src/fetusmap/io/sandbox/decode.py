@@ -93,7 +93,7 @@ def _decode_into(
         command = [
             sys.executable, "-I", "-S", decoder.__file__,
             str(header.voxel_offset(size_of(data))), header.compression, str(header.skip_stream),
-            str(len(buffer)), str(limits.decoder_bytes),
+            str(len(buffer)), str(limits.decoder_bytes), str(header.following_bytes),
         ]  # fmt: skip
     else:
         command = task_command("decode", header.plan.parameters(), limits)

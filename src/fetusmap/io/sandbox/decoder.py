@@ -26,10 +26,11 @@ def main(arguments: list[str]) -> None:
     """Decode standard input to standard output.
 
     Arguments: bytes of the file to skip, compression, bytes of the unpacked stream to skip, bytes
-    to write, bytes of memory.
+    to write, bytes of memory; optionally bytes of other volumes that follow.
     """
     compression = arguments[1]
     skip_file, skip_stream, count, memory = (int(arguments[n]) for n in (0, 2, 3, 4))
+    after = int(arguments[5]) if len(arguments) > 5 else 0
     cap_memory(memory)
     try:
         with open(sys.stdin.fileno(), "rb", buffering=0, closefd=False) as file:
@@ -38,6 +39,7 @@ def main(arguments: list[str]) -> None:
             copy(read, skip_stream, None)
             copy(read, count, sys.stdout.buffer)
             if compression != "none":
+                copy(read, after, None)
                 check_end(read)
     except (EOFError, OSError, zlib.error, MemoryError) as error:
         sys.stderr.write(f"{type(error).__name__}: {error}")

@@ -50,6 +50,7 @@ class VolumeHeader:
         warnings: what the reader had to assume, in words.
         first_axis_fastest: whether the first index varies fastest in the file, else the last one.
         described_by: a document beside the data file that states all this; of raw voxels only.
+        following_bytes: bytes of the decompressed stream after the voxels, of other volumes.
         frames: number of volumes in the file; they follow each other without a gap.
         lattice: positions of the stored samples, if they are beams before scan conversion. Then
             `shape` counts samples, beams and planes, and there is no affine.
@@ -76,6 +77,7 @@ class VolumeHeader:
     warnings: tuple[str, ...] = ()
     first_axis_fastest: bool = True
     described_by: Path | None = None
+    following_bytes: int = 0
     frames: int = 1
     lattice: BeamLattice | None = None
     reversed_axes: tuple[int, ...] = ()
@@ -114,14 +116,21 @@ class VolumeHeader:
             )
         plan = None if self.plan is None else self.plan.of_volume(frame)
         skip = frame * self.data_bytes if plan is None else 0
-        skip_file, skip_stream = self.skip_file, self.skip_stream
+        skip_file, skip_stream, following = self.skip_file, self.skip_stream, 0
         if self.compression == "none":
             skip_file += skip
-        else:
+        elif plan is None:
             skip_stream += skip
+            following = (self.frames - 1 - frame) * self.data_bytes
         facts = {**self.facts, "frame": f"{frame} of 0 to {self.frames - 1}"}
         return replace(
-            self, skip_file=skip_file, skip_stream=skip_stream, frames=1, facts=facts, plan=plan
+            self,
+            skip_file=skip_file,
+            skip_stream=skip_stream,
+            following_bytes=following,
+            frames=1,
+            facts=facts,
+            plan=plan,
         )
 
 
@@ -141,6 +150,7 @@ def check_size(header: VolumeHeader, file_bytes: int, path: Path, limits: ReadLi
     check_shape(header.shape, widest, path, limits)
     available = file_bytes - header.voxel_offset(file_bytes)
     needed = header.data_bytes + header.skip_stream
+    unpacked = needed + header.following_bytes + (header.frames - 1) * header.data_bytes
     if available < (needed if header.compression == "none" else 1):
         raise UnreadableFile(
             path,
@@ -148,12 +158,12 @@ def check_size(header: VolumeHeader, file_bytes: int, path: Path, limits: ReadLi
             found=f"{max(available, 0)} (the file is cut short)",
             remedy="copy or export it again",
         )
-    ratio = needed / available
-    if header.compression != "none" and needed > limits.free_bytes and ratio > limits.max_ratio:
+    ratio = unpacked / available
+    if header.compression != "none" and unpacked > limits.free_bytes and ratio > limits.max_ratio:
         raise UnreadableFile(
             path,
             expected=f"a compression ratio of at most {limits.max_ratio:.0f}",
-            found=f"{ratio:.0f} ({available} bytes for {needed})",
+            found=f"{ratio:.0f} ({available} bytes for {unpacked})",
             remedy="decompress it yourself if you trust it",
         )
 

@@ -36,6 +36,7 @@ from fetusmap.io.volumes.nifti_orientation import (
     corner_distance,
     orientation_of,
 )
+from fetusmap.types import Shape3
 from fetusmap.volume import Volume
 
 NAME = "NIfTI"
@@ -117,7 +118,7 @@ def read_header(file: BinaryIO, path: Path, limits: ReadLimits) -> VolumeHeader:
     def fields(spec: tuple[str, int]) -> tuple[float, ...]:
         return struct.unpack_from(order + spec[0], head, spec[1])
 
-    shape = _shape(path, [int(n) for n in fields(layout.dim)])
+    shape, frames = _shape(path, [int(n) for n in fields(layout.dim)])
     code = int(fields(("h", layout.datatype))[0])
     name = DTYPE_NAMES.get(code, f"unknown data type {code}")
     dtype = real_dtype(path, DTYPES.get(code), name).newbyteorder(order)
@@ -161,6 +162,7 @@ def read_header(file: BinaryIO, path: Path, limits: ReadLimits) -> VolumeHeader:
         doubt=doubt,
         conflict=conflict,
         skip_stream=int(offset),
+        frames=frames,
         compression=COMPRESSIONS[times],
         slope=float(slope),
         intercept=float(intercept),
@@ -169,6 +171,7 @@ def read_header(file: BinaryIO, path: Path, limits: ReadLimits) -> VolumeHeader:
             "unit": UNIT_NAMES.get(unit, f"unknown code {unit}, taken as millimetre"),
             "byte order": "big endian" if order == ">" else "little endian",
             "scaling": f"{slope:g} * stored + {intercept:g}",
+            **({"sequence": f"{frames} volumes"} if frames > 1 else {}),
         },
         warnings=tuple(warnings),
     )
@@ -229,17 +232,17 @@ def _layout_of(path: Path, head: bytes) -> tuple[_Layout, ByteOrder]:
     )
 
 
-def _shape(path: Path, dim: list[int]) -> tuple[int, int, int]:
-    """Return the length of the three axes; further axes must have the length 1."""
+def _shape(path: Path, dim: list[int]) -> tuple[Shape3, int]:
+    """Return the length of the three axes, and of time; further axes must have the length 1."""
     axes = dim[1 : 1 + dim[0]] if 1 <= dim[0] <= 7 else []
-    if len(axes) < 3 or any(n != 1 for n in axes[3:]) or min(axes) < 1:
+    if len(axes) < 3 or any(n != 1 for n in axes[4:]) or min(axes) < 1:
         raise UnreadableFile(
             path,
-            expected="three axes",
+            expected="three axes, or four of a time series",
             found=f"dimensions {axes or dim}",
             remedy="extract one 3D volume",
         )
-    return axes[0], axes[1], axes[2]
+    return (axes[0], axes[1], axes[2]), (axes[3] if len(axes) > 3 else 1)
 
 
 def write_volume(volume: Volume, dtype: np.dtype[np.generic], path: Path) -> None:

@@ -7,6 +7,7 @@ full disk. The tests compare every file with SimpleITK and nibabel.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -159,7 +160,8 @@ def _source(source: str | Path | Source) -> Source:
     if isinstance(source, Source):
         return source
     path = Path(source)
-    return only_source(path) if path.is_dir() else Source(path)
+    is_folder = os.path.isdir(path)  # noqa: PTH112 - unlike is_dir() it does not raise
+    return only_source(path) if is_folder else Source(path)
 
 
 def save_volume(
