@@ -156,9 +156,9 @@ def simple(value: Any) -> Any:
 def number_of(data: Any, tag: int) -> float | str:
     """Return the number in a private element, whose type the file may not state."""
     value = data[tag].value
-    if isinstance(value, bytes):  # without a known type: 4 bytes are an integer, 8 a float
-        code = {4: "<l", 8: "<d"}.get(len(value))
-        return struct.unpack(code, value)[0] if code else "damaged"
+    if isinstance(value, bytes):  # without a known type: few bytes are an integer, 8 a float
+        code = {2: "<H", 4: "<l", 8: "<d"}.get(len(value))
+        return float(struct.unpack(code, value)[0]) if code else "damaged"
     try:
         return float(value)
     except (TypeError, ValueError):

@@ -153,6 +153,8 @@ def _without_positions(
     if spacing is None or between is None:
         plane = "" if spacing is None else f" of {spacing[1]:.4g} x {spacing[0]:.4g} mm"
         doubt = f"{len(frames)} frames{plane} without a distance between them"
+        if frames[0].number("FrameTime"):
+            doubt += " (perhaps a film of one plane, because a time between frames is stated)"
         return Stack(tuple(frames), None, "nothing", doubt, ORDER_ASSUMED)
     diagonal = np.array([spacing[1], spacing[0], between[0]])
     if not (diagonal > 0).all():

@@ -207,6 +207,9 @@ def test_multi_frame_without_a_distance_is_refused_with_the_remedy(
     path = dicom.save(data, tmp_path / "scan.dcm")
     with refused_soon("17 frames of 0.5 x 0.6 mm without a distance", "--spacing X Y Z"):
         load_volume(path)
+    data.FrameTime = "40"
+    with refused_soon("perhaps a film of one plane"):
+        load_volume(dicom.save(data, tmp_path / "film.dcm"))
     volume = load_volume(path, spacing_mm=(0.5, 0.6, 0.7))
     np.testing.assert_array_equal(volume.array, speckle)
     np.testing.assert_allclose(volume.grid.spacing_mm, (0.5, 0.6, 0.7))
@@ -236,6 +239,11 @@ def test_philips_qlab_export(dicom, tmp_path, speckle, refused_soon):
         np.testing.assert_array_equal(volume.array, array)
         np.testing.assert_allclose(volume.grid.spacing_mm, (0.5, 0.6, 0.7))
         assert "QLAB" in volume.facts["kind"]
+    data.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2"  # without the types of elements
+    data.save_as(tmp_path / "implicit.dcm", enforce_file_format=False)
+    volume = load_volume(Source(tmp_path / "implicit.dcm", frame=1))
+    np.testing.assert_array_equal(volume.array, series[1])
+    np.testing.assert_allclose(volume.grid.spacing_mm, (0.5, 0.6, 0.7))
     del data[0x30011003]
     data.save_as(tmp_path / "unsure.dcm", enforce_file_format=False)
     with refused_soon("without a distance between them", "--spacing"):
