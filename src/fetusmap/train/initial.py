@@ -9,7 +9,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load as tensors_from_bytes
 
 from fetusmap.errors import BadInput
-from fetusmap.files import check_regular_file
+from fetusmap.files import check_regular_file, sha256_of
 from fetusmap.model import pass_file, read_card
 from fetusmap.network import HeatmapNetwork
 from fetusmap.train.config import StageName
@@ -67,6 +67,16 @@ def load_initial_weights(network: HeatmapNetwork, init: str, stage: StageName) -
     with torch.no_grad():
         network.load_state_dict({**own, **fitting})
     return {"init_tensors": float(len(fitting)), "init_tensors_of": float(len(own))}
+
+
+def origin_of_weights(init: str, stage: StageName) -> dict[str, str]:
+    """Return name and hash of the file of starting weights, for a model card.
+
+    Raises:
+        UnreadableFile: there is no such file or model.
+    """
+    path = _weights_file(Path(init), stage)
+    return {"init": path.name, "init_sha256": sha256_of(path)}
 
 
 def _weights_file(path: Path, stage: StageName) -> Path:

@@ -38,6 +38,7 @@ from fetusmap.train.config import (
     WholeVolumeConfig,
     recipe_of,
 )
+from fetusmap.train.initial import origin_of_weights
 from fetusmap.train.loop import fabric_for, initial_network, train
 from fetusmap.train.run_folder import RunFolder
 from fetusmap.train.stages import stage_of
@@ -279,7 +280,8 @@ def _made_by(
 def _recipe(config: TrainingConfig, folder: Path) -> JsonValue:
     """Return the fields that affect the network, with the number of steps that were done."""
     steps = RunFolder(folder / config.stage, config).steps_done()
-    return {**recipe_of(config), "steps": steps}
+    started = origin_of_weights(config.init, config.stage) if config.init is not None else {}
+    return {**recipe_of(config), "steps": steps, **started}
 
 
 def _origin_of(library: PoseLibrary) -> dict[str, JsonValue]:
