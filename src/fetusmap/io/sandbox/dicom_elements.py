@@ -27,13 +27,12 @@ ALLOWED = (
     "SOPClassUID", "Modality", "Manufacturer", "ManufacturerModelName",
     "InstanceNumber", "TemporalPositionIdentifier", "ImagePositionPatient",
     "ImageOrientationPatient", "ImagePositionVolume", "ImageOrientationVolume", "PixelSpacing",
-    "SpacingBetweenSlices", "SliceThickness", "Rows", "Columns", "NumberOfFrames",
+    "SpacingBetweenSlices", "Rows", "Columns", "NumberOfFrames",
     "SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "BitsAllocated",
     "BitsStored", "PixelRepresentation", "RescaleSlope", "RescaleIntercept",
     "BurnedInAnnotation", "LossyImageCompression", "FrameTime", "PhysicalDeltaX",
-    "PhysicalDeltaY", "PhysicalUnitsXDirection", "PhysicalUnitsYDirection", "StackID",
+    "PhysicalDeltaY", "PhysicalUnitsXDirection", "PhysicalUnitsYDirection",
     "InStackPositionNumber", "TemporalPositionIndex", "TemporalPositionTimeOffset", "DataType",
-    "UltrasoundAcquisitionGeometry", "PatientFrameOfReferenceSource",
 )  # fmt: skip
 """Keywords whose values may leave this process; none of them describes a person."""
 

@@ -24,7 +24,7 @@ SHAPE = (36, 33, 17)
 AFFINE = affine_from(np.diag([0.5, 0.6, 0.7]), [10.0, -20.0, 5.0])
 # Which exceptions a library raises for damaged bytes is its own affair: the decoding process turns
 # each of them into one line. It may only not end, not ask for much memory, and not say too much.
-SLOW_FUZZ = int(os.environ.get("FETUSMAP_FUZZ", "300"))
+SLOW_FUZZ = int(os.environ.get("FETUSMAP_FUZZ", "100"))
 
 
 @pytest.fixture(scope="module")
@@ -137,6 +137,7 @@ def test_reading_never_goes_beyond_an_instance():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_edited_files_through_the_whole_reader(good_files, tmp_path):
     rng = np.random.default_rng(7)
     path = tmp_path / "scan.dcm"
