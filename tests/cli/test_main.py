@@ -90,7 +90,8 @@ def test_an_internal_error_is_one_line(
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("first\nsecond")
 
-    monkeypatch.setattr(info, "load_volume", broken)
+    monkeypatch.setattr(info, "kind_of", broken)
+    (tmp_path / "x.nii").write_bytes(b"not read")
     outcome = fetusmap("info", tmp_path / "x.nii")
     assert outcome.code == 2
     assert outcome.err.count("\n") == 1

@@ -62,12 +62,12 @@ def test_measurements_are_those_of_the_pose(tmp_path):
     by_name = {(row["kind"], row["name"]): row for row in rows}
     assert len(rows) == len(by_name) == 15 + 10 + 1 + 3 + 3
     femur = by_name["length", "left_femur"]
-    # Left hip (-0.095, 0.025, -0.004) to left knee (-0.151, 0.217, 0.029), times 60 mm.
-    expected = 60 * math.sqrt(0.056**2 + 0.192**2 + 0.033**2)
+    # Left hip (-0.096, 0.062, 0.004) to left knee (-0.154, 0.258, 0.047), times 60 mm.
+    expected = 60 * math.sqrt(0.058**2 + 0.196**2 + 0.043**2)
     assert float(femur["value"]) == pytest.approx(expected, rel=1e-12)
     assert femur["unit"] == "mm"
-    # At the left knee: towards the hip (0.056, -0.192, -0.033), the ankle (-0.012, 0.089, -0.153).
-    hip, ankle = np.array([0.056, -0.192, -0.033]), np.array([-0.012, 0.089, -0.153])
+    # At the left knee: towards the hip (0.058, -0.196, -0.043), the ankle (-0.013, 0.099, -0.154).
+    hip, ankle = np.array([0.058, -0.196, -0.043]), np.array([-0.013, 0.099, -0.154])
     cosine = hip @ ankle / math.sqrt((hip @ hip) * (ankle @ ankle))
     knee = by_name["angle", "left_knee"]
     assert float(knee["value"]) == pytest.approx(math.degrees(math.acos(cosine)), rel=1e-9)

@@ -37,7 +37,8 @@ def format_number(number: float, *, signed: bool = False) -> str:
     """Return a number with two decimals, or a dash for what is not a number."""
     if not math.isfinite(number):
         return "-"
-    rounded = round(number, 2) + 0.0  # without the sign of a negative zero
+    # Files of results have four decimals: a number gives the same text before and after.
+    rounded = round(round(number, 4), 2) + 0.0  # without the sign of a negative zero
     return f"{rounded:+.2f}" if signed else f"{rounded:.2f}"
 
 

@@ -177,7 +177,7 @@ def _best_of(rows: list[list[float]], metric: Metric) -> list[float]:
 
 
 def _number(value: float) -> str:
-    return f"{value:.1f}" if 10 <= abs(value) < np.inf else format_number(value)
+    return f"{value:.1f}" if 10 <= abs(round(value, 2)) < np.inf else format_number(value)
 
 
 def _signed(value: float | None) -> str:
