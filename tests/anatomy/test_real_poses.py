@@ -157,7 +157,7 @@ def test_few_poses_differ_implausibly_between_left_and_right(poses):
 
 
 def with_our_trunk(pose: Pose) -> Pose:
-    """Move neck and sacrum from the middles between the joints to where their definitions put them."""
+    """Move neck and sacrum from the middles between joints to where they are defined."""
     crl_mm = crown_rump_length(pose).length_mm
     _, ventral, cranial = body_axes(pose).T
     places = dict(zip(pose.skeleton.landmarks, pose.positions_mm, strict=True))
