@@ -22,6 +22,7 @@ from fetusmap.cli.options import (
     Splits,
     VoxelSize,
     check_options,
+    given_reader_options,
     kind_of,
     parts_of,
     skeleton_named,
@@ -106,13 +107,7 @@ def convert(
     dataset; a dataset becomes a folder of nnLandmark annotations.
     """
     given = {
-        "--spacing": spacing is not None,
-        "--voxel-size": voxel_size is not None,
-        "--mirror": mirror,
-        "--frame": frame is not None,
-        "--shape": shape is not None,
-        "--dtype": dtype is not None,
-        "--order": order is not None,
+        **given_reader_options(spacing, voxel_size, mirror, frame, shape, dtype, order),
         "--skeleton": skeleton is not None,
         "--subjects": subjects is not None,
         "--split": bool(split),

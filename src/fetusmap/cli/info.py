@@ -30,6 +30,7 @@ from fetusmap.cli.options import (
     Spacing,
     VoxelSize,
     check_options,
+    given_reader_options,
     kind_of,
     skeleton_named,
     source_of,
@@ -101,13 +102,7 @@ def info(
 ) -> None:
     """Describe a file: its kind, its geometry, and what is wrong with it."""
     given = {
-        "--spacing": spacing is not None,
-        "--voxel-size": voxel_size is not None,
-        "--mirror": mirror,
-        "--frame": frame is not None,
-        "--shape": shape is not None,
-        "--dtype": dtype is not None,
-        "--order": order is not None,
+        **given_reader_options(spacing, voxel_size, mirror, frame, shape, dtype, order),
         "--skeleton": skeleton is not None,
         "--age": age,
         "--follow-links": follow_links,

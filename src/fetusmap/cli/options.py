@@ -152,3 +152,13 @@ def parts_of(split: list[str]) -> dict[str, float]:
     if parts:
         check_fractions(parts)
     return parts
+
+
+def given_reader_options(
+    spacing: object, voxel_size: object, mirror: bool, frame: object, *raw: object
+) -> dict[str, bool]:
+    """Return which options of reading a volume were given; `raw` is shape, type and order."""
+    names = ("--spacing", "--voxel-size", "--frame", "--shape", "--dtype", "--order")
+    values = (spacing, voxel_size, frame, *raw)
+    given = {name: value is not None for name, value in zip(names, values, strict=True)}
+    return {**given, "--mirror": mirror}
