@@ -82,6 +82,8 @@ def refine_fast(
     3. The spread of the support set, multiplied by the heatmaps, gives the place of each landmark.
        The atlases are aligned to these places, and steps 2 and 3 are repeated.
 
+    Steps 2 and 3 are left out if no landmark may move: then there are no iterations.
+
     A pose never becomes less likely: if the result fits the model's own library worse, the refined
     pose is rejected. That library also names the peaks and decides whether a pose is likely. A
     landmark moves only if its heatmap is uncertain, and in a likely pose only if it is an outlier.
@@ -97,15 +99,46 @@ def refine_fast(
         BadInput: the library has fewer usable atlases than the support set.
     """
     atlases = usable_atlases(atlases, settings.support)
-    skeleton = model_library.skeleton
     before = detection
     if settings.limbs:
         detection = _with_limbs_exchanged(detection, model_library, atlases)
-    maps = LandmarkMaps.of_both_sides(detection.heatmaps, skeleton, peak_height, settings.own)
-    hypotheses = _hypotheses(detection, peak_height, model_library, settings.hypotheses)
+    is_fixed = _is_fixed(detection, settings)
+    iterations: list[Iteration] = []
+    refined = detection
+    if not is_fixed.all():
+        maps = LandmarkMaps.of_both_sides(
+            detection.heatmaps, model_library.skeleton, peak_height, settings.own
+        )
+        hypotheses = _hypotheses(detection, peak_height, model_library, settings.hypotheses)
+        iterations, moved = _move_landmarks(
+            detection, is_fixed, maps, hypotheses, atlases, settings
+        )
+        if not iterations:
+            return Refinement(before, before, (), rejected_because=TOO_FEW)
+        refined = detection.with_landmarks(*moved, model_library)
+    if refined is not before and fits_worse(model_library, refined, before):
+        return Refinement(before, before, tuple(iterations), rejected_because=FITS_WORSE)
+    changes = changes_between(model_library.skeleton, before.positions_mm, refined.positions_mm)
+    return Refinement(refined, before, tuple(iterations), changes)
+
+
+def _move_landmarks(
+    detection: Detection,
+    is_fixed: BoolArray,
+    maps: LandmarkMaps,
+    hypotheses: list[Hypothesis],
+    atlases: PoseLibrary,
+    settings: FastRefinement,
+) -> tuple[list[Iteration], tuple[Points3, FloatArray]]:
+    """Search for atlases and for the places of the landmarks, several times.
+
+    Returns:
+        The iterations, none if an alignment is impossible, and (N, 3) positions and (N,) masses
+        after the last one.
+    """
+    skeleton = atlases.skeleton
     iterations: list[Iteration] = []
     moved = (detection.positions_mm, detection.masses)
-    is_fixed = _is_fixed(detection, settings)
     for number in range(settings.rounds):
         try:
             support = find_support_in_maps(atlases, maps, hypotheses, settings.support)
@@ -120,13 +153,7 @@ def refine_fast(
         weights = [0.0 if place is None else np.sqrt(place.height) + MIN_WEIGHT for place in places]
         hypotheses = [(moved[0], np.array(weights))]
         iterations.append(Iteration(moved[0], detection.heatmaps, support, np.nan))
-    if not iterations:
-        return Refinement(before, before, (), rejected_because=TOO_FEW)
-    refined = detection.with_landmarks(*moved, model_library)
-    if fits_worse(model_library, refined, before):
-        return Refinement(before, before, tuple(iterations), rejected_because=FITS_WORSE)
-    changes = changes_between(skeleton, before.positions_mm, refined.positions_mm)
-    return Refinement(refined, before, tuple(iterations), changes)
+    return iterations, moved
 
 
 def _with_limbs_exchanged(
@@ -168,12 +195,14 @@ def _hypotheses(
 def _is_fixed(detection: Detection, settings: FastRefinement) -> BoolArray:
     """Return (N,) whether a landmark stays where it is.
 
-    This holds for certain landmarks, and for the inliers of a likely pose.
+    This holds for certain landmarks, and for the inliers of a likely pose, if they were found.
     The atlases that fit a likely pose add little to it, so only its outliers may move.
     """
+    is_found = np.isfinite(detection.positions_mm[:, 0])
+    is_certain = detection.masses >= settings.min_fixed_mass
     is_likely = detection.residual < settings.max_likely_residual
     is_inlier = detection.distance_to_atlas_mean < settings.min_outlier_distance
-    return np.asarray((detection.masses >= settings.min_fixed_mass) | (is_likely & is_inlier))
+    return np.asarray(is_found & (is_certain | (is_likely & is_inlier)))
 
 
 def _moved_to(
