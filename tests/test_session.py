@@ -60,6 +60,7 @@ def test_a_pin_stays_where_it_was_put_and_is_certain(session, predicted):
     pose = session.solve()
     np.testing.assert_allclose(pose["left_wrist"].position_mm, place, atol=1e-9)
     assert pose["left_wrist"].confidence == 1
+    assert (pose["left_wrist"].review, pose["head"].review) == ("moved", "machine")
     assert pose.provenance.notes == {"pins": ["left_wrist"]}
     np.testing.assert_allclose(session.pins["left_wrist"], place, atol=1e-9)
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from fetusmap.anatomy import Pose, Provenance
+from fetusmap.anatomy import Pose, Provenance, Review
 from fetusmap.atlas import PoseLibrary, exchange_candidates, fit_orders
 from fetusmap.detect import (
     AffordableDetections,
@@ -75,6 +75,7 @@ class Session:
         self._provenance = provenance
         self._network_from_world = invert_affine(prepared.world_from_network)
         self._pins_mm: dict[int, FloatArray] = {}  # in the network's frame
+        self._reviews: dict[int, Review] = {}
         self._atlases = atlases.thinned(PLACING_ATLASES)
         self._model_library = pipeline.library.thinned(PLACING_ATLASES)
         self._naming_library = pipeline.library.thinned(NAMING_ATLASES)
@@ -85,12 +86,13 @@ class Session:
         landmarks, to_world = self._pipeline.skeleton.landmarks, self._prepared.world_from_network
         return {landmarks[row]: apply_affine(to_world, p) for row, p in self._pins_mm.items()}
 
-    def pin(self, landmark: str, position_mm: ArrayLike) -> None:
+    def pin(self, landmark: str, position_mm: ArrayLike, review: Review = "moved") -> None:
         """Pin a landmark to a position in the world; a landmark that has a pin is moved.
 
         Args:
             landmark: a name of the model's skeleton.
             position_mm: (3,) LPS mm.
+            review: what the person did to the landmark.
 
         Raises:
             BadInput: the name is unknown, or the position is no point.
@@ -105,6 +107,7 @@ class Session:
                 remedy="give x, y, z in the world of the volume",
             )
         self._pins_mm[row] = apply_affine(self._network_from_world, point)
+        self._reviews[row] = review
 
     def unpin(self, landmark: str) -> None:
         """Remove the pin of a landmark, if it has one.
@@ -232,8 +235,9 @@ class Session:
         return positions, masses
 
     def _pinned(self, pose: Pose) -> Pose:
-        """The pose with its pins in place, each with confidence 1."""
+        """The pose with its pins in place, each with confidence 1 and its review."""
         positions, confidence = pose.positions_mm.copy(), pose.confidence.copy()
+        review = [*pose.review]
         for row, point in self._pins_mm.items():
-            positions[row], confidence[row] = point, 1.0
-        return replace(pose, positions_mm=positions, confidence=confidence)
+            positions[row], confidence[row], review[row] = point, 1.0, self._reviews[row]
+        return replace(pose, positions_mm=positions, confidence=confidence, review=tuple(review))

@@ -282,3 +282,41 @@ def test_the_reference_pose_grows_with_the_crown_rump_length():
     np.testing.assert_allclose(large.positions_mm, 2 * small.positions_mm, rtol=1e-15)
     np.testing.assert_allclose(small.positions_mm, 45 * FETUS.reference, rtol=1e-15)
     assert small.confidence.all()
+
+
+def test_nobody_has_reviewed_a_pose_unless_it_says_so():
+    assert random_pose().review == ("machine",) * 16
+    assert random_pose()["head"].review == "machine"
+
+
+def test_a_review_follows_its_landmark_through_exchanges_maps_and_skeletons():
+    review = tuple("moved" if name == "left_knee" else "accepted" for name in FETUS.landmarks)
+    pose = Pose(FETUS, random_pose().positions_mm, review=review)
+    for turned in (pose.mirror(), pose.exchange_sides(), pose.exchange_sides(("left_knee",))):
+        assert turned["right_knee"].review == "moved"
+        assert turned["left_knee"].review == "accepted"
+    assert pose.transform(affine_from(np.eye(3), np.ones(3))).review == review
+    wider = pose.on(load_skeleton("fetus-22"))
+    assert wider["left_knee"].review == "moved"
+    assert wider["crown"].review == "machine"
+    assert wider.on(FETUS).equals(pose)
+    assert not pose.equals(Pose(FETUS, pose.positions_mm))
+
+
+@pytest.mark.parametrize(
+    ("row", "word", "found"),
+    [
+        (0, "believed", "believed"),
+        (0, "absent", "'absent' and a position"),
+        (1, "moved", "'moved' and no position"),
+        (1, "accepted", "'accepted' and no position"),
+    ],
+)
+def test_a_review_that_contradicts_the_position_is_refused(row, word, found):
+    positions, review = np.zeros((16, 3)), ["machine"] * 16
+    positions[1], review[row] = np.nan, word
+    with pytest.raises(BadInput) as error:
+        Pose(FETUS, positions, review=tuple(review))
+    assert found in error.value.found
+    with pytest.raises(BadInput, match="expected 16 reviews"):
+        Pose(FETUS, positions, review=("moved",))

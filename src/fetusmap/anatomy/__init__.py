@@ -35,6 +35,7 @@ from fetusmap.anatomy.records import (
     LengthInterval,
     Provenance,
     Quality,
+    Review,
 )
 from fetusmap.anatomy.skeleton import CrownRumpModel, JointAngle, Segment, Side, Skeleton
 from fetusmap.anatomy.skeleton_file import (
@@ -65,6 +66,7 @@ __all__ = [
     "PosedLandmark",
     "Provenance",
     "Quality",
+    "Review",
     "Segment",
     "Side",
     "Skeleton",

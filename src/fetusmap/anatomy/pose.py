@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fetusmap.anatomy.records import Provenance, Quality
+from fetusmap.anatomy.records import Provenance, Quality, Review
 from fetusmap.anatomy.skeleton import Side, Skeleton
 from fetusmap.anatomy.skeleton_file import built_in_skeleton_for, load_skeleton
 from fetusmap.errors import BadInput
 from fetusmap.geometry import affine_from, apply_affine, check_affine, is_reflection
-from fetusmap.types import Affine, ArrayLike, BoolArray, FloatArray, Points3
+from fetusmap.types import Affine, ArrayLike, BoolArray, FloatArray, IntArray, Points3
 
 MAX_COORDINATE_MM = 1e6
 """One kilometre. A larger coordinate is not a position in millimetres."""
+
+REVIEWS: tuple[Review, ...] = get_args(Review)
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +30,7 @@ class PosedLandmark:
     position_mm: FloatArray  # (3,) LPS; NaN when absent
     confidence: float
     side: Side
+    review: Review = "machine"
 
     @property
     def is_present(self) -> bool:
@@ -46,10 +49,13 @@ class Pose:
             all landmarks that are present; the default is 1.
         quality: estimated quality of the pose as a whole.
         provenance: how the pose was made.
+        review: (N,) what a person did to each landmark, see `Review`; the default is "machine" for
+            all landmarks.
 
     Raises:
         BadInput: the shapes do not match the skeleton, a position is infinite or has only some
-            coordinates, or a confidence is outside [0, 1].
+            coordinates, a confidence is outside [0, 1], a review has another name, or a landmark
+            that a person marked as absent has a position.
     """
 
     skeleton: Skeleton
@@ -57,6 +63,7 @@ class Pose:
     confidence: FloatArray = field(default_factory=lambda: np.ones(()))
     quality: Quality = field(default_factory=Quality)
     provenance: Provenance = field(default_factory=Provenance)
+    review: tuple[Review, ...] = ()
 
     def __post_init__(self) -> None:
         count = len(self.skeleton)
@@ -81,10 +88,14 @@ class Pose:
                 found=f"{confidence.min()} to {confidence.max()}",
                 remedy="give probabilities",
             )
+        nobody: tuple[Review, ...] = ("machine",) * count
+        review = tuple(self.review) or nobody
+        _check_review(self.skeleton, review, np.asarray(absent))
         positions.flags.writeable = False
         confidence.flags.writeable = False
         object.__setattr__(self, "positions_mm", positions)
         object.__setattr__(self, "confidence", confidence)
+        object.__setattr__(self, "review", review)
 
     @classmethod
     def from_positions(
@@ -113,6 +124,7 @@ class Pose:
             self.positions_mm[row],
             float(self.confidence[row]),
             self.skeleton.side(landmark),
+            self.review[row],
         )
 
     def __iter__(self) -> Iterator[PosedLandmark]:
@@ -162,14 +174,18 @@ class Pose:
             chosen = np.isin(keep, np.concatenate([rows, order[rows]]))
             order = np.where(chosen, order, keep)
         return replace(
-            self, positions_mm=self.positions_mm[order], confidence=self.confidence[order]
+            self,
+            positions_mm=self.positions_mm[order],
+            confidence=self.confidence[order],
+            review=self._review_of(order),
         )
 
     def on(self, skeleton: Skeleton) -> Pose:
         """Return the same pose on another skeleton, matched by the names of the landmarks.
 
         Landmarks that the other skeleton does not have are dropped. Landmarks that this pose does
-        not have are absent, with confidence 0. Quality and provenance stay as they are.
+        not have are absent, with confidence 0, and "machine" is their review. Quality and
+        provenance stay as they are.
 
         Raises:
             BadInput: the two skeletons have no landmark in common.
@@ -177,7 +193,14 @@ class Pose:
         rows, shared = self.skeleton.rows_on(skeleton)
         positions = np.where(shared[:, None], self.positions_mm[rows], np.nan)
         confidence = np.where(shared, self.confidence[rows], 0.0)
-        return replace(self, skeleton=skeleton, positions_mm=positions, confidence=confidence)
+        reviews = zip(self._review_of(rows), shared.tolist(), strict=True)
+        return replace(
+            self,
+            skeleton=skeleton,
+            positions_mm=positions,
+            confidence=confidence,
+            review=tuple(review if known else "machine" for review, known in reviews),
+        )
 
     def lengths_mm(self) -> dict[str, float]:
         """Return the length of each segment, mm; NaN if one of its ends is absent."""
@@ -186,12 +209,36 @@ class Pose:
         return dict(zip([s.name for s in self.skeleton.segments], lengths.tolist(), strict=True))
 
     def equals(self, other: Pose) -> bool:
-        """Whether skeleton, positions and confidences are equal, including absent landmarks."""
+        """Whether skeleton, positions, confidences and reviews are equal; absent equals absent."""
         return (
             self.skeleton == other.skeleton
             and np.array_equal(self.positions_mm, other.positions_mm, equal_nan=True)
             and np.array_equal(self.confidence, other.confidence)
+            and self.review == other.review
         )
+
+    def _review_of(self, rows: IntArray) -> tuple[Review, ...]:
+        return tuple(self.review[row] for row in rows.tolist())
+
+
+def _check_review(skeleton: Skeleton, review: tuple[Review, ...], absent: BoolArray) -> None:
+    """Check that there is one known review per landmark, and that absent means absent."""
+    known = len(review) == len(skeleton) and all(word in REVIEWS for word in review)
+    if not known:
+        raise BadInput(
+            "pose",
+            expected=f"{len(skeleton)} reviews out of {', '.join(REVIEWS)}",
+            found=f"{len(review)}: {', '.join(map(str, review))[:80]}",
+            remedy="give one per landmark",
+        )
+    for name, word, missing in zip(skeleton.landmarks, review, absent.tolist(), strict=True):
+        if missing != (word == "absent") and word != "machine":
+            raise BadInput(
+                "pose",
+                expected=f"a position of {name} exactly if its review is not 'absent'",
+                found=f"{word!r} and {'no' if missing else 'a'} position",
+                remedy="set the position of an absent landmark to NaN",
+            )
 
 
 def check_positions(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, JsonValue, PlainSerializer, ValidationError
 
@@ -14,6 +14,10 @@ Probability = Annotated[Number, Field(ge=0, le=1)]
 Notes = Annotated[
     Mapping[str, JsonValue], AfterValidator(FrozenMapping), PlainSerializer(dict, dict[str, Any])
 ]
+
+Review = Literal["machine", "accepted", "moved", "placed", "absent"]
+"""What a person did to a landmark: nothing; confirmed its position; moved it; placed one that was
+missing; or stated that the volume does not show it."""
 
 MAX_CORRECT_ERROR_MM = 5.0
 """A landmark, or the mean of a case, counts as correct below this error. The confidence of a

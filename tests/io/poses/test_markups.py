@@ -396,3 +396,23 @@ def test_the_file_is_plain_ascii_with_a_line_end(tmp_path):
     content = (tmp_path / "pose.mrk.json").read_bytes()
     assert content.isascii()
     assert content.endswith(b"}\n")
+
+
+def test_what_is_dragged_set_and_unset_in_slicer_counts_as_a_persons_work(tmp_path):
+    """Slicer changes positions and their status, and leaves the descriptions alone."""
+    pose = reference_pose()
+    positions = pose.positions_mm.copy()
+    positions[1] = np.nan
+    review = ("accepted", *["machine"] * 15)
+    save_pose(Pose(pose.skeleton, positions, 0.5, review=review), tmp_path / "pose.mrk.json")
+    plain = json.loads((tmp_path / "pose.mrk.json").read_text())
+    accepted, missing, dragged, unset, *_ = plain["markups"][0]["controlPoints"]
+    accepted["position"][0] += 1.0
+    missing.update(position=[1.0, 2.0, 3.0], positionStatus="defined")
+    dragged["position"][2] -= 0.5
+    unset["positionStatus"] = "undefined"
+    (tmp_path / "pose.mrk.json").write_text(json.dumps(plain))
+    back = load_pose(tmp_path / "pose.mrk.json")
+    assert back.review == ("moved", "placed", "moved", "absent", *["machine"] * 12)
+    assert back.confidence.tolist() == [1.0, 1.0, 1.0, 0.0, *[0.5] * 12]
+    assert back.positions_mm[1].tolist() == [1.0, 2.0, 3.0]

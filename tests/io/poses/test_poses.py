@@ -284,3 +284,29 @@ def test_a_pose_changed_at_random_is_read_or_refused(suffix, place, payload, cut
 def test_a_missing_file_is_unreadable_and_not_merely_bad(tmp_path):
     with pytest.raises(UnreadableFile):
         load_pose(tmp_path / "case.json")
+
+
+def reviewed_pose() -> Pose:
+    """A pose on which a person did everything that a person can do."""
+    pose = reference_pose()
+    positions = pose.positions_mm.copy()
+    positions[[3, 5]] = np.nan
+    review = ["machine"] * len(pose.skeleton)
+    review[:4] = ["accepted", "moved", "placed", "absent"]
+    return Pose(pose.skeleton, positions, 0.5, review=tuple(review))
+
+
+@pytest.mark.parametrize("suffix", POSE_SUFFIXES)
+def test_what_a_person_did_to_each_landmark_comes_back(suffix, tmp_path):
+    save_pose(reviewed_pose(), tmp_path / f"case{suffix}")
+    back = load_pose(tmp_path / f"case{suffix}")
+    assert back.equals(reviewed_pose())
+    assert back.review[:5] == ("accepted", "moved", "placed", "absent", "machine")
+
+
+def test_an_unknown_review_in_a_table_is_refused(tmp_path, refused):
+    save_pose(reviewed_pose(), tmp_path / "case.csv")
+    text = (tmp_path / "case.csv").read_text().replace("accepted", "believed")
+    (tmp_path / "case.csv").write_text(text)
+    with refused("'believed'"):
+        load_pose(tmp_path / "case.csv")

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from fetusmap.anatomy import Pose, Skeleton, built_in_skeleton_for, measurements
+from fetusmap.anatomy import Pose, Review, Skeleton, built_in_skeleton_for, measurements
+from fetusmap.anatomy.pose import REVIEWS
 from fetusmap.errors import BadInput, UnreadableFile, errors_about
 from fetusmap.files.names import case_name
 from fetusmap.files.tables import read_rows, write_rows
 
-LANDMARK_COLUMNS = ("case", "landmark", "x_mm", "y_mm", "z_mm", "confidence")
+LANDMARK_COLUMNS = ("case", "landmark", "x_mm", "y_mm", "z_mm", "confidence", "review")
 MEASUREMENT_COLUMNS = ("case", "kind", "name", "value", "unit")
 
 
@@ -19,6 +20,7 @@ def landmark_rows(pose: Pose, case: str) -> list[dict[str, object]]:
     """Return one row per landmark."""
     return [
         {"case": case, "landmark": mark.name, "confidence": mark.confidence,
+         "review": mark.review,
          **dict(zip(("x_mm", "y_mm", "z_mm"), mark.position_mm.tolist(), strict=True))}
         for mark in pose
     ]  # fmt: skip
@@ -51,13 +53,13 @@ def write_measurements_csv(
 def read_landmarks_csv(path: Path, skeleton: Skeleton | None = None) -> Pose:
     """Read the landmarks of one case, as `write_landmarks_csv` writes them.
 
-    The columns case and confidence may be missing (the confidence is then 1). A landmark with empty
-    coordinates, or without a row, is absent. Without a skeleton, it is the built-in one that has
-    the landmarks of the table.
+    The columns case, confidence and review may be missing (the confidence is then 1, and the review
+    "machine"). A landmark with empty coordinates, or without a row, is absent. Without a skeleton,
+    it is the built-in one that has the landmarks of the table.
 
     Raises:
-        UnreadableFile: the table has more than one case, a landmark twice, or a cell that is not a
-            number.
+        UnreadableFile: the table has more than one case, a landmark twice, a cell that is not a
+            number, or an unknown review.
         BadInput: the skeleton has no landmark of that name.
     """
     with errors_about(path):
@@ -72,6 +74,7 @@ def _pose_of_rows(path: Path, rows: list[dict[str, str]], skeleton: Skeleton | N
         )
     positions = np.full((len(skeleton), 3), np.nan)
     confidence = np.ones(len(skeleton))
+    review: list[Review] = ["machine"] * len(skeleton)
     seen: set[str] = set()
     for row in rows:
         name = row["landmark"]
@@ -84,6 +87,7 @@ def _pose_of_rows(path: Path, rows: list[dict[str, str]], skeleton: Skeleton | N
             )
         seen.add(name)
         index = skeleton.index(name)
+        review[index] = _review(path, name, row.get("review") or "machine")
         cells = [row[key] for key in ("x_mm", "y_mm", "z_mm")]
         if any(cells):
             positions[index] = [_number(path, name, cell) for cell in cells]
@@ -92,7 +96,19 @@ def _pose_of_rows(path: Path, rows: list[dict[str, str]], skeleton: Skeleton | N
         raise BadInput(
             path, expected="at least one landmark", found="no rows", remedy="add a row per landmark"
         )
-    return Pose(skeleton, positions, confidence)
+    return Pose(skeleton, positions, confidence, review=tuple(review))
+
+
+def _review(path: Path, landmark: str, cell: str) -> Review:
+    for word in REVIEWS:
+        if word == cell:
+            return word
+    raise UnreadableFile(
+        path,
+        expected=f"a review of {landmark!r} out of {', '.join(REVIEWS)}",
+        found=repr(cell[:40]),
+        remedy="leave the column out if nobody has reviewed the landmarks",
+    )
 
 
 def _number(path: Path, landmark: str, cell: str) -> float:

@@ -1,7 +1,10 @@
 """3D Slicer markups, `.mrk.json`, schema 1.0.3: one list of points and one line per segment.
 
 The list holds the landmarks, and only the list is read back: points that were dragged in Slicer are
-read as annotations. The lines are for display. The description of a point holds its confidence.
+read as annotations. The lines are for display. The description of a point holds its confidence,
+its position when it was written, and its review. A point that lies elsewhere when it is read was
+moved by a person; one that was written without a position was placed; one that was written with a
+position and has none any more was marked as absent.
 """
 
 from __future__ import annotations
@@ -14,7 +17,8 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from fetusmap.anatomy import Pose, PosedLandmark, Skeleton, built_in_skeleton_for
+from fetusmap.anatomy import Pose, PosedLandmark, Review, Skeleton, built_in_skeleton_for
+from fetusmap.anatomy.pose import REVIEWS
 from fetusmap.anatomy.skeleton import Segment, Side
 from fetusmap.errors import BadInput
 from fetusmap.files.documents import Position, parse_document, read_json
@@ -33,6 +37,10 @@ MAX_ROUNDING_MM = 1e-3
 """Distance up to which a point counts as not moved by a person."""
 
 MM_PER_UNIT = {"mm": 1.0, "um": 0.001}
+
+NOWHERE = "nan nan nan"
+DESCRIPTION = re.compile(r"confidence ([0-9.e+-]+) at (.*?)(?:, review ([a-z]+))?")
+"""How this package describes a point: confidence, position when it was written, and review."""
 
 
 class _SlicerPart(BaseModel):
@@ -105,15 +113,16 @@ def pose_from_markups(
     skeleton = skeleton or built_in_skeleton_for(_labels(document))
     positions = np.full((len(skeleton), 3), np.nan)
     confidence = np.zeros(len(skeleton))
+    review: list[Review] = ["machine"] * len(skeleton)
     seen: set[str] = set()
     for markup in document.point_lists:
         for point in markup.controlPoints:
             _check_label(point.label, skeleton, seen, subject)
             seen.add(point.label)
+            row = skeleton.index(point.label)
             if point.positionStatus == "defined" and point.position is not None:
-                row = skeleton.index(point.label)
                 positions[row] = _world_position(markup, point.position, subject)
-                confidence[row] = _confidence(point.description, positions[row])
+            confidence[row], review[row] = _described(point.description, positions[row])
     if not seen:
         raise BadInput(
             subject,
@@ -121,7 +130,7 @@ def pose_from_markups(
             found="none",
             remedy=f"label the points with the landmarks of {skeleton.name}",
         )
-    return Pose(skeleton, positions, confidence)
+    return Pose(skeleton, positions, confidence, review=tuple(review))
 
 
 def _labels(document: MarkupsDocument) -> list[str]:
@@ -163,10 +172,12 @@ def _line(pose: Pose, segment: Segment) -> dict[str, Any]:
 
 def _control_point(number: int, landmark: PosedLandmark) -> dict[str, Any]:
     position = landmark.position_mm.tolist() if landmark.is_present else [0.0, 0.0, 0.0]
+    where = _text(position) if landmark.is_present else NOWHERE
+    review = "" if landmark.review == "machine" else f", review {landmark.review}"
     return {
         "id": str(number),
         "label": landmark.name,
-        "description": f"confidence {landmark.confidence!r} at {_text(position)}",
+        "description": f"confidence {landmark.confidence!r} at {where}{review}",
         "associatedNodeID": "",
         "position": position,
         "orientation": [-1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 1.0],
@@ -223,15 +234,27 @@ def _world_position(
     return apply_affine(LPS_FROM_RAS, point) if markup.coordinateSystem == "RAS" else point
 
 
-def _confidence(description: str, position_mm: FloatArray) -> float:
-    """Return the confidence that was written for this position; 1 if a person moved the point."""
-    match = re.fullmatch(r"confidence ([0-9.e+-]+) at (.*)", description.strip())
+def _described(description: str, position_mm: FloatArray) -> tuple[float, Review]:
+    """Return confidence and review of a point from its description and its present position."""
+    is_present = bool(np.isfinite(position_mm).all())
+    match = DESCRIPTION.fullmatch(description.strip())
     try:
-        value, *place = (float(w) for w in " ".join(match.groups()).split()) if match else (1.0,)
+        value, *place = map(float, f"{match[1]} {match[2]}".split()) if match else (-1.0,)
     except ValueError:
-        return 1.0
-    moved = len(place) != 3 or not np.allclose(place, position_mm, rtol=0, atol=MAX_ROUNDING_MM)
-    return 1.0 if moved or not 0 <= value <= 1 else value
+        value, place = -1.0, []
+    if match is None or not 0 <= value <= 1 or len(place) != 3:
+        return float(is_present), "machine"  # the description is not ours
+    was_present = bool(np.isfinite(place).all())
+    known: dict[str, Review] = {word: word for word in REVIEWS}
+    review = known.get(match[3], "machine")
+    if not is_present:
+        # Earlier versions wrote an absent landmark as one at the origin, with confidence 0.
+        return 0.0, "absent" if was_present and value > 0 else review
+    if not was_present:
+        return 1.0, "placed"
+    if not np.allclose(place, position_mm, rtol=0, atol=MAX_ROUNDING_MM):
+        return 1.0, "placed" if review == "placed" else "moved"
+    return value, review
 
 
 def _text(position: list[float]) -> str:

@@ -18,6 +18,7 @@ from fetusmap.anatomy import (
     Pose,
     Provenance,
     Quality,
+    Review,
     Skeleton,
     built_in_skeleton,
     plain_from_skeleton,
@@ -44,11 +45,15 @@ RecordT = TypeVar("RecordT", Quality, Provenance)
 
 
 class LandmarkPosition(Document):
-    """One landmark; its position is null if the landmark is absent."""
+    """One landmark; its position is null if the landmark is absent.
+
+    A review says what a person did to the landmark.
+    """
 
     name: str
     position: Position | None
     confidence: Confidence
+    review: Review = "machine"
 
 
 class SegmentLength(Document):
@@ -111,6 +116,7 @@ def plain_from_pose(pose: Pose) -> dict[str, Any]:
                 "name": landmark.name,
                 "position": landmark.position_mm.tolist() if landmark.is_present else None,
                 "confidence": landmark.confidence,
+                **({} if landmark.review == "machine" else {"review": landmark.review}),
             }
             for landmark in pose
         ],
@@ -204,6 +210,7 @@ def _pose(
             np.array([e.confidence for e in entries]),
             quality=quality,
             provenance=provenance,
+            review=tuple(e.review for e in entries),
         )
 
 
