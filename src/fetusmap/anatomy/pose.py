@@ -88,8 +88,8 @@ class Pose:
                 found=f"{confidence.min()} to {confidence.max()}",
                 remedy="give probabilities",
             )
-        nobody: tuple[Review, ...] = ("machine",) * count
-        review = tuple(self.review) or nobody
+        nobody: Review = "machine"
+        review = tuple(self.review) or (nobody,) * count
         _check_review(self.skeleton, review, np.asarray(absent))
         positions.flags.writeable = False
         confidence.flags.writeable = False

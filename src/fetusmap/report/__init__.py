@@ -9,6 +9,7 @@ from fetusmap.report.prediction_figure import draw_prediction
 from fetusmap.report.preview import draw_contact_sheet, preview_picture, save_picture
 from fetusmap.report.refinement_figure import draw_refinement
 from fetusmap.report.surface import draw_surface
+from fetusmap.report.viewing_volume import viewing_nifti, viewing_volume
 from fetusmap.report.views import View, body_views, draw_skeleton
 from fetusmap.report.volume_figure import draw_volume
 
@@ -31,4 +32,6 @@ __all__ = [
     "preview_picture",
     "save_figure",
     "save_picture",
+    "viewing_nifti",
+    "viewing_volume",
 ]
