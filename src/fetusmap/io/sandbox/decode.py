@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
-from threading import Timer
 from typing import BinaryIO
 
 import numpy as np
@@ -13,7 +11,8 @@ import numpy as np
 from fetusmap.errors import UnreadableFile
 from fetusmap.files.reading import size_of
 from fetusmap.io.sandbox import decoder
-from fetusmap.io.sandbox.dicom import task_command, task_environment
+from fetusmap.io.sandbox.dicom import run_task
+from fetusmap.io.sandbox.process import run_decoder
 from fetusmap.io.volumes.header import VolumeHeader
 from fetusmap.io.volumes.limits import ReadLimits
 from fetusmap.types import VoxelArray
@@ -84,43 +83,26 @@ def _scaled(stored: VoxelArray, slope: float, intercept: float) -> VoxelArray:
 def _decode_into(
     buffer: memoryview, header: VolumeHeader, data: BinaryIO, path: Path, limits: ReadLimits
 ) -> None:
-    """Fill the buffer exactly from a child process, or raise.
+    """Fill the buffer exactly from a child process, or raise."""
 
-    The child gets the open file as its standard input, and no name that it could open again.
-    """
-    environment = None
+    def fill(output: BinaryIO) -> tuple[int, bytes]:
+        return output.readinto(buffer), output.read(1)  # type: ignore[attr-defined]
+
     if header.plan is None:
         command = [
             sys.executable, "-I", "-S", decoder.__file__,
             str(header.voxel_offset(size_of(data))), header.compression, str(header.skip_stream),
             str(len(buffer)), str(limits.decoder_bytes), str(header.following_bytes),
         ]  # fmt: skip
+        (filled, surplus), failure = run_decoder(command, data, fill, limits.timeout_s)
     else:
-        command = task_command("decode", header.plan.parameters(), limits)
-        environment = task_environment()
-    with subprocess.Popen(
-        command, stdin=data, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
-    ) as process:
-        timer = Timer(limits.timeout_s, process.kill)
-        timer.start()
-        try:
-            assert process.stdout is not None
-            assert process.stderr is not None
-            filled = process.stdout.readinto(buffer)  # type: ignore[attr-defined]
-            surplus = process.stdout.read(1)
-            complaint = process.stderr.read(2000).decode("utf-8", "replace")
-            code = process.wait()
-        finally:
-            timed_out = not timer.is_alive()
-            timer.cancel()
-            process.kill()
-    if code == 0 and filled == len(buffer) and not surplus:
-        return
-    if timed_out:
-        complaint = f"no end after {limits.timeout_s:g} s"
-    raise UnreadableFile(
-        path,
-        expected=f"{len(buffer)} bytes of undamaged voxels",
-        found=complaint or f"a decoder that stopped with code {code}",
-        remedy="copy or export it again",
-    )
+        (filled, surplus), failure = run_task(
+            "decode", header.plan.parameters(), data, fill, limits
+        )
+    if failure or filled < len(buffer) or surplus:
+        raise UnreadableFile(
+            path,
+            expected=f"{len(buffer)} bytes of undamaged voxels",
+            found=failure or f"{'more' if surplus else 'fewer'} of them",
+            remedy="copy or export it again",
+        )

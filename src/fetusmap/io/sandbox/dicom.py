@@ -5,17 +5,18 @@ from __future__ import annotations
 import base64
 import json
 import os
-import subprocess
 import sys
 import zlib
+from collections.abc import Callable
 from pathlib import Path
-from threading import Timer
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO, Literal, TypeVar
 
 from fetusmap.errors import UnreadableFile
+from fetusmap.io.sandbox.process import run_decoder
 from fetusmap.io.volumes.limits import ReadLimits
 
-Task = Literal["describe", "survey", "decode"]
+T = TypeVar("T")
+Task = Literal["describe", "survey", "decode", "refer"]
 
 MAX_DESCRIPTION_BYTES = 1 << 25
 PACKAGE = Path(__file__).parents[2]
@@ -53,7 +54,7 @@ def describe_instances(
     path: Path,
     limits: ReadLimits,
     *,
-    task: Literal["describe", "survey"] = "describe",
+    task: Literal["describe", "survey", "refer"] = "describe",
     age: bool = False,
 ) -> list[Any]:
     """Return what instances state about themselves, one dictionary for each.
@@ -63,14 +64,23 @@ def describe_instances(
         instances: start and length of each.
         path: for messages.
         limits: time and memory of the child process.
-        task: "survey" reads only the beginnings, and gives None where they do not suffice.
+        task: "survey" reads only the beginnings, and gives None where they do not suffice; "refer"
+            gives what a report about the instances needs, see `dicom_study`.
         age: whether the dates are read from which the age of gestation follows.
 
     Raises:
         UnreadableFile: an instance is damaged.
     """
     parameters = {"instances": instances, "age": age}
-    output = run_task(task, parameters, data, path, limits, MAX_DESCRIPTION_BYTES)
+
+    def receive(output: BinaryIO) -> bytes:
+        return output.read(MAX_DESCRIPTION_BYTES + 1)
+
+    output, failure = run_task(task, parameters, data, receive, limits)
+    if len(output) > MAX_DESCRIPTION_BYTES:
+        raise damaged(path, f"more than {MAX_DESCRIPTION_BYTES} bytes of description")
+    if failure:
+        raise damaged(path, failure)
     described = json.loads(output)
     if not isinstance(described, list) or len(described) != len(instances):
         raise damaged(path, "an incomplete description")
@@ -81,41 +91,12 @@ def run_task(
     task: Task,
     parameters: dict[str, Any],
     data: BinaryIO,
-    path: Path,
+    receive: Callable[[BinaryIO], T],
     limits: ReadLimits,
-    max_bytes: int,
-) -> bytes:
-    """Run one task of the decoding process, and return at most `max_bytes` of output.
-
-    Raises:
-        UnreadableFile: the process refuses the file, takes too long or writes too much.
-    """
-    with subprocess.Popen(
-        task_command(task, parameters, limits),
-        stdin=data,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=task_environment(),
-    ) as process:
-        timer = Timer(limits.timeout_s, process.kill)
-        timer.start()
-        try:
-            assert process.stdout is not None  # noqa: S101
-            assert process.stderr is not None  # noqa: S101
-            output = process.stdout.read(max_bytes + 1)
-            complaint = process.stderr.read(2000).decode("utf-8", "replace")
-            code = process.wait()
-        finally:
-            timed_out = not timer.is_alive()
-            timer.cancel()
-            process.kill()
-    if timed_out:
-        raise damaged(path, f"no end after {limits.timeout_s:g} s")
-    if len(output) > max_bytes:
-        raise damaged(path, f"more than {max_bytes} bytes of description")
-    if code:
-        raise damaged(path, complaint or f"a decoder that stopped with code {code}")
-    return output
+) -> tuple[T, str]:
+    """Run one task of the decoding process; see `run_decoder`."""
+    command = task_command(task, parameters, limits)
+    return run_decoder(command, data, receive, limits.timeout_s, task_environment())
 
 
 def damaged(path: Path, found: str) -> UnreadableFile:
