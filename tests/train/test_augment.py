@@ -20,6 +20,7 @@ from fetusmap.train.augment import (
     draw_augmentation,
     draw_intensities,
 )
+from fetusmap.train.stages import SYMMETRIES
 from fetusmap.volume import Volume
 
 WHOLE = WholeVolumeGrid(1.5, (64, 64, 64))
@@ -270,6 +271,20 @@ def test_right_angles_show_the_voxels_themselves_in_all_48_orders(make_case, ske
         back = [axis for axis in range(3) if grid.direction[order[axis], axis] < 0]
         ranks = sampled(case, grid, skeleton).ranks
         assert np.array_equal(np.flip(ranks, back), straight.transpose(order))
+
+
+def test_fewer_symmetries_keep_the_order_of_the_axes(make_case):
+    case = make_case(reference_pose(30.0).positions_mm)
+    rng = np.random.default_rng(0)
+    for symmetry, count in (("flips", 8), ("sagittal-flip", 2), ("right-angles", 48)):
+        draw = RightAngles(WholeVolumeGrid(1.0), *SYMMETRIES[symmetry])
+        grids = {grid.orientation: grid for grid in (draw(rng, case) for _ in range(600))}
+        assert len(grids) == count
+        if symmetry != "right-angles":
+            signs = {tuple(np.sign(np.diag(grid.direction))) for grid in grids.values()}
+            assert all((np.abs(grid.direction) == np.eye(3)).all() for grid in grids.values())
+            assert {sign[:2] for sign in signs} >= {(1, 1)}
+            assert (len({sign[:2] for sign in signs}) == 1) == (symmetry == "sagittal-flip")
 
 
 # Landmarks without a position

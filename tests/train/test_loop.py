@@ -95,7 +95,7 @@ def test_one_case_is_learnt_by_heart(run, make_config, monkeypatch, tmp_path):
 def test_the_papers_network_learns_one_case_by_heart(run, paper, monkeypatch, tmp_path):
     """Seen from one side, its landmarks are found to less than a voxel of 3 mm."""
 
-    def straight(look):
+    def straight(look, *symmetry):
         return lambda _, case: case.grid.respace(look.spacing_mm)
 
     monkeypatch.setattr("fetusmap.train.stages.RightAngles", straight)

@@ -22,8 +22,10 @@ from fetusmap.errors import BadInput
 from fetusmap.report import draw_contact_sheet, preview_picture, save_figure, save_picture
 from fetusmap.simulate import (
     HARD,
+    PRESENTATIONS,
     PRESETS,
     Difficulty,
+    Presentation,
     Rendering,
     SimulationSettings,
     dataset_origin,
@@ -89,6 +91,21 @@ def simulate(
             "only.",
         ),
     ] = USUAL_ANATOMY,
+    presentation: Annotated[
+        str,
+        typer.Option(
+            metavar="|".join(PRESENTATIONS),
+            help="How the fetus lies to the probe. any: any direction. clinical: the sweep starts "
+            "from the mid-sagittal plane; head left or right, face up or down. standard: one of "
+            "these four.",
+        ),
+    ] = PRESENTATIONS[0],
+    standard_part: Annotated[
+        float,
+        typer.Option(
+            help="With clinical, fraction of the fetuses that have the standard presentation."
+        ),
+    ] = 0.0,
     skeleton: Annotated[
         str, typer.Option(metavar="|".join(SKELETONS), help="Landmarks of the cases.")
     ] = SKELETONS[0],
@@ -139,6 +156,7 @@ def simulate(
         weeks=weeks,
         profile=profile,
         anatomy=anatomy,
+        presentation=Presentation(presentation, standard_part),
         skeleton=skeleton,
         difficulty=_difficulty(HARD if hard else Difficulty(), difficulty or []),
         like=None if like is None else load_library(like),

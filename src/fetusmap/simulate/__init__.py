@@ -8,6 +8,7 @@ from fetusmap.simulate.cohort import dataset_origin, simulate_dataset
 from fetusmap.simulate.draws import Seeds
 from fetusmap.simulate.media import FETAL, Medium
 from fetusmap.simulate.rendering import PRESETS, BeamSpace, Drawn, Rendering, render
+from fetusmap.simulate.scanner.presentation import PRESENTATIONS, Presentation
 from fetusmap.simulate.scanner.scanner import HARD, Difficulty, Scanner, profiles
 from fetusmap.simulate.stream import Shard, simulate_case, stream_cases
 from fetusmap.simulate.tables import tables_sha256
@@ -18,6 +19,7 @@ __all__ = [
     "BODY_SKELETON",
     "FETAL",
     "HARD",
+    "PRESENTATIONS",
     "PRESETS",
     "SKELETONS",
     "BeamLattice",
@@ -26,6 +28,7 @@ __all__ = [
     "Drawn",
     "Fetus",
     "Medium",
+    "Presentation",
     "Rendering",
     "Scanner",
     "Seeds",

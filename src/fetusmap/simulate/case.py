@@ -12,6 +12,7 @@ from fetusmap.simulate.body.measures import USUAL_ANATOMY, check_anatomy
 from fetusmap.simulate.body.posture import BODY_SKELETON
 from fetusmap.simulate.draws import Seeds
 from fetusmap.simulate.rendering import Drawn, preset_named
+from fetusmap.simulate.scanner.presentation import USUAL_PRESENTATION, Presentation
 from fetusmap.simulate.scanner.probe import draw_probe
 from fetusmap.simulate.scanner.scanner import USUAL_PROFILE, Difficulty, profiles
 from fetusmap.simulate.scene.scene import draw_scene
@@ -29,6 +30,7 @@ class SimulationSettings:
         weeks: range of gestational age.
         profile: scanner profile, see `profiles`.
         anatomy: range of bodies, see `ANATOMIES`.
+        presentation: how the fetus lies to the probe.
         skeleton: skeleton of the exported landmarks, "fetus-22" or "fetus-16".
         difficulty: knobs that make a volume harder to read; the defaults change nothing.
         like: poses whose limb postures are imitated, or None for the simulator's own.
@@ -38,6 +40,7 @@ class SimulationSettings:
     weeks: tuple[float, float] = (10.0, 14.0)
     profile: str = USUAL_PROFILE
     anatomy: str = USUAL_ANATOMY
+    presentation: Presentation = USUAL_PRESENTATION
     skeleton: str = BODY_SKELETON
     difficulty: Difficulty = field(default_factory=Difficulty)
     like: PoseLibrary | None = None
@@ -82,6 +85,7 @@ def draw_case(settings: SimulationSettings, seeds: Seeds) -> Drawn:
         body,
         scene,
         profile=settings.profile,
+        presentation=settings.presentation,
         difficulty=settings.difficulty,
     )
     return Drawn(fetus, body, scene, probe, seeds.speckle, settings.skeleton)

@@ -29,6 +29,7 @@ from fetusmap.simulate.case import SimulationSettings, draw_case
 from fetusmap.simulate.draws import Seeds
 from fetusmap.simulate.kretz_case import true_pose_in_kretz, write_as_kretz
 from fetusmap.simulate.rendering import Drawn, Rendering, render, true_pose_of
+from fetusmap.simulate.scanner.presentation import USUAL_PRESENTATION, Presentation
 from fetusmap.simulate.stream import case_name_of
 from fetusmap.workers import check_workers, map_in_processes
 
@@ -187,8 +188,14 @@ def dataset_origin(
         "poses_like": None if settings.like is None else _described(settings.like),
         "splits": dict(splits or {}),
         **({} if shuffle else {"splits_in_order": True}),
+        **_described_presentation(settings.presentation),
         **({} if file_format == FORMATS[0] else {"file_format": file_format}),
     }
+
+
+def _described_presentation(presentation: Presentation) -> dict[str, JsonValue]:
+    """Describe a presentation; the usual one is left out, so older datasets can be extended."""
+    return {} if presentation == USUAL_PRESENTATION else {"presentation": asdict(presentation)}
 
 
 def _described(library: PoseLibrary) -> dict[str, JsonValue]:

@@ -161,14 +161,20 @@ class RightAngles:
 
     Attributes:
         input_grid: spacing; the shape is that of the volume.
+        permute: also change the order of the axes; without it only flips are drawn.
+        flips: axes that may be flipped.
     """
 
     input_grid: WholeVolumeGrid
+    permute: bool = True
+    flips: tuple[int, ...] = (0, 1, 2)
 
     def __call__(self, rng: np.random.Generator, case: TrainingCase) -> Grid:
         """Draw a grid."""
-        grid = case.grid.respace(self.input_grid.spacing_mm).permute(rng.permutation(3).tolist())
-        for axis in range(3):
+        grid = case.grid.respace(self.input_grid.spacing_mm)
+        if self.permute:
+            grid = grid.permute(rng.permutation(3).tolist())
+        for axis in self.flips:
             if rng.random() < 0.5:
                 grid = grid.flip(axis)
         return grid

@@ -32,6 +32,7 @@ MAX_UNET_LEVELS = 4
 PAPER_STEPS = 16_000
 """Optimiser steps of the paper: 20 epochs of 800 volumes."""
 
+Symmetry = Literal["right-angles", "flips", "sagittal-flip"]
 StageName = Literal["coarse", "canonical", "land", "gan", "rnn"]
 
 
@@ -150,6 +151,9 @@ class _LandConfig(_Config):
         spacing_mm: voxel size of the input; 0.5 mm over the paper's scale, so 1.25 for 0.4 and
             1.0 for 0.5.
         checkpointing: gradient checkpointing policy, see `fetusmap.network`.
+        symmetry: how samples are turned and flipped along the volume's axes: "right-angles" (all 48
+            ways), "flips" (the eight flips, which keep the four clinical presentations of the
+            simulator), or "sagittal-flip" (across the median plane, which keeps each of them).
         own_statistics: normalise each volume by its own statistics. With running statistics,
             which a batch of one makes uncertain, errors were larger by half.
     """
@@ -169,6 +173,7 @@ class _LandConfig(_Config):
     precision: Literal["bf16-mixed", "32-true"] = "32-true"
     spacing_mm: Annotated[float, Field(gt=0.1, lt=10)] = 1.25
     checkpointing: Literal["none", "norms", "paper", "lean", "blocks"] = "none"
+    symmetry: Symmetry = "right-angles"
     own_statistics: bool = True
 
     @property

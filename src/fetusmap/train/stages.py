@@ -18,6 +18,7 @@ from fetusmap.train.config import (
     CanonicalConfig,
     CoarseConfig,
     GanConfig,
+    Symmetry,
     TrainingConfig,
     WholeVolumeConfig,
 )
@@ -28,6 +29,14 @@ from fetusmap.train.objectives import Adversarial, Loss, Objective, Supervised
 DISCRIMINATOR_SLOWDOWN = 5.0
 """The learning rate of the discriminator is lower by this factor. This delays the moment from which
 it distinguishes all heatmaps, but does not prevent it."""
+
+SYMMETRIES: dict[Symmetry, tuple[bool, tuple[int, ...]]] = {
+    "right-angles": (True, (0, 1, 2)),
+    "flips": (False, (0, 1, 2)),
+    "sagittal-flip": (False, (2,)),
+}
+"""Whether the axes are permuted, and which are flipped. In the presentations of the simulator, the
+median plane of the fetus lies across axis 2, the sweep."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +112,7 @@ def _land(config: WholeVolumeConfig, skeleton: Skeleton) -> Stage:
         input_grid=input_grid,
         channels=channel_per_landmark(skeleton),
         height=HEIGHT,
-        draw_grid=RightAngles(input_grid),
+        draw_grid=RightAngles(input_grid, *SYMMETRIES[config.symmetry]),
         network=config.network,
         checkpointing=config.checkpointing,
         loss=loss,

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fetusmap.geometry import Grid, random_rotations, rotation_about
+from fetusmap.geometry import Grid
 from fetusmap.simulate.body.body import Body
 from fetusmap.simulate.body.shapes import Shape
 from fetusmap.simulate.draws import unit_vectors
+from fetusmap.simulate.scanner.presentation import USUAL_PRESENTATION, Presentation, draw_rotation
 from fetusmap.simulate.scanner.scanner import USUAL_PROFILE, Difficulty, Scanner, draw_scanner
 from fetusmap.simulate.scene.scene import Scene
 from fetusmap.simulate.tables import table
@@ -90,6 +91,7 @@ def draw_probe(
     scene: Scene,
     *,
     profile: str = USUAL_PROFILE,
+    presentation: Presentation = USUAL_PRESENTATION,
     difficulty: Difficulty | None = None,
 ) -> Probe:
     """Draw how a fetus in its scene is scanned.
@@ -99,11 +101,12 @@ def draw_probe(
         body: solids of the fetus.
         scene: surroundings, whose walls determine the depth of the sac.
         profile: name of the scanner profile.
+        presentation: distribution of the rotations of the fetus.
         difficulty: knobs that make the volume harder to read.
     """
     difficulty = difficulty or Difficulty()
     scanner = draw_scanner(rng, profile, difficulty)
-    rotation = _draw_rotation(rng)
+    rotation = draw_rotation(rng, presentation)
     above = scene.mother.wall_mm + float(rng.uniform(0, 12))
     middle = np.array([rng.normal(0, 5), above + _reach_up(rotation, scene), rng.normal(0, 5)])
     shift = middle - rotation @ scene.uterus.sac.center
@@ -123,17 +126,6 @@ def draw_probe(
         gain_knots_db=rng.uniform(-0.5, 0.5, 6) * scanner.gain_wave_db,
         flicker_seed=int(rng.integers(2**63)),
     )
-
-
-def _draw_rotation(rng: np.random.Generator) -> RotationMatrix:
-    """Draw an orientation: mostly within 25 degrees of perpendicular to the beam, else any."""
-    numbers = table("body/joints")["orientation"]
-    if rng.random() >= numbers["across_the_beam"]:
-        return np.asarray(random_rotations(rng, 1)[0])
-    roll = rotation_about([0, 0, 1.0], rng.uniform(0, 2 * np.pi))
-    tilt = rotation_about([1.0, 0, 0], np.radians(rng.uniform(-1, 1) * numbers["tilt"]))
-    azimuth = rotation_about([0, 1.0, 0], rng.uniform(0, 2 * np.pi))
-    return np.asarray(azimuth @ tilt @ roll)
 
 
 def _reach_up(rotation: RotationMatrix, scene: Scene) -> float:
