@@ -35,8 +35,18 @@ def test_volume_as_json(fetusmap: Callable, volume: Path) -> None:
 
 def test_spacing_override_is_told(fetusmap: Callable, volume: Path) -> None:
     outcome = fetusmap("info", volume, "--spacing", "1", "1", "2")
+    assert outcome.code == 2
+    assert "--force-spacing" in outcome.err
+    outcome = fetusmap("info", volume, "--spacing", "1", "1", "2", "--force-spacing")
     assert "1 x 1 x 2 mm" in outcome.out
-    assert outcome.err == "warning: spacing 1 x 1 x 2 mm given by the caller\n"
+    assert outcome.err.startswith("warning: spacing 1 x 1 x 2 mm given by the caller")
+    assert "the file states" in outcome.err
+
+
+def test_a_forced_spacing_needs_a_spacing(fetusmap: Callable, volume: Path) -> None:
+    outcome = fetusmap("info", volume, "--force-spacing")
+    assert outcome.code == 2
+    assert "expected --spacing X Y Z with it" in outcome.err
 
 
 def test_pose(fetusmap: Callable, pose: Path) -> None:

@@ -12,6 +12,7 @@ from fetusmap.anatomy import Skeleton, built_in_skeleton_for
 from fetusmap.cli.console import out, track, warn
 from fetusmap.cli.options import (
     FollowLinks,
+    ForceSpacing,
     Frame,
     Mirror,
     RawOrder,
@@ -57,12 +58,13 @@ from fetusmap.volume import Volume
 NO_LICENCE = "unknown"
 APPLICABLE: dict[str, set[str]] = {
     "a volume": {
-        "--spacing", "--voxel-size", "--mirror", "--frame", "--shape", "--dtype", "--order",
-        "--overwrite", "--follow-links",
+        "--spacing", "--force-spacing", "--voxel-size", "--mirror", "--frame", "--shape",
+        "--dtype", "--order", "--overwrite", "--follow-links",
     },
     "a pose": {"--skeleton", "--overwrite"},
     "a folder": {
-        "--spacing", "--skeleton", "--subjects", "--split", "--licence", "--follow-links"
+        "--spacing", "--force-spacing", "--skeleton", "--subjects", "--split", "--licence",
+        "--follow-links",
     },
     "a dataset": {"--overwrite"},
     "a pose library": set(),
@@ -82,6 +84,7 @@ def convert(
     ],
     target: Annotated[Path, typer.Argument(help="The file or folder to write.")],
     spacing: Spacing = None,
+    force_spacing: ForceSpacing = False,
     voxel_size: VoxelSize = None,
     mirror: Mirror = False,
     frame: Frame = None,
@@ -106,8 +109,9 @@ def convert(
     A folder with volumes and annotations beside them (nnLandmark, 3D Slicer markups) becomes a
     dataset; a dataset becomes a folder of nnLandmark annotations.
     """
+    conversion = Conversion(voxel_size, mirror, force_spacing)
     given = {
-        **given_reader_options(spacing, voxel_size, mirror, frame, shape, dtype, order),
+        **given_reader_options(spacing, conversion, frame, shape, dtype, order),
         "--skeleton": skeleton is not None,
         "--subjects": subjects is not None,
         "--split": bool(split),
@@ -130,7 +134,7 @@ def convert(
     if kind == "a dataset":
         return _export(source, target, overwrite)
     if kind == "a folder":
-        wanted = _Import(spacing, limits, subjects, parts_of(split or []), seed)
+        wanted = _Import(spacing, conversion, limits, subjects, parts_of(split or []), seed)
         return _import(source, target, skeleton_named(skeleton), licence, wanted)
     if kind == "a pose":
         own = skeleton_named(skeleton)
@@ -139,7 +143,7 @@ def convert(
         volume = load_volume(
             source_of(source, frame, shape, dtype, order),
             spacing_mm=spacing,
-            conversion=Conversion(voxel_size, mirror),
+            conversion=conversion,
             limits=limits,
         )
         for warning in volume.warnings:
@@ -154,6 +158,7 @@ class _Import:
     """Settings of the import of a folder."""
 
     spacing: Triple | None
+    conversion: Conversion
     limits: ReadLimits
     subjects: Path | None
     parts: dict[str, float]
@@ -176,7 +181,12 @@ def _import(
         target, name=target.name, licence=licence, skeleton=skeleton, made_by=made_by
     ) as writer:
         steps = import_cases(
-            cases, writer, subjects=table, spacing_mm=wanted.spacing, limits=wanted.limits
+            cases,
+            writer,
+            subjects=table,
+            spacing_mm=wanted.spacing,
+            conversion=wanted.conversion,
+            limits=wanted.limits,
         )
         for case, outcome in track(steps, "importing", len(cases)):
             failed += isinstance(outcome, FetusmapError)

@@ -21,6 +21,7 @@ from fetusmap.atlas import PoseLibrary, load_library
 from fetusmap.cli.console import out, print_facts, print_table, warn
 from fetusmap.cli.options import (
     FollowLinks,
+    ForceSpacing,
     Frame,
     Mirror,
     RawOrder,
@@ -53,6 +54,7 @@ from fetusmap.volume import Volume
 APPLICABLE: dict[str, set[str]] = {
     "a volume": {
         "--spacing",
+        "--force-spacing",
         "--voxel-size",
         "--mirror",
         "--frame",
@@ -87,6 +89,7 @@ def info(
         ),
     ],
     spacing: Spacing = None,
+    force_spacing: ForceSpacing = False,
     voxel_size: VoxelSize = None,
     mirror: Mirror = False,
     frame: Frame = None,
@@ -101,8 +104,9 @@ def info(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
 ) -> None:
     """Describe a file: its kind, its geometry, and what is wrong with it."""
+    conversion = Conversion(voxel_size, mirror, force_spacing)
     given = {
-        **given_reader_options(spacing, voxel_size, mirror, frame, shape, dtype, order),
+        **given_reader_options(spacing, conversion, frame, shape, dtype, order),
         "--skeleton": skeleton is not None,
         "--age": age,
         "--follow-links": follow_links,
@@ -142,7 +146,6 @@ def info(
         if frame is None and shape is None and count_frames(file, limits) > 1:
             frame = 0  # the first volume stands for the sequence, whose length is among the facts
         source = source_of(file, frame, shape, dtype, order)
-        conversion = Conversion(voxel_size, mirror)
         volume = load_volume(source, spacing_mm=spacing, conversion=conversion, limits=limits)
         facts = volume_facts(volume, source)
         if age:

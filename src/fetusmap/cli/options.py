@@ -13,11 +13,17 @@ from fetusmap.anatomy import Skeleton, built_in_skeletons, load_skeleton
 from fetusmap.dataset import check_fractions, is_dataset
 from fetusmap.errors import BadInput
 from fetusmap.files import LIBRARY_SUFFIXES, POSE_SUFFIXES, suffix_of
-from fetusmap.io import DICOMDIR, RawLayout, Source, find_sources
+from fetusmap.io import DICOMDIR, Conversion, RawLayout, Source, find_sources
 
 Spacing = Annotated[
     tuple[float, float, float] | None,
-    typer.Option(help="True spacing in mm, if that of the file is missing or wrong."),
+    typer.Option(
+        help="Spacing in mm of files that state none. A file that states another one is refused."
+    ),
+]
+ForceSpacing = Annotated[
+    bool,
+    typer.Option("--force-spacing", help="Let --spacing replace a spacing that a file states."),
 ]
 SkeletonName = Annotated[
     str | None,
@@ -155,10 +161,22 @@ def parts_of(split: list[str]) -> dict[str, float]:
 
 
 def given_reader_options(
-    spacing: object, voxel_size: object, mirror: bool, frame: object, *raw: object
+    spacing: object, conversion: Conversion, frame: object, *raw: object
 ) -> dict[str, bool]:
-    """Return which options of reading a volume were given; `raw` is shape, type and order."""
+    """Return which options of reading a volume were given; `raw` is shape, type and order.
+
+    Raises:
+        BadInput: a spacing is forced and none is given.
+    """
+    if conversion.force_spacing and spacing is None:
+        raise BadInput(
+            "--force-spacing",
+            expected="--spacing X Y Z with it",
+            found="none",
+            remedy="give the spacing, or leave --force-spacing out",
+        )
     names = ("--spacing", "--voxel-size", "--frame", "--shape", "--dtype", "--order")
-    values = (spacing, voxel_size, frame, *raw)
+    values = (spacing, conversion.voxel_size_mm, frame, *raw)
     given = {name: value is not None for name, value in zip(names, values, strict=True)}
-    return {**given, "--mirror": mirror}
+    forced = {"--force-spacing": conversion.force_spacing}
+    return {**given, "--mirror": conversion.mirror, **forced}

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from fetusmap.cli.console import err, out, print_table, track, warn
-from fetusmap.cli.options import FollowLinks, Frame, Mirror, Spacing, VoxelSize
+from fetusmap.cli.options import FollowLinks, ForceSpacing, Frame, Mirror, Spacing, VoxelSize
 from fetusmap.errors import BadInput
 from fetusmap.network import device_named
 from fetusmap.refine import refinement_named
@@ -75,6 +75,7 @@ def predict(
         str, typer.Option(metavar="auto|cpu|cuda", help="Where to compute.")
     ] = "auto",
     spacing: Spacing = None,
+    force_spacing: ForceSpacing = False,
     voxel_size: VoxelSize = None,
     mirror: Mirror = False,
     frame: Frame = None,
@@ -106,6 +107,7 @@ def predict(
         library=None if library is None else str(library),
         flip_average=flip_average,
         spacing_mm=spacing,
+        force_spacing=force_spacing,
         voxel_size_mm=voxel_size,
         mirror=mirror,
         follow_links=follow_links,

@@ -36,7 +36,7 @@ from fetusmap.files import (
     suffix_of,
 )
 from fetusmap.geometry import Grid
-from fetusmap.io import DEFAULT_LIMITS, ReadLimits, load_volume
+from fetusmap.io import AS_STORED, DEFAULT_LIMITS, Conversion, ReadLimits, load_volume
 from fetusmap.io.poses.markups import read_labels, read_markups
 from fetusmap.io.poses.nnlandmark import (
     SUFFIX,
@@ -98,6 +98,7 @@ class ForeignCase:
         skeleton: Skeleton,
         *,
         spacing_mm: Triple | None = None,
+        conversion: Conversion = AS_STORED,
         limits: ReadLimits = DEFAULT_LIMITS,
     ) -> tuple[Volume, Pose]:
         """Read volume and pose.
@@ -106,7 +107,9 @@ class ForeignCase:
             BadInput: one of them cannot be read, or a landmark lies farther outside of the volume
                 than the volume is large, which means that the two do not belong together.
         """
-        volume = load_volume(self.volume_path, spacing_mm=spacing_mm, limits=limits)
+        volume = load_volume(
+            self.volume_path, spacing_mm=spacing_mm, conversion=conversion, limits=limits
+        )
         pose = self.read_pose(volume.grid, skeleton)
         farthest = float(volume.grid.extent_mm.max())
         inside = volume.grid.contains(pose.positions_mm, margin_mm=-farthest)
@@ -165,6 +168,7 @@ def import_cases(
     *,
     subjects: Mapping[str, Subject] | None = None,
     spacing_mm: Triple | None = None,
+    conversion: Conversion = AS_STORED,
     limits: ReadLimits = DEFAULT_LIMITS,
 ) -> Iterator[tuple[ForeignCase, Volume | FetusmapError]]:
     """Write foreign cases into a dataset, one per step; an error in one does not stop the others.
@@ -173,7 +177,8 @@ def import_cases(
         cases: result of `find_foreign_cases`.
         writer: writer of the dataset; its skeleton names the landmarks.
         subjects: case name to subject, for every case. None makes each case a subject of its own.
-        spacing_mm: overrides the spacing of every volume.
+        spacing_mm: spacing of the volumes that state none.
+        conversion: how the volumes are read, see `load_volume`.
         limits: limits for reading the volumes.
 
     Yields:
@@ -189,7 +194,9 @@ def import_cases(
                     found="none",
                     remedy="add it, so that no subject can stand in two splits",
                 )
-            volume, pose = case.load(writer.skeleton, spacing_mm=spacing_mm, limits=limits)
+            volume, pose = case.load(
+                writer.skeleton, spacing_mm=spacing_mm, conversion=conversion, limits=limits
+            )
             writer.add(
                 volume,
                 pose,

@@ -25,6 +25,8 @@ DONE_FILE = "done.json"
 FAILED_FILE = "failed.json"
 STARTED_FILE = "started.json"
 RESULT_FILES = ("pose.json", "pose.mrk.json", "lengths.csv")
+PREVIEW_FILE = "preview.png"
+REPORT_FILE, REPORT_PICTURE_FILE = "report.dcm", "report-picture.dcm"
 
 
 class PredictionSettings(Document):
@@ -36,7 +38,8 @@ class PredictionSettings(Document):
         refine: kind of refinement, see `fetusmap.refine`.
         library: file of the pose library to refine with; None for the one that ships.
         flip_average: average the heatmaps with those of the mirror image.
-        spacing_mm: replaces the spacing of the files.
+        spacing_mm: spacing of the files that state none.
+        force_spacing: let the given spacing replace one that a file states.
         voxel_size_mm: size of the voxels that stored beams are converted to; None for the usual.
         mirror: exchange left and right of files that do not state their sides.
         follow_links: read through symbolic links.
@@ -49,6 +52,7 @@ class PredictionSettings(Document):
     library: str | None = None
     flip_average: bool = True
     spacing_mm: Triple | None = None
+    force_spacing: bool = False
     voxel_size_mm: float | None = None
     mirror: bool = False
     follow_links: bool = False
@@ -61,8 +65,8 @@ class PredictionSettings(Document):
 
     @property
     def conversion(self) -> Conversion:
-        """How beams are converted, and whether the files are mirrored."""
-        return Conversion(self.voxel_size_mm, self.mirror)
+        """How files are read whose own statements are incomplete, wrong, or of beams."""
+        return Conversion(self.voxel_size_mm, self.mirror, self.force_spacing)
 
     @property
     def sha256(self) -> str:
@@ -72,7 +76,9 @@ class PredictionSettings(Document):
         other fields left out change no result. Newer fields count only if they are set, so that
         results of earlier versions stay valid.
         """
-        newer = {"voxel_size_mm", "mirror"} & set(self.model_dump(exclude_defaults=True))
+        newer = {"voxel_size_mm", "mirror", "force_spacing"} & set(
+            self.model_dump(exclude_defaults=True)
+        )
         plain = self.model_dump_json(include={"refine", "flip_average", "spacing_mm", *newer})
         return hashlib.sha256(plain.encode()).hexdigest()
 

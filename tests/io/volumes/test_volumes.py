@@ -20,6 +20,7 @@ from fetusmap.errors import BadInput, UnreadableFile
 from fetusmap.geometry import Grid
 from fetusmap.io import (
     WRITABLE_SUFFIXES,
+    Conversion,
     ReadLimits,
     load_grid,
     load_volume,
@@ -237,13 +238,24 @@ def test_an_array_of_foreign_byte_order_can_be_saved(dtype, tmp_path, phantom):
     np.testing.assert_array_equal(load_volume(tmp_path / "case.nii").array, native)
 
 
-def test_the_callers_spacing_wins_and_is_recorded(tmp_path, oblique):
+def test_a_spacing_that_contradicts_the_file_is_refused_unless_forced(tmp_path, oblique, refused):
     save_volume(Volume(np.zeros(oblique.shape, np.uint8), oblique), tmp_path / "case.nrrd")
-    loaded = load_volume(tmp_path / "case.nrrd", spacing_mm=(0.3, 0.4, 0.5))
+    with refused("0.5 x 1 x 2 mm", "0.3 x 0.4 x 0.5 mm", "--force-spacing", error=BadInput):
+        load_volume(tmp_path / "case.nrrd", spacing_mm=(0.3, 0.4, 0.5))
+    forced = Conversion(force_spacing=True)
+    loaded = load_volume(tmp_path / "case.nrrd", spacing_mm=(0.3, 0.4, 0.5), conversion=forced)
     np.testing.assert_allclose(loaded.grid.spacing_mm, [0.3, 0.4, 0.5], rtol=1e-12)
     np.testing.assert_allclose(loaded.grid.direction, oblique.direction, atol=1e-12)
     np.testing.assert_allclose(loaded.grid.origin_mm, [10, -20, 30], atol=1e-12)
-    assert loaded.warnings == ("spacing 0.3 x 0.4 x 0.5 mm given by the caller",)
+    (warning,) = loaded.warnings
+    assert "0.3 x 0.4 x 0.5 mm given by the caller" in warning
+    assert "the file states 0.5 x 1 x 2 mm" in warning
+
+
+def test_a_spacing_that_agrees_with_the_file_is_accepted(tmp_path, oblique):
+    save_volume(Volume(np.zeros(oblique.shape, np.uint8), oblique), tmp_path / "case.nrrd")
+    loaded = load_volume(tmp_path / "case.nrrd", spacing_mm=(0.5, 1.0, 2.0))
+    np.testing.assert_allclose(loaded.grid.affine, oblique.affine, atol=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -21,10 +21,13 @@ from fetusmap.geometry import Grid, affine_from, check_affine
 from fetusmap.geometry.affine import direction_of, shear_of, spacing_of
 from fetusmap.io.volumes.frame_plan import FramePlan
 from fetusmap.io.volumes.limits import ReadLimits
-from fetusmap.types import Affine, Shape3, Triple
+from fetusmap.types import Affine, FloatArray, Shape3, Triple
 from fetusmap.volume.beams import BeamLattice
 
 OVERRIDE = "give the true spacing with --spacing X Y Z"
+MAX_SPACING_DIFFERENCE = 0.01
+"""Relative difference up to which two statements of a spacing agree."""
+
 Compression = Literal["none", "gzip", "gzip twice", "zlib", "bzip2", "dicom"]
 
 
@@ -192,7 +195,12 @@ def check_shape(shape: Shape3, itemsize: int, path: Path, limits: ReadLimits) ->
 
 
 def checked_grid(
-    header: VolumeHeader, path: Path, limits: ReadLimits, spacing_mm: Triple | None
+    header: VolumeHeader,
+    path: Path,
+    limits: ReadLimits,
+    spacing_mm: Triple | None,
+    *,
+    force_spacing: bool = False,
 ) -> tuple[Grid, tuple[str, ...]]:
     """Return the header's grid, with the caller's spacing if there is one.
 
@@ -200,14 +208,17 @@ def checked_grid(
         header: as read.
         path: for messages.
         limits: plausible spacing and shear.
-        spacing_mm: replaces the spacing of the file; the file's directions are kept if it has any.
+        spacing_mm: replaces the spacing of the file; directions and origin are kept if the file
+            has any.
+        force_spacing: whether the given spacing may contradict one that the file states.
 
     Returns:
         The grid, and a warning for each statement of the file that was replaced or assumed.
 
     Raises:
         UnreadableFile: the file has no orientation, or `check_geometry` refuses its geometry.
-        BadInput: the given spacing is not three positive numbers.
+        BadInput: the given spacing is not three positive numbers, or it contradicts a plausible
+            spacing of the file and is not forced.
     """
     if header.conflict:
         raise UnreadableFile(
@@ -217,7 +228,11 @@ def checked_grid(
             remedy="mend the header with the program that wrote it",
         )
     if spacing_mm is not None:
-        affine, warnings = _override_spacing(header.affine, _checked_spacing(spacing_mm))
+        spacing = _checked_spacing(spacing_mm)
+        stated = _stated_spacing(header, limits)
+        if stated is not None and not force_spacing:
+            _check_agreement(spacing, stated, path)
+        affine, warnings = _override_spacing(header.affine, spacing, stated)
         warnings += (f"not used: {header.doubt}",) if header.doubt else ()
     elif header.affine is None or header.doubt:
         raise UnreadableFile(
@@ -280,9 +295,33 @@ def _checked_spacing(spacing_mm: Triple) -> Triple:
     return float(values[0]), float(values[1]), float(values[2])
 
 
-def _override_spacing(affine: Affine | None, spacing_mm: Triple) -> tuple[Affine, tuple[str, ...]]:
+def _stated_spacing(header: VolumeHeader, limits: ReadLimits) -> FloatArray | None:
+    """Return the spacing that the file states without a doubt, if it is a plausible one."""
+    if header.affine is None or header.doubt or not np.isfinite(header.affine).all():
+        return None
+    spacing = spacing_of(header.affine)
+    low, high = limits.spacing_mm
+    return spacing if ((spacing >= low) & (spacing <= high)).all() else None
+
+
+def _check_agreement(spacing_mm: Triple, stated_mm: FloatArray, path: Path) -> None:
+    """Refuse a given spacing that contradicts the file, which may be right."""
+    if not np.allclose(spacing_mm, stated_mm, rtol=MAX_SPACING_DIFFERENCE, atol=0):
+        raise BadInput(
+            path,
+            expected=f"the spacing that the file states, {_text(stated_mm)} mm, or no other",
+            found=f"{_text(spacing_mm)} mm given",
+            remedy="leave --spacing out, or add --force-spacing if the file is wrong",
+        )
+
+
+def _override_spacing(
+    affine: Affine | None, spacing_mm: Triple, stated_mm: FloatArray | None
+) -> tuple[Affine, tuple[str, ...]]:
     """Return the affine with the caller's spacing along the file's directions, or along L, P, S."""
     given = f"spacing {_text(spacing_mm)} mm given by the caller"
+    if stated_mm is not None:
+        given += f", where the file states {_text(stated_mm)} mm"
     spacing = np.array(spacing_mm, dtype=np.float64)
     if affine is not None and np.isfinite(affine).all() and spacing_of(affine).all():
         return affine_from(direction_of(affine) * spacing, affine[:3, 3]), (given,)

@@ -34,15 +34,18 @@ SLAB_BYTES = 64 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Conversion:
-    """How a file is read that holds beams, or that leaves open which mirror image is right.
+    """How a file is read whose own statements are incomplete, wrong, or of beams.
 
     Attributes:
         voxel_size_mm: spacing of the voxels to which beams are converted; None for 0.5 mm.
         mirror: whether left and right are exchanged.
+        force_spacing: whether a given spacing replaces one that the file states; otherwise a file
+            that contradicts the given spacing is refused.
     """
 
     voxel_size_mm: float | None = None
     mirror: bool = False
+    force_spacing: bool = False
 
 
 AS_STORED = Conversion()
@@ -61,19 +64,22 @@ def converted_grid(
         header: as read.
         path: for messages.
         limits: plausible spacing, and how many voxels there may be.
-        spacing_mm: replaces the spacing of stored voxels.
-        conversion: voxel size of converted beams, and whether to mirror.
+        spacing_mm: spacing of stored voxels, if the file states none.
+        conversion: voxel size of converted beams, whether to mirror, and whether the given spacing
+            replaces a stated one.
 
     Returns:
         The grid, and a warning for each statement that was replaced, assumed, or not used.
 
     Raises:
         UnreadableFile: the geometry or the size is refused.
-        BadInput: the voxel size is not plausible, a spacing is given for beams, or a file that
-            states its orientation is to be mirrored.
+        BadInput: the voxel size is not plausible, a spacing is given for beams or contradicts the
+            file, or a file that states its orientation is to be mirrored.
     """
     if header.lattice is None:
-        grid, notes = checked_grid(header, path, limits, spacing_mm)
+        grid, notes = checked_grid(
+            header, path, limits, spacing_mm, force_spacing=conversion.force_spacing
+        )
         if conversion.voxel_size_mm is not None:
             notes += ("the voxel size is not used, because the file holds voxels",)
     elif spacing_mm is None:

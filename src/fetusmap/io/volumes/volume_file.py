@@ -55,9 +55,9 @@ def load_volume(
         source: path of a NIfTI, NRRD, MetaImage, DICOM or GE Kretz file, of a folder with one
             volume such as a DICOM series, or a `Source`. The format is recognised by the content;
             a name that contradicts it gives a warning.
-        spacing_mm: replaces the file's spacing; the volume's warnings record it.
-        conversion: voxel size for a file that holds beams, and whether to mirror a file that leaves
-            its sides open.
+        spacing_mm: the spacing of a file that states none; the volume's warnings record it.
+        conversion: voxel size for a file that holds beams, whether to mirror a file that leaves
+            its sides open, and whether the given spacing replaces one that the file states.
         limits: how large the volume may be.
 
     Returns:
@@ -65,6 +65,7 @@ def load_volume(
 
     Raises:
         UnreadableFile: the file is not a volume, is damaged, or exceeds the limits.
+        BadInput: the given spacing contradicts the one that the file states.
     """
     source = _source(source)
     with open_source(source, limits) as opened:
