@@ -356,6 +356,19 @@ def test_a_dataset_of_other_settings_is_refused_and_kept(
     assert files_below(copied) == before
 
 
+def test_a_setting_that_only_the_dataset_states_is_another_setting(
+    fetusmap: Callable, copied: Path
+) -> None:
+    """Usual presentations and NIfTI files are not stated, unlike clinical ones and Kretz files."""
+    document = copied / "dataset.json"
+    plain = json.loads(document.read_text())
+    plain["made_by"]["presentation"] = {"name": "clinical", "standard_part": 0.0}
+    document.write_text(json.dumps(plain))
+    outcome = fetusmap("simulate", "-o", copied, "-n", 2, *ALONE)
+    assert outcome.code == 2
+    assert "a dataset of other settings (presentation)" in outcome.err
+
+
 def test_a_smaller_number_of_cases_is_refused_and_the_dataset_kept(
     fetusmap: Callable, copied: Path
 ) -> None:

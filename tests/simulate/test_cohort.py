@@ -17,6 +17,7 @@ import fetusmap as fm
 from fetusmap.errors import BadInput, ResourceError
 from fetusmap.simulate import (
     Difficulty,
+    Presentation,
     Seeds,
     SimulationSettings,
     dataset_origin,
@@ -303,6 +304,14 @@ def test_killed_workers_give_an_error_of_one_line_and_the_run_can_be_repeated(tm
         (
             {"settings": SimulationSettings("half", (10.0, 11.0), difficulty=Difficulty(blur=2))},
             "difficulty",
+        ),
+        (
+            {
+                "settings": SimulationSettings(
+                    "half", (10.0, 11.0), presentation=Presentation("clinical")
+                )
+            },
+            "presentation",
         ),
         (
             {"settings": SimulationSettings("half", (10.0, 11.0), like=draw_poses(3, seed=0))},

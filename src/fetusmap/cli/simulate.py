@@ -204,7 +204,8 @@ def _finished_cases(folder: Path, origin: Mapping[str, JsonValue]) -> list[Case]
     if not is_dataset(folder):
         return []
     dataset = load_dataset(folder)
-    others = [key for key, value in origin.items() if dataset.made_by.get(key) != value]
+    there_by = dataset.made_by
+    others = [key for key in {**origin, **there_by} if there_by.get(key) != origin.get(key)]
     if others == [COUNT_KEY]:
         there, wanted = len(dataset.cases), origin[COUNT_KEY]
         if isinstance(wanted, int) and there < wanted:
@@ -216,7 +217,7 @@ def _finished_cases(folder: Path, origin: Mapping[str, JsonValue]) -> list[Case]
             remedy=f"ask for {there} or more, or choose another folder",
         )
     if others:
-        simulated = "simulator" in dataset.made_by
+        simulated = "simulator" in there_by
         differing = ", ".join(others).replace("_", " ")
         raise BadInput(
             folder,

@@ -31,6 +31,7 @@ from fetusmap.simulate.kretz_case import true_pose_in_kretz, write_as_kretz
 from fetusmap.simulate.rendering import Drawn, Rendering, render, true_pose_of
 from fetusmap.simulate.scanner.presentation import USUAL_PRESENTATION, Presentation
 from fetusmap.simulate.stream import case_name_of
+from fetusmap.simulate.tables import tables_sha256
 from fetusmap.workers import check_workers, map_in_processes
 
 LICENCE = "CC0-1.0"
@@ -177,6 +178,7 @@ def dataset_origin(
     return {
         "simulator": "fetusmap",
         "version": __version__,
+        "simulator_tables": tables_sha256(),
         COUNT_KEY: count,
         "seed": seed,
         "preset": settings.preset,
