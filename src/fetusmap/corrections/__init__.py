@@ -1,0 +1,44 @@
+"""What people correct on predicted poses: an append-only log per case, and the corrected pose."""
+
+from fetusmap.corrections.actions import (
+    accept,
+    ask,
+    exchange,
+    mark_absent,
+    move,
+    new_correction,
+    reset,
+)
+from fetusmap.corrections.log import (
+    CaseStatus,
+    CorrectionLog,
+    corrected_pose,
+    disagreements,
+    merge_logs,
+    pose_sha256,
+)
+from fetusmap.corrections.records import Action, Correction, LandmarkState
+from fetusmap.corrections.store import CORRECTIONS_FILE, append_correction, read_log, write_log
+
+__all__ = [
+    "CORRECTIONS_FILE",
+    "Action",
+    "CaseStatus",
+    "Correction",
+    "CorrectionLog",
+    "LandmarkState",
+    "accept",
+    "append_correction",
+    "ask",
+    "corrected_pose",
+    "disagreements",
+    "exchange",
+    "mark_absent",
+    "merge_logs",
+    "move",
+    "new_correction",
+    "pose_sha256",
+    "read_log",
+    "reset",
+    "write_log",
+]
