@@ -42,10 +42,10 @@ def test_the_table_has_a_row_per_landmark(tmp_path):
     pose = Pose.from_positions({"head": (1.5, -2, 0.1), "neck": (0, 0, 1e-9)})
     write_landmarks_csv(pose, tmp_path / "case 7.csv")
     lines = (tmp_path / "case 7.csv").read_text().splitlines()
-    assert lines[0] + "\n" == HEAD
-    assert lines[1] == "case_7,head,1.5,-2.0,0.1,1.0"
-    assert "case_7,neck,0.0,0.0,1e-09,1.0" in lines
-    assert "case_7,left_knee,,,,0.0" in lines
+    assert lines[0] + "\n" == HEAD.replace("\n", ",review\n")
+    assert lines[1] == "case_7,head,1.5,-2.0,0.1,1.0,machine"
+    assert "case_7,neck,0.0,0.0,1e-09,1.0,machine" in lines
+    assert "case_7,left_knee,,,,0.0,machine" in lines
     assert len(lines) == 17
 
 
@@ -101,6 +101,17 @@ def test_a_table_saved_by_a_spreadsheet_is_read(mark, end, load):
     assert pose["neck"].confidence == 1
 
 
+@pytest.mark.parametrize("separator", [";", "\t"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_table_of_another_country_is_read(separator, encoding, load):
+    rows = ["Landmark ,X_mm,Y_mm,Z_mm,Größe", "head,1|5,-2,3|25,a", "neck,4,5,6,", ",,,,"]
+    text = "\r\n".join(rows).replace(",", separator).replace("|", ",")
+    pose = load((f"sep={separator}\r\n" * (separator == ";") + text).encode(encoding))
+    assert pose["head"].position_mm.tolist() == [1.5, -2, 3.25]
+    assert pose["neck"].position_mm.tolist() == [4, 5, 6]
+    assert pose.present.sum() == 2
+
+
 def test_quoted_cells_are_read(load):
     pose = load(HEAD + '"a, b","head","1","2","3","0.5"\n')
     assert pose["head"].position_mm.tolist() == [1, 2, 3]
@@ -119,7 +130,6 @@ def test_a_landmark_without_a_row_or_without_coordinates_is_absent(load):
     [
         (HEAD, "no rows"),
         ("landmark,x_mm,y_mm\nhead,1,2\n", "z_mm"),
-        ("x_mm;y_mm;z_mm;landmark\n1;2;3;head\n", "columns"),
         (HEAD + "a,head,1,2,3,1\na,head,1,2,3,1\n", "'head' twice"),
         (HEAD + "a,head,1,2,3,1\nb,neck,1,2,3,1\n", "several"),
         (HEAD + "a,hand,1,2,3,1\n", "hand"),
@@ -135,14 +145,21 @@ def test_a_landmark_without_a_row_or_without_coordinates_is_absent(load):
         (HEAD + "a,head,nan,2,3,1\n", "half-absent"),
         (HEAD + "a,\x1b[31mhe\u2028ad,1,2,3,1\n", "landmark"),
         (HEAD + "a,head," + "1" * 200_000 + ",2,3,1\n", "field"),
-        (HEAD.encode() + b"a,h\xe9ad,1,2,3,1\n", "utf-8"),
-        (b"\xff\xfe" + HEAD.encode("utf-16-le"), "utf-8"),
+        (HEAD.encode() + b"a,h\xe9ad,1,2,3,1\n", "UTF-8"),
+        (HEAD.encode("utf-16-le"), "UTF-16 without a byte-order mark"),
+        (b"\xff\xfe" + HEAD.encode("utf-16-le") + b"a", "damaged UTF-16"),
+        (b"PK\x03\x04 a workbook", "workbook"),
+        (HEAD + 'a,"head,1,2,3,1\n', "end of data"),
+        (HEAD.replace("case", "x_mm") + "1,head,1,2,3,1\n", "x_mm twice"),
+        (HEAD + "a,head,1,5,2,0,3,5,1\n", "9 in row 2; quote cells"),
+        (HEAD + 'a,head,"1.234,5",2,3,1\n', "1.234,5"),
     ],
     ids=[
-        "no rows", "no column", "semicolons", "twice", "two cases", "unknown landmark",
+        "no rows", "no column", "twice", "two cases", "unknown landmark",
         "half absent", "text", "confidence text", "short row", "long row", "confidence 1.2",
         "confidence below 0", "confidence nan", "infinite", "nan", "control characters",
-        "huge cell", "latin-1", "utf-16",
+        "huge cell", "latin-1", "utf-16 without mark", "utf-16 damaged", "workbook",
+        "open quote", "column twice", "decimal commas", "thousands",
     ],
 )  # fmt: skip
 def test_a_table_that_is_no_pose_is_refused(text, word, load, refused):

@@ -28,7 +28,14 @@ from fetusmap.dataset.documents import (
 )
 from fetusmap.dataset.splits import check_splits
 from fetusmap.errors import BadInput, UnreadableFile
-from fetusmap.files import MAX_TABLE_BYTES, parse_document, read_json, read_rows, safe_name
+from fetusmap.files import (
+    MAX_TABLE_BYTES,
+    number_in,
+    parse_document,
+    read_json,
+    read_rows,
+    safe_name,
+)
 from fetusmap.geometry import Grid
 from fetusmap.io import DEFAULT_LIMITS, ReadLimits, load_grid, load_pose, load_volume
 from fetusmap.types import FrozenMapping
@@ -230,8 +237,8 @@ def age_in_days(cell: str, path: Path, case: str) -> float | None:
     if not cell.strip():
         return None
     with suppress(ValueError):
-        if is_age(float(cell)):
-            return float(cell)
+        if is_age(days := number_in(cell)):
+            return days
     raise UnreadableFile(
         path,
         expected=f"a number of days for {case!r}",

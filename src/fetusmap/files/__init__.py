@@ -32,7 +32,7 @@ from fetusmap.files.reading import (
     size_of,
     visible_files,
 )
-from fetusmap.files.tables import read_rows, write_rows
+from fetusmap.files.tables import number_in, read_rows, write_rows
 from fetusmap.files.writing import (
     atomic_path,
     make_folder,
@@ -60,6 +60,7 @@ __all__ = [
     "is_link",
     "is_plain_name",
     "make_folder",
+    "number_in",
     "open_regular",
     "parse_document",
     "read_head",

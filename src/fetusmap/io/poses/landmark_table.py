@@ -10,7 +10,7 @@ from fetusmap.anatomy import Pose, Review, Skeleton, built_in_skeleton_for, meas
 from fetusmap.anatomy.pose import REVIEWS
 from fetusmap.errors import BadInput, UnreadableFile, errors_about
 from fetusmap.files.names import case_name
-from fetusmap.files.tables import read_rows, write_rows
+from fetusmap.files.tables import number_in, read_rows, write_rows
 
 LANDMARK_COLUMNS = ("case", "landmark", "x_mm", "y_mm", "z_mm", "confidence", "review")
 MEASUREMENT_COLUMNS = ("case", "kind", "name", "value", "unit")
@@ -63,7 +63,9 @@ def read_landmarks_csv(path: Path, skeleton: Skeleton | None = None) -> Pose:
         BadInput: the skeleton has no landmark of that name.
     """
     with errors_about(path):
-        return _pose_of_rows(path, read_rows(path, LANDMARK_COLUMNS[1:5]), skeleton)
+        return _pose_of_rows(
+            path, read_rows(path, LANDMARK_COLUMNS[1:5], LANDMARK_COLUMNS), skeleton
+        )
 
 
 def _pose_of_rows(path: Path, rows: list[dict[str, str]], skeleton: Skeleton | None) -> Pose:
@@ -113,7 +115,7 @@ def _review(path: Path, landmark: str, cell: str) -> Review:
 
 def _number(path: Path, landmark: str, cell: str) -> float:
     try:
-        return float(cell)
+        return number_in(cell)
     except ValueError:
         raise UnreadableFile(
             path,
