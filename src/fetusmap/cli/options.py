@@ -10,10 +10,11 @@ from typing import Annotated
 import typer
 
 from fetusmap.anatomy import Skeleton, built_in_skeletons, load_skeleton
+from fetusmap.cli.console import warn
 from fetusmap.dataset import check_fractions, is_dataset
 from fetusmap.errors import BadInput
 from fetusmap.files import LIBRARY_SUFFIXES, POSE_SUFFIXES, suffix_of
-from fetusmap.io import DICOMDIR, Conversion, RawLayout, Source, find_sources
+from fetusmap.io import DICOMDIR, Conversion, RawLayout, Source, check_dicomdir, find_sources
 
 Spacing = Annotated[
     tuple[float, float, float] | None,
@@ -102,6 +103,8 @@ def volumes_in(path: Path) -> list[Source]:
     listed = path.name.upper() == DICOMDIR and path.is_file()
     if not (listed or os.path.isdir(path)) or is_dataset(path):  # noqa: PTH112
         return []
+    for sentence in check_dicomdir(path):
+        warn(sentence)
     return find_sources(path)
 
 

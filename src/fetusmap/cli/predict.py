@@ -10,6 +10,7 @@ import typer
 from fetusmap.cli.console import err, out, print_table, track, warn
 from fetusmap.cli.options import FollowLinks, ForceSpacing, Frame, Mirror, Spacing, VoxelSize
 from fetusmap.errors import BadInput
+from fetusmap.io import check_dicomdir
 from fetusmap.network import device_named
 from fetusmap.refine import refinement_named
 from fetusmap.scale import (
@@ -116,7 +117,8 @@ def predict(
     volumes, renamed = assign_folders(
         split_sequences(find_volumes(inputs), settings.limits, frame), output, settings.limits
     )
-    for sentence in renamed:
+    missing = [sentence for path in inputs for sentence in check_dicomdir(path)]
+    for sentence in (*missing, *renamed):
         warn(sentence)
     processes = _process_count(workers, device, len(volumes))
     running = predict_cases(volumes, output, settings, processes)

@@ -80,9 +80,13 @@ def check_end(read: Callable[[int], bytes]) -> None:
             raise OSError(f"more than {MAX_SURPLUS_BYTES} bytes follow the voxels")
 
 
-def read_zlib(file: BinaryIO) -> Callable[[int], bytes]:
-    """Return a reader of a zlib (or gzip) stream that never holds more than one piece."""
-    stream = zlib.decompressobj(47)
+def read_zlib(file: BinaryIO, kind: int = 47) -> Callable[[int], bytes]:
+    """Return a reader of a zlib (or gzip) stream that never holds more than one piece.
+
+    `kind` is the window as `zlib.decompressobj` takes it: 47 for a stream with a zlib or gzip
+    header, -15 for one without a header.
+    """
+    stream = zlib.decompressobj(kind)
 
     def read(count: int) -> bytes:
         while not stream.eof:
@@ -108,6 +112,7 @@ OPEN: dict[str, Callable[[BinaryIO], Callable[[int], bytes]]] = {
     "gzip twice": lambda file: read_gzip(read_gzip(file)).read,
     "bzip2": lambda file: bz2.BZ2File(file, "rb").read,
     "zlib": read_zlib,
+    "deflate": lambda file: read_zlib(file, -15),
 }
 
 if __name__ == "__main__":

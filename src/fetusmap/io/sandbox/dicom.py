@@ -16,14 +16,14 @@ from fetusmap.io.sandbox.process import run_decoder
 from fetusmap.io.volumes.limits import ReadLimits
 
 T = TypeVar("T")
-Task = Literal["describe", "survey", "decode", "refer"]
+Task = Literal["describe", "survey", "list", "decode", "refer"]
 
 MAX_DESCRIPTION_BYTES = 1 << 25
 PACKAGE = Path(__file__).parents[2]
-# The child imports two modules of this package, but not the package itself, which takes a second.
+# The child imports a few modules of this package, but not the package itself, which takes a second.
 START = """
 import sys, types
-for name in ("fetusmap", "fetusmap.io", "fetusmap.io.sandbox"):
+for name in ("fetusmap", "fetusmap.io", "fetusmap.io.sandbox", "fetusmap.io.volumes"):
     package = types.ModuleType(name)
     package.__path__ = [sys.argv[1] + name.removeprefix("fetusmap").replace(".", "/")]
     sys.modules[name] = package
@@ -54,7 +54,7 @@ def describe_instances(
     path: Path,
     limits: ReadLimits,
     *,
-    task: Literal["describe", "survey", "refer"] = "describe",
+    task: Literal["describe", "survey", "list", "refer"] = "describe",
     age: bool = False,
 ) -> list[Any]:
     """Return what instances state about themselves, one dictionary for each.

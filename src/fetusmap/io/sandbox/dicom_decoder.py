@@ -24,6 +24,7 @@ from pydicom.filereader import read_dataset
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import UID
 
+from fetusmap.io.sandbox.deflated_kretz import geometry_items
 from fetusmap.io.sandbox.dicom_elements import (
     AGE,
     ALLOWED,
@@ -52,6 +53,7 @@ from fetusmap.io.sandbox.dicom_elements import (
     syntax_of,
     tags_of,
 )
+from fetusmap.io.sandbox.dicom_survey import list_files, survey
 
 JPEG = "1.2.840.10008.1.2.4."
 PLUGINS = {
@@ -78,27 +80,31 @@ def main(arguments: list[str]) -> None:
     cap_memory(memory)
     parameters = json.loads(zlib.decompress(base64.b64decode(packed)))
     logging.disable(logging.CRITICAL)
-    warnings.simplefilter("ignore")
+    with open(sys.stdin.fileno(), "rb", buffering=1 << 16, closefd=False) as file:
+        complaint = perform(task, file, sys.stdout.buffer, parameters)
+    if complaint:
+        sys.stderr.write(complaint[:300])
+        sys.exit(3)
+
+
+def perform(task: str, file: BinaryIO, out: BinaryIO, parameters: dict[str, Any]) -> str:
+    """Run one task on an open file, and return why it failed, or "" if it did not."""
     pydicom.config.convert_wrong_length_to_UN = True
     try:
-        with open(sys.stdin.fileno(), "rb", buffering=1 << 16, closefd=False) as file:
-            TASKS[task](file, sys.stdout.buffer, parameters)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            TASKS[task](file, out, parameters)
     except Damaged as error:
-        complain(str(error))
+        return str(error)
     except MemoryError:
-        complain("more memory needed than allowed")
+        return "more memory needed than allowed"
     except RecursionError:
-        complain("sequences nested too deeply")
+        return "sequences nested too deeply"
     except zlib.error:
-        complain("a deflated data set that cannot be unpacked")
+        return "a deflated data set that cannot be unpacked"
     except Exception as error:  # whatever the libraries raise for a damaged file
-        complain(f"data that cannot be read ({type(error).__name__})")
-
-
-def complain(text: str) -> None:
-    """Leave with a reason on standard error."""
-    sys.stderr.write(text[:300])
-    sys.exit(3)
+        return f"data that cannot be read ({type(error).__name__})"
+    return ""
 
 
 def cap_memory(limit: int) -> None:
@@ -122,29 +128,6 @@ def describe(file: BinaryIO, out: BinaryIO, parameters: dict[str, Any]) -> None:
     out.write(json.dumps(described).encode())
 
 
-def survey(file: BinaryIO, out: BinaryIO, parameters: dict[str, Any]) -> None:
-    """Write what tells series apart, of the beginnings of instances; null if it is not there."""
-    keywords = ("SOPClassUID", "SeriesInstanceUID", "Rows", "Columns", "NumberOfFrames")
-    found: list[dict[str, Any] | None] = []
-    for start, length in parameters["instances"]:
-        try:
-            part: Any = Instance(file, start, length)
-            syntax = syntax_of(part)
-            if syntax == DEFLATED:
-                raise Damaged("deflated")
-            data = read_dataset(
-                part,
-                syntax == IMPLICIT,
-                syntax != BIG_ENDIAN,
-                stop_when=lambda tag, *_: tag > 0x00280011,
-                specific_tags=tags_of(keywords),
-            )
-            found.append({word: plain(data, word) for word in keywords if word in data})
-        except Exception:
-            found.append(None)
-    out.write(json.dumps(found).encode())
-
-
 def decode(file: BinaryIO, out: BinaryIO, parameters: dict[str, Any]) -> None:
     """Write the voxels of the listed frames, little endian, frame after frame."""
     opened: dict[int, Opened] = {}
@@ -163,7 +146,9 @@ class Opened:
     def __init__(self, file: BinaryIO, start: int, length: int) -> None:
         self.source: Any = Instance(file, start, length)
         self.syntax = syntax_of(self.source)
+        self.deflated_at: int | None = None
         if self.syntax == DEFLATED:
+            self.deflated_at = start + self.source.tell()
             self.source = inflated(self.source)
         self.implicit, self.little = self.syntax == IMPLICIT, self.syntax != BIG_ENDIAN
         words = [*ALLOWED, *AGE, *GROUPS, REGIONS]
@@ -246,8 +231,19 @@ class Opened:
             "native bytes": None if self.pixels is None else self.pixels[1],
             "fragments": max(0, len(self.fragments) - 1),
             "has pixels": self.pixels is not None or bool(self.fragments),
-            "kretz": self.kretz if self.syntax != DEFLATED else None,
+            "kretz": None if self.kretz is None else self._kretz(*self.kretz),
         }
+
+    def _kretz(self, place: int, length: int) -> dict[str, Any]:
+        """Return where a Kretz volume lies; of a deflated one also its items, and their values.
+
+        The reader can look into a file at a place, but not into a deflated one.
+        """
+        if self.deflated_at is None:
+            return {"place": place, "length": length}
+        at = self.deflated_at
+        items = geometry_items(self.source, place, length)
+        return {"place": place, "length": length, "deflated at": at, "items": items}
 
     def frame(self, index: int, slices: int) -> Any:
         """Return the (rows, columns) grey values of one frame."""
@@ -319,4 +315,9 @@ def grey(colours: Any) -> Any:
     return np.rint(colours @ weights).astype(colours.dtype)
 
 
-TASKS = {"describe": describe, "survey": survey, "decode": decode}
+TASKS = {
+    "describe": describe,
+    "survey": survey,
+    "list": list_files,
+    "decode": decode,
+}

@@ -1,10 +1,10 @@
 """Volume files: one module per format, and the functions that read and write any of them."""
 
 from fetusmap.io.volumes.dicom_age import gestational_age_days
+from fetusmap.io.volumes.dicomdir import DICOMDIR, check_dicomdir
 from fetusmap.io.volumes.limits import DEFAULT_LIMITS, ReadLimits
 from fetusmap.io.volumes.raw import RawLayout
 from fetusmap.io.volumes.source import (
-    DICOMDIR,
     OpenedSource,
     Source,
     count_frames,
@@ -32,6 +32,7 @@ __all__ = [
     "RawLayout",
     "ReadLimits",
     "Source",
+    "check_dicomdir",
     "count_frames",
     "find_sources",
     "gestational_age_days",

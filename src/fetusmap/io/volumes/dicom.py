@@ -29,7 +29,8 @@ from fetusmap.io.volumes.dicom_words import (
 )
 from fetusmap.io.volumes.frame_plan import FramePlan
 from fetusmap.io.volumes.header import VolumeHeader
-from fetusmap.io.volumes.kretz import header_from_kretz, parse_kretz
+from fetusmap.io.volumes.kretz import header_from_kretz, kretz_from_items, parse_kretz
+from fetusmap.io.volumes.kretz_items import KretzItems
 from fetusmap.io.volumes.limits import ReadLimits
 
 NAME = "DICOM"
@@ -90,8 +91,25 @@ def read_instances(
             remedy="check that the file is what its name says",
         )
     described = describe_instances(file, instances, path, limits)
-    if kretz := described[0]["kretz"]:
-        return _kretz_header(file, kretz, described, path)
+    return header_from_description(file, instances, described, path)
+
+
+def header_from_description(
+    file: BinaryIO,
+    instances: list[tuple[int, int]],
+    described: Sequence[Mapping[str, Any]],
+    path: Path,
+) -> VolumeHeader:
+    """Return the header that follows from what instances state; see `read_instances`.
+
+    Args:
+        file: holds the instances, one after the other.
+        instances: start and length of each.
+        described: what each states, as the decoding process describes it.
+        path: for messages.
+    """
+    if described[0]["kretz"]:
+        return _kretz_header(file, described, path)
     _check_instances(described, path)
     dtype, inverted_top = _voxel_type(Frame(0, 0, described[0]["tags"], path), path)
     frames, slices = frames_of(described, path)
@@ -145,17 +163,20 @@ def _first(file: BinaryIO, start: int) -> bytes:
 
 
 def _kretz_header(
-    file: BinaryIO, place: Sequence[int], described: Sequence[Mapping[str, Any]], path: Path
+    file: BinaryIO, described: Sequence[Mapping[str, Any]], path: Path
 ) -> VolumeHeader:
-    """Return the header of the Kretz file that lies in a private element of an instance."""
-    start, length = place
-    with (
-        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
-        memoryview(mapped) as view,
-        view[start : start + length] as payload,
-    ):
-        kretz = parse_kretz(payload, path)
-    header = header_from_kretz(kretz, path, start)
+    """Return the header of the Kretz volume that lies in a private element of an instance."""
+    where = described[0]["kretz"]
+    if "items" in where:
+        header = _deflated_kretz_header(where, path)
+    else:
+        start, length = where["place"], where["length"]
+        with (
+            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
+            memoryview(mapped) as view,
+            view[start : start + length] as payload,
+        ):
+            header = header_from_kretz(parse_kretz(payload, path), path, start)
     frame = Frame(0, 0, described[0]["tags"], path)
     known = describe_kind(described, frame)
     facts = {name: known[name] for name in ("made by", "text in the picture")}
@@ -164,6 +185,20 @@ def _kretz_header(
         format=f"{header.format}, inside of DICOM",
         facts={**header.facts, **facts},
         warnings=(*warnings_of(described), *header.warnings),
+    )
+
+
+def _deflated_kretz_header(where: Mapping[str, Any], path: Path) -> VolumeHeader:
+    """Return the header of a Kretz volume in a deflated instance, from the values of its items."""
+    items = where["items"]
+    found = {(group, number): (place, size) for group, number, place, size, _ in items}
+    values = {place: bytes.fromhex(value) for _, _, place, _, value in items}
+    kretz = kretz_from_items(KretzItems(found, lambda place, _: values[place], path))
+    return replace(
+        header_from_kretz(kretz, path),
+        skip_file=where["deflated at"],
+        skip_stream=where["place"] + kretz.voxel_offset,
+        compression="deflate",
     )
 
 

@@ -21,14 +21,14 @@ from fetusmap.geometry import Grid, affine_from, check_affine
 from fetusmap.geometry.affine import direction_of, shear_of, spacing_of
 from fetusmap.io.volumes.frame_plan import FramePlan
 from fetusmap.io.volumes.limits import ReadLimits
-from fetusmap.types import Affine, FloatArray, Shape3, Triple
+from fetusmap.types import Affine, ArrayLike, FloatArray, Shape3, Triple
 from fetusmap.volume.beams import BeamLattice
 
 OVERRIDE = "give the true spacing with --spacing X Y Z"
 MAX_SPACING_DIFFERENCE = 0.01
 """Relative difference up to which two statements of a spacing agree."""
 
-Compression = Literal["none", "gzip", "gzip twice", "zlib", "bzip2", "dicom"]
+Compression = Literal["none", "gzip", "gzip twice", "zlib", "deflate", "bzip2", "dicom"]
 
 
 @dataclass(frozen=True)
@@ -304,9 +304,14 @@ def _stated_spacing(header: VolumeHeader, limits: ReadLimits) -> FloatArray | No
     return spacing if ((spacing >= low) & (spacing <= high)).all() else None
 
 
+def spacings_agree(first: ArrayLike, second: ArrayLike) -> bool:
+    """Return whether two spacings, each of one or three numbers, differ by at most 1 %."""
+    return bool(np.allclose(first, second, rtol=MAX_SPACING_DIFFERENCE, atol=0))
+
+
 def _check_agreement(spacing_mm: Triple, stated_mm: FloatArray, path: Path) -> None:
     """Refuse a given spacing that contradicts the file, which may be right."""
-    if not np.allclose(spacing_mm, stated_mm, rtol=MAX_SPACING_DIFFERENCE, atol=0):
+    if not spacings_agree(spacing_mm, stated_mm):
         raise BadInput(
             path,
             expected=f"the spacing that the file states, {_text(stated_mm)} mm, or no other",

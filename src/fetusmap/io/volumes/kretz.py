@@ -22,22 +22,26 @@ from fetusmap.errors import UnreadableFile
 from fetusmap.files.reading import size_of
 from fetusmap.geometry import affine_from
 from fetusmap.io.volumes.header import VolumeHeader
-from fetusmap.io.volumes.kretz_items import MAGIC, KretzItems, ReadAt, Tag, list_items
+from fetusmap.io.volumes.kretz_items import (
+    DIMENSIONS,
+    LATERAL_ANGLES,
+    MAGIC,
+    OFFSETS,
+    RESOLUTION,
+    SEQUENCE,
+    SWEEP_ANGLES,
+    VOXEL_SIZE,
+    VOXELS,
+    KretzItems,
+    ReadAt,
+    list_items,
+)
 from fetusmap.io.volumes.limits import ReadLimits
 from fetusmap.types import FloatArray, Shape3
 from fetusmap.volume.beams import BeamLattice
 
 NAME = "GE Kretz"
 SUFFIXES = (".vol", ".v00", ".v01", ".v02")
-
-DIMENSIONS: tuple[Tag, Tag, Tag] = ((0xC000, 1), (0xC000, 2), (0xC000, 3))
-RESOLUTION: Tag = (0xC100, 1)
-OFFSETS: tuple[Tag, Tag] = ((0xC200, 1), (0xC200, 2))
-SWEEP_ANGLES: Tag = (0xC300, 1)
-LATERAL_ANGLES: Tag = (0xC300, 2)
-VOXEL_SIZE: Tag = (0x0010, 0x22)
-VOXELS: Tag = (0xD000, 1)
-SEQUENCE: Tag = (0xD600, 1)
 
 MAX_DEPTH_MM = 500.0
 MAX_RADIUS_MM = 500.0
@@ -150,7 +154,16 @@ def _parse(read_at: ReadAt, size: int, subject: object) -> KretzFile:
             found="other content",
             remedy="export the volume as .vol again, or as a cartesian DICOM volume",
         )
-    items = KretzItems(list_items(read_at, size, subject), read_at, subject)
+    return kretz_from_items(KretzItems(list_items(read_at, size, subject), read_at, subject))
+
+
+def kretz_from_items(items: KretzItems) -> KretzFile:
+    """Return what the items of a Kretz file state; places are those in the file.
+
+    Raises:
+        UnreadableFile: as `parse_kretz`.
+    """
+    subject = items.subject
     i, j, k = (items.integer(tag, name) for tag, name in zip(DIMENSIONS, "IJK", strict=True))
     offset, frames = _voxels(items, (i, j, k), subject)
     if LATERAL_ANGLES not in items.found and SWEEP_ANGLES not in items.found:

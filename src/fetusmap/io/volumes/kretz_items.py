@@ -23,6 +23,20 @@ Tag = tuple[int, int]
 ReadAt = Callable[[int, int], bytes]
 """Returns the bytes of the file at a place: how many there are wanted, or fewer at its end."""
 
+DIMENSIONS: tuple[Tag, Tag, Tag] = ((0xC000, 1), (0xC000, 2), (0xC000, 3))
+RESOLUTION: Tag = (0xC100, 1)
+OFFSETS: tuple[Tag, Tag] = ((0xC200, 1), (0xC200, 2))
+SWEEP_ANGLES: Tag = (0xC300, 1)
+LATERAL_ANGLES: Tag = (0xC300, 2)
+VOXEL_SIZE: Tag = (0x0010, 0x22)
+VOXELS: Tag = (0xD000, 1)
+SEQUENCE: Tag = (0xD600, 1)
+
+GEOMETRY = (
+    *DIMENSIONS, RESOLUTION, *OFFSETS, SWEEP_ANGLES, LATERAL_ANGLES, VOXEL_SIZE, VOXELS, SEQUENCE,
+)  # fmt: skip
+"""All items that are read."""
+
 
 def list_items(read_at: ReadAt, size: int, subject: object) -> dict[Tag, tuple[int, int]]:
     """Return place and number of bytes of each item; of items that are repeated, the first one."""

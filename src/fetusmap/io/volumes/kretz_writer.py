@@ -14,17 +14,19 @@ import numpy as np
 from fetusmap.errors import BadInput
 from fetusmap.files.writing import atomic_path
 from fetusmap.geometry import affine_from
-from fetusmap.io.volumes.kretz import (
+from fetusmap.io.volumes.kretz_items import (
     DIMENSIONS,
+    END_GROUP,
     LATERAL_ANGLES,
+    MAGIC,
     OFFSETS,
     RESOLUTION,
     SEQUENCE,
     SWEEP_ANGLES,
     VOXEL_SIZE,
     VOXELS,
+    Tag,
 )
-from fetusmap.io.volumes.kretz_items import END_GROUP, MAGIC, Tag
 from fetusmap.types import Affine, FloatArray, Labels, VoxelArray
 from fetusmap.volume.beams import BeamLattice
 

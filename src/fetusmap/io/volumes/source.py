@@ -17,13 +17,11 @@ from fetusmap.files.names import VOLUME_SUFFIXES, case_name, safe_name, suffix_o
 from fetusmap.files.reading import open_regular, read_head, sha256_of, size_of
 from fetusmap.io.volumes.dicom import SingleImage, read_instances
 from fetusmap.io.volumes.dicom_series import is_dicom, open_series, series_in, series_of
+from fetusmap.io.volumes.dicomdir import DICOMDIR
 from fetusmap.io.volumes.header import VolumeHeader, check_size
 from fetusmap.io.volumes.limits import DEFAULT_LIMITS, ReadLimits
 from fetusmap.io.volumes.raw import RawLayout, header_from_layout, is_described
 from fetusmap.io.volumes.recognition import HEAD_BYTES, format_of, read_header
-
-DICOMDIR = "DICOMDIR"
-"""Name of the file that lists the DICOM files of a medium."""
 
 
 @dataclass(frozen=True)

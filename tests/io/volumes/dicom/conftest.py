@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import io
+import json
 import os
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -18,6 +21,9 @@ from PIL import Image
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+
+from fetusmap.io.sandbox import dicom as sandbox
+from fetusmap.io.sandbox import dicom_decoder
 
 ENHANCED_US = "1.2.840.10008.5.1.4.1.1.6.2"
 MULTI_FRAME_US = "1.2.840.10008.5.1.4.1.1.3.1"
@@ -188,6 +194,25 @@ def dicom() -> SimpleNamespace:
     return SimpleNamespace(
         instance=instance, item=item, enhanced=enhanced, compress=compress, save=save
     )
+
+
+@pytest.fixture
+def in_process(monkeypatch) -> None:
+    """Describe and decode instances in this process: the same functions, without their limits.
+
+    A decoding process takes most of a second to start. Tests that start it are a minority.
+    """
+
+    def run_here(command, data, receive, timeout_s, environment):
+        task, packed = command[-3:-1]
+        parameters = json.loads(zlib.decompress(base64.b64decode(packed)))
+        output = io.BytesIO()
+        with open(data.fileno(), "rb", buffering=1 << 16, closefd=False) as file:
+            failure = dicom_decoder.perform(task, file, output, parameters)
+        output.seek(0)
+        return receive(output), failure
+
+    monkeypatch.setattr(sandbox, "run_decoder", run_here)
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,8 @@ from fetusmap.geometry import Grid, affine_from
 from fetusmap.io import Source, load_volume, save_volume
 from fetusmap.volume import Volume
 
+pytestmark = pytest.mark.usefixtures("in_process")
+
 SHAPE = (36, 33, 17)
 SYNTAXES = {
     "deflated": "1.2.840.10008.1.2.1.99",
@@ -140,7 +142,7 @@ def test_every_orientation_of_the_frames(dicom, tmp_path_factory, speckle, signs
     np.testing.assert_allclose(volume.grid.affine, affine, atol=1e-12)
 
 
-def test_one_volume_of_a_time_series(dicom, tmp_path, oblique, refused_soon):
+def test_one_volume_of_a_time_series(dicom, tmp_path, oblique, refused):
     series = np.random.default_rng(2).integers(0, 256, (3, *SHAPE), dtype=np.uint8)
     order = np.random.default_rng(3).permutation(3 * SHAPE[2])
     path = dicom.save(
@@ -151,9 +153,9 @@ def test_one_volume_of_a_time_series(dicom, tmp_path, oblique, refused_soon):
         np.testing.assert_array_equal(volume.array, array)
         assert volume.facts["sequence"] == "3 volumes, 0 to 80 ms"
         assert volume.name == f"scan-{n:03d}"
-    with refused_soon("a sequence of 3 volumes", "--frame 0"):
+    with refused("a sequence of 3 volumes", "--frame 0"):
         load_volume(path)
-    with refused_soon("frame 3"):
+    with refused("frame 3"):
         load_volume(Source(path, frame=3))
 
 
@@ -201,14 +203,14 @@ def multi_frame(dicom, speckle, **values):
 
 
 def test_multi_frame_without_a_distance_is_refused_with_the_remedy(
-    dicom, tmp_path, speckle, refused_soon
+    dicom, tmp_path, speckle, refused
 ):
     data = multi_frame(dicom, speckle, PixelSpacing=["0.6", "0.5"])
     path = dicom.save(data, tmp_path / "scan.dcm")
-    with refused_soon("17 frames of 0.5 x 0.6 mm without a distance", "--spacing X Y Z"):
+    with refused("17 frames of 0.5 x 0.6 mm without a distance", "--spacing X Y Z"):
         load_volume(path)
     data.FrameTime = "40"
-    with refused_soon("perhaps a film of one plane"):
+    with refused("perhaps a film of one plane"):
         load_volume(dicom.save(data, tmp_path / "film.dcm"))
     volume = load_volume(path, spacing_mm=(0.5, 0.6, 0.7))
     np.testing.assert_array_equal(volume.array, speckle)
@@ -224,7 +226,7 @@ def test_multi_frame_with_a_stated_distance_is_read_with_a_note(dicom, tmp_path,
     assert any("left and right rest on an assumption" in w for w in volume.warnings)
 
 
-def test_philips_qlab_export(dicom, tmp_path, speckle, refused_soon):
+def test_philips_qlab_export(dicom, tmp_path, speckle, refused):
     series = np.stack([speckle, 255 - speckle])
     data = dicom.instance(np.ascontiguousarray(series.transpose(0, 3, 2, 1)).reshape(-1, 33, 36))
     data.NumberOfFrames = 2
@@ -246,12 +248,12 @@ def test_philips_qlab_export(dicom, tmp_path, speckle, refused_soon):
     np.testing.assert_allclose(volume.grid.spacing_mm, (0.5, 0.6, 0.7))
     del data[0x30011003]
     data.save_as(tmp_path / "unsure.dcm", enforce_file_format=False)
-    with refused_soon("without a distance between them", "--spacing"):
+    with refused("without a distance between them", "--spacing"):
         load_volume(Source(tmp_path / "unsure.dcm", frame=0))
 
 
 def test_colour_that_is_grey_is_read_and_other_colour_refused(
-    dicom, tmp_path, oblique, speckle, refused_soon
+    dicom, tmp_path, oblique, speckle, refused
 ):
     data = dicom.enhanced(speckle, oblique)
     frames = speckle.transpose(2, 1, 0)[..., None]
@@ -262,5 +264,5 @@ def test_colour_that_is_grey_is_read_and_other_colour_refused(
     np.testing.assert_array_equal(volume.array, speckle)
     assert "stored in colour" in volume.warnings[0]
     data.PixelData = (frames * np.array([1, 0, 0], np.uint8)).tobytes()
-    with refused_soon("coloured voxels"):
+    with refused("coloured voxels"):
         load_volume(dicom.save(data, tmp_path / "red.dcm"))

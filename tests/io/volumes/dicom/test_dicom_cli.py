@@ -15,6 +15,9 @@ AFFINE = affine_from(np.diag([0.5, 0.6, 0.7]), [10.0, -20.0, 5.0])
 SPECKLE = np.random.default_rng(0).integers(0, 256, SHAPE, dtype=np.uint8)
 
 
+pytestmark = pytest.mark.usefixtures("in_process")
+
+
 @pytest.fixture
 def disk(dicom, tmp_path):
     """A medium with a DICOMDIR and two folders: single frames, and an Enhanced US Volume."""
@@ -27,7 +30,8 @@ def disk(dicom, tmp_path):
         data.ImagePositionPatient = [10, -20, f"{5 + 0.7 * k:.1f}"]
         dicom.save(data, tmp_path / "S0" / f"I{k:02d}")
     dicom.save(dicom.enhanced(255 - SPECKLE, AFFINE), tmp_path / "S1" / "I0")
-    listing = dicom.instance(SPECKLE.transpose(2, 1, 0).copy(), "1.2.840.10008.1.3.10")
+    listing = dicom.instance(SPECKLE[:1].copy(), "1.2.840.10008.1.3.10")
+    listing.DirectoryRecordSequence = [dicom.item(ReferencedFileID=["S1", n]) for n in ("I0", "I1")]
     dicom.save(listing, tmp_path / "DICOMDIR")
     return tmp_path
 
@@ -62,7 +66,9 @@ def test_age_only_if_asked_for(disk, dicom, capfd, refused):
 def test_a_folder_and_a_dicomdir_are_described_and_are_cases(disk, capfd):
     for given in (disk, disk / "DICOMDIR"):
         assert run(["info", str(given), "--json"]) == 0
-        volumes = json.loads(capfd.readouterr().out)["volumes"]
+        told = capfd.readouterr()
+        assert "1 of the 2 files that it lists are missing (S1/I1)" in told.err
+        volumes = json.loads(told.out)["volumes"]
         assert list(volumes) == ["S0-I00", "I0"]
         assert [volume.case for volume in find_volumes([given])] == ["S0-I00", "I0"]
     assert run(["info", str(disk / "S0")]) == 0

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from fetusmap.geometry import affine_from
-from fetusmap.io import DEFAULT_LIMITS, Source, find_sources, load_volume
+from fetusmap.io import DEFAULT_LIMITS, Source, check_dicomdir, find_sources, load_volume
 from fetusmap.io.sandbox.dicom import task_command
 from fetusmap.io.volumes.frame_plan import FramePlan
+
+pytestmark = pytest.mark.usefixtures("in_process")
 
 SHAPE = (20, 18, 17)
 AFFINE = affine_from(np.diag([0.5, 0.6, 0.7]), [10.0, -20.0, 5.0])
@@ -94,9 +96,34 @@ def test_a_dicomdir_stands_for_the_folders_below_it(tmp_path, dicom, speckle):
     ]
 
 
-def test_a_series_without_positions_needs_a_distance(tmp_path, write_series, speckle, refused_soon):
+@pytest.mark.filterwarnings("ignore:Invalid value for VR CS")
+def test_files_that_a_dicomdir_lists_and_that_are_missing_give_a_warning(
+    tmp_path,
+    dicom,
+    speckle,
+):
+    (tmp_path / "S0").mkdir()
+    dicom.save(dicom.enhanced(speckle, AFFINE), tmp_path / "S0" / "I0")
+    listing = dicom.instance(speckle[:1].copy(), "1.2.840.10008.1.3.10")
+    listed = [["S0", "I0"], ["S0", "I1"], ["..", "..", "ETC", "PASSWD"], "README"]
+    listing.DirectoryRecordSequence = [
+        dicom.item(DirectoryRecordType="IMAGE", ReferencedFileID=name) for name in listed
+    ] + [dicom.item(DirectoryRecordType="PATIENT", PatientName="SECRET^PATIENT")]
+    path = dicom.save(listing, tmp_path / "DICOMDIR")
+    for given in (path, tmp_path):
+        (warning,) = check_dicomdir(given)
+        assert "3 of the 4 files" in warning
+        assert "(S0/I1, ../../ETC/PASSWD, README)" in warning
+        assert "SECRET" not in warning
+    assert check_dicomdir(tmp_path / "S0") == check_dicomdir(tmp_path / "S0" / "I0") == ()
+    path.write_bytes(path.read_bytes()[:-40])
+    (warning,) = check_dicomdir(path)
+    assert "may be missing without a notice" in warning
+
+
+def test_a_series_without_positions_needs_a_distance(tmp_path, write_series, speckle, refused):
     folder = write_series(tmp_path / "a", speckle, positions=False)
-    with refused_soon("17 frames of 0.5 x 0.6 mm without a distance", "--spacing"):
+    with refused("17 frames of 0.5 x 0.6 mm without a distance", "--spacing"):
         load_volume(folder)
     volume = load_volume(folder, spacing_mm=(0.5, 0.6, 0.7))
     np.testing.assert_array_equal(volume.array, speckle)  # sorted by their numbers
@@ -108,17 +135,15 @@ def test_a_series_without_positions_needs_a_distance(tmp_path, write_series, spe
 
 
 @pytest.mark.parametrize("positions", [True, False])
-def test_a_missing_file_of_a_series_is_noticed(
-    tmp_path, write_series, speckle, refused_soon, positions
-):
+def test_a_missing_file_of_a_series_is_noticed(tmp_path, write_series, speckle, refused, positions):
     folder = write_series(tmp_path / "a", speckle, missing=(8,), positions=positions)
-    with refused_soon("as if frames were missing" if positions else "a gap between them"):
+    with refused("as if frames were missing" if positions else "a gap between them"):
         load_volume(folder)
 
 
-def test_a_frame_alone_is_refused_with_the_remedy(tmp_path, write_series, speckle, refused_soon):
+def test_a_frame_alone_is_refused_with_the_remedy(tmp_path, write_series, speckle, refused):
     folder = write_series(tmp_path / "a", speckle, missing=range(1, 17))
-    with refused_soon("a single 2D image", "put all images of the series into one folder"):
+    with refused("a single 2D image", "put all images of the series into one folder"):
         load_volume(folder / "IM00-3")
 
 
@@ -158,18 +183,53 @@ def test_a_kretz_volume_inside_of_dicom(tmp_path, dicom, with_kretz, speckle):
     assert "SECRET" not in f"{volume.facts} {volume.warnings}"
 
 
+def test_a_kretz_volume_inside_of_deflated_dicom(tmp_path, dicom, with_kretz, speckle):
+    data = with_kretz(kretz_bytes(speckle))
+    data.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.1.99"
+    path = dicom.save(data, tmp_path / "scan.dcm")
+    assert b"KRETZFILE" not in path.read_bytes()
+    volume = load_volume(path)
+    np.testing.assert_array_equal(volume.array, speckle)
+    np.testing.assert_allclose(volume.grid.spacing_mm, 0.4)
+    assert "SECRET" not in f"{volume.facts} {volume.warnings}"
+
+
+def test_one_volume_of_a_kretz_sequence_inside_of_deflated_dicom(
+    tmp_path,
+    dicom,
+    with_kretz,
+    speckle,
+):
+    series = [speckle, 255 - speckle]
+    voxels = struct.pack("<HHI", 0xD000, 1, speckle.size) + speckle.tobytes("F")
+    both = b"".join(one.tobytes("F") for one in series)
+    content = kretz_bytes(speckle).replace(
+        voxels, struct.pack("<HHI", 0xD600, 1, 2 * speckle.size) + both
+    )
+    data = with_kretz(content)
+    data.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.1.99"
+    path = dicom.save(data, tmp_path / "scan.dcm")
+    for n, expected in enumerate(series):
+        np.testing.assert_array_equal(load_volume(Source(path, frame=n)).array, expected)
+
+
+@pytest.mark.parametrize("deflated", [False, True])
 @pytest.mark.parametrize(
     ("payload", "words"),
     [
-        (b"something else entirely", "begins with 'KRETZFILE 1.0'"),
+        (b"something else entirely", "Kretz"),
         (b"KRETZFILE 1.0   " + struct.pack("<HHI", 0xD000, 1, 1 << 31), "cut short"),
+        (b"KRETZFILE 1.0   ", "the number of voxels along I"),
     ],
 )
 def test_what_is_no_kretz_volume_inside_of_dicom_is_refused(
-    tmp_path, dicom, with_kretz, refused_soon, payload, words
+    tmp_path, dicom, with_kretz, refused, payload, words, deflated
 ):
-    path = dicom.save(with_kretz(payload), tmp_path / "scan.dcm")
-    with refused_soon(words):
+    data = with_kretz(payload)
+    if deflated:
+        data.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.1.99"
+    path = dicom.save(data, tmp_path / "scan.dcm")
+    with refused(words, within_s=60):
         load_volume(path)
 
 
