@@ -16,6 +16,7 @@ from fetusmap.dataset import (
     is_dataset,
     read_subjects,
 )
+from fetusmap.io import Conversion
 
 
 def indices_of(pose: fm.Pose, grid: fm.Grid) -> dict[str, list[float]]:
@@ -85,6 +86,33 @@ def test_export_and_import_again(dataset_folder: Path, tmp_path: Path) -> None:
     ]
     for found, case in zip(find_foreign_cases(tmp_path / "nn"), dataset.cases[1:], strict=True):
         assert same_place(found.load(dataset.skeleton)[1], case.load_pose())
+
+
+@pytest.mark.parametrize("stated", [[0.5, 0.5, 0.5], 0.5])
+def test_the_spacing_of_the_annotation_counts_where_that_of_the_image_is_null(
+    tmp_path: Path, stated: object
+) -> None:
+    """The header says 1 mm, the annotation 0.5 mm: the left femur is 12 mm long or refused."""
+    (tmp_path / "imagesTr").mkdir()
+    grid = fm.Grid.from_spacing((40, 40, 40), 1.0)
+    volume = fm.Volume(np.zeros(grid.shape, np.uint8), grid)
+    for case in ("a", "b"):
+        fm.save_volume(volume, tmp_path / f"imagesTr/{case}_0000.nii.gz")
+    marks = {"left_hip": [10, 30, 30], "left_knee": [34, 30, 30]}
+    (tmp_path / "all_landmarks_voxel.json").write_text(json.dumps({"a": marks, "b": marks}))
+    spacings = {
+        "a": {"image_spacing": None, "annotation_spacing": stated},
+        "b": {"image_spacing": 1.0, "annotation_spacing": stated},
+    }
+    (tmp_path / "spacing.json").write_text(json.dumps(spacings))
+    first, second = find_foreign_cases(tmp_path)
+    with pytest.raises(fm.BadInput, match=r"0\.5.* in the annotation; .* --force-spacing"):
+        first.load(fm.load_skeleton())
+    half = {"spacing_mm": (0.5, 0.5, 0.5), "conversion": Conversion(force_spacing=True)}
+    _, pose = first.load(fm.load_skeleton(), **half)
+    assert pose.lengths_mm()["left_femur"] == pytest.approx(12)
+    with pytest.raises(fm.BadInput, match=r"image_spacing 1\.0, annotation_spacing .*0\.5"):
+        second.load(fm.load_skeleton(), **half)
 
 
 def test_a_contradicting_spacing_is_refused(

@@ -98,6 +98,35 @@ def test_a_finished_dataset_is_not_overwritten(dataset_folder: Path) -> None:
         fm.DatasetWriter(dataset_folder, name="again", licence="none", skeleton=fm.load_skeleton())
 
 
+def test_the_skeleton_of_the_first_pose_is_that_of_the_dataset(
+    tmp_path: Path, make_volume: Callable[..., fm.Volume]
+) -> None:
+    pose = fm.reference_pose(50.0, fm.load_skeleton("fetus-22"))
+    with fm.DatasetWriter(tmp_path / "d", name="d", licence="none") as writer:
+        writer.add(make_volume("a"), pose)
+        writer.add(make_volume("b"), None)
+        with pytest.raises(fm.BadInput, match="a pose of fetus-22"):
+            writer.add(make_volume("c"), fm.reference_pose(50.0))
+    dataset = fm.load_dataset(tmp_path / "d")
+    assert dataset.skeleton == pose.skeleton
+    assert [case.name for case in dataset.cases] == ["a", "b"]
+    with pytest.raises(fm.BadInput, match="with the same settings"):
+        fm.DatasetWriter(tmp_path / "d", name="d", licence="none")
+
+
+def test_a_dataset_without_any_skeleton_is_refused(
+    tmp_path: Path, make_volume: Callable[..., fm.Volume]
+) -> None:
+    writer = fm.DatasetWriter(tmp_path / "d", name="d", licence="none")
+    assert not (tmp_path / "d").exists()
+    with pytest.raises(fm.BadInput, match="none, and no pose that has one"):
+        writer.add(make_volume("a"), None)
+    with pytest.raises(fm.BadInput, match="none, and no pose that has one"):
+        writer.__exit__(None, None, None)
+    with pytest.raises(fm.BadInput, match="a skeleton, to resume a dataset"):
+        fm.DatasetWriter(tmp_path / "d", name="d", licence="none", resume=True)
+
+
 @pytest.mark.parametrize("name", ["../escape", "a/b", "", "a b", "a:b", ".hidden"])
 def test_case_names_cannot_leave_the_folder(
     tmp_path: Path, make_volume: Callable[..., fm.Volume], name: str

@@ -26,7 +26,6 @@ from fetusmap.files import (
     MAX_TABLE_BYTES,
     VOLUME_SUFFIXES,
     Document,
-    Position,
     atomic_path,
     is_plain_name,
     parse_document,
@@ -42,11 +41,13 @@ from fetusmap.io.poses.nnlandmark import (
     SUFFIX,
     NnLandmarkDocument,
     OptionalPosition,
+    StatedSpacing,
     pose_from_indices,
     read_nnlandmark,
     read_nnlandmark_names,
     write_nnlandmark,
 )
+from fetusmap.io.volumes.header import spacings_agree
 from fetusmap.types import Triple
 from fetusmap.volume import Volume
 
@@ -57,8 +58,20 @@ ALL_SPACINGS = "spacing.json"
 class SpacingEntry(Document):
     """Entry of a case in nnLandmark's `spacing.json`."""
 
-    image_spacing: Position | None = None
-    annotation_spacing: Position | None = None
+    image_spacing: StatedSpacing | None = None
+    annotation_spacing: StatedSpacing | None = None
+
+    @property
+    def stated(self) -> StatedSpacing | None:
+        """The spacing of the image or, without one, that of the annotation, as nnLandmark does."""
+        return self.annotation_spacing if self.image_spacing is None else self.image_spacing
+
+    @property
+    def is_contradictory(self) -> bool:
+        """Whether image and annotation state different spacings."""
+        if self.image_spacing is None or self.annotation_spacing is None:
+            return False
+        return not spacings_agree(self.image_spacing, self.annotation_spacing)
 
 
 class LandmarkTable(RootModel[dict[str, dict[str, OptionalPosition]]]):
@@ -275,19 +288,31 @@ def _find_nnlandmark_raw(folder: Path) -> list[ForeignCase]:
         spacings = parse_document(SpacingTable, plain, folder / ALL_SPACINGS)
     cases = []
     for stem, landmarks in table.items():
-        known = spacings.root.get(stem)
-        document = NnLandmarkDocument(
-            spacing=known.image_spacing if known else None, landmarks=landmarks
+        read = partial(
+            _pose_of_table, landmarks, spacings.root.get(stem) or SpacingEntry(), folder, stem
         )
-        read = partial(_pose_of_table, document, f"{path} case {stem}")
         cases.append(ForeignCase(stem, _raw_volume(folder, stem), read, landmarks.keys))
     return cases
 
 
 def _pose_of_table(
-    document: NnLandmarkDocument, subject: str, grid: Grid, skeleton: Skeleton
+    landmarks: dict[str, OptionalPosition],
+    spacing: SpacingEntry,
+    folder: Path,
+    stem: str,
+    grid: Grid,
+    skeleton: Skeleton,
 ) -> Pose:
-    return pose_from_indices(document, grid, skeleton, subject)
+    if spacing.is_contradictory:
+        raise BadInput(
+            f"{folder / ALL_SPACINGS} case {stem}",
+            expected="one spacing",
+            found=f"image_spacing {spacing.image_spacing}, annotation_spacing "
+            f"{spacing.annotation_spacing}",
+            remedy="replace the wrong one by null",
+        )
+    document = NnLandmarkDocument(spacing=spacing.stated, landmarks=landmarks)
+    return pose_from_indices(document, grid, skeleton, f"{folder / ALL_LANDMARKS} case {stem}")
 
 
 def _find_markups(folder: Path) -> list[ForeignCase]:

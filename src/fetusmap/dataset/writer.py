@@ -25,13 +25,13 @@ from fetusmap.dataset.documents import (
     SPLITS_FILE,
     DatasetDocument,
     SplitsDocument,
-    first_difference,
     write_document,
 )
-from fetusmap.dataset.layout import CASE_COLUMNS, Case, is_age, is_dataset
+from fetusmap.dataset.folder_state import begin_folder, check_folder
+from fetusmap.dataset.layout import CASE_COLUMNS, Case, is_age
 from fetusmap.dataset.splits import check_splits
 from fetusmap.errors import BadInput
-from fetusmap.files import parse_document, read_json, safe_name, writable, write_rows
+from fetusmap.files import safe_name, writable, write_rows
 from fetusmap.io import save_pose, save_volume
 from fetusmap.volume import Volume
 
@@ -47,7 +47,8 @@ class DatasetWriter:
         folder: created if needed; must not hold a finished dataset, unless that one is extended.
         name: name of the dataset.
         licence: licence of the data.
-        skeleton: skeleton of all poses.
+        skeleton: skeleton of all poses; None for that of the first pose that is added. A dataset
+            that is resumed needs it.
         made_by: plain data that say how the dataset was made.
         resume: keep the finished cases of an interrupted run with the same settings. Otherwise an
             unfinished dataset is overwritten.
@@ -56,7 +57,8 @@ class DatasetWriter:
 
     Raises:
         BadInput: the folder cannot be made, holds a finished dataset or a `dataset.json` of
-            another program, or holds cases that these settings cannot resume.
+            another program, holds cases that these settings cannot resume, or is to be resumed
+            without a skeleton.
     """
 
     def __init__(
@@ -65,32 +67,38 @@ class DatasetWriter:
         *,
         name: str,
         licence: str,
-        skeleton: Skeleton,
+        skeleton: Skeleton | None = None,
         made_by: Mapping[str, JsonValue] | None = None,
         resume: bool = False,
         count_key: str | None = None,
     ) -> None:
         self.folder = Path(folder)
-        self.skeleton = skeleton
         self.splits: dict[str, tuple[str, ...]] = {}
         self._cases: dict[str, Case] = {}
         self._resumed = resume
+        self._count_key = count_key if resume else None
+        self._skeleton = skeleton
         self._document = DatasetDocument(
             format=FORMAT,
             version=1,
             name=name,
             licence=licence,
-            skeleton=entry_from_skeleton(self.skeleton),
+            skeleton="" if skeleton is None else entry_from_skeleton(skeleton),
             made_by=dict(made_by or {}),
         )
-        self._check_finished(count_key if resume else None)
-        with writable(self.folder):
-            for part in ("volumes", "landmarks"):
-                (self.folder / part).mkdir(parents=True, exist_ok=True)
-            self._begin(resume, count_key)
+        check_folder(self.folder, self._document, self._count_key)
+        if skeleton is not None:
+            begin_folder(self.folder, self._document, resume, self._count_key)
+        elif resume:
+            raise BadInput(
+                self.folder,
+                expected="a skeleton, to resume a dataset",
+                found="none",
+                remedy="give the skeleton of the dataset",
+            )
 
     def __enter__(self) -> Self:
-        """Return the writer; its folders exist already."""
+        """Return the writer."""
         return self
 
     def __exit__(
@@ -102,6 +110,22 @@ class DatasetWriter:
         """Finish the dataset, unless the block failed."""
         if kind is None:
             self._finish()
+
+    @property
+    def skeleton(self) -> Skeleton:
+        """Return the skeleton of all poses.
+
+        Raises:
+            BadInput: none was given, and no pose was added yet.
+        """
+        if self._skeleton is None:
+            raise BadInput(
+                self.folder,
+                expected="a skeleton for the dataset",
+                found="none, and no pose that has one",
+                remedy="give the skeleton, or add an annotated case first",
+            )
+        return self._skeleton
 
     @property
     def cases(self) -> tuple[Case, ...]:
@@ -128,9 +152,11 @@ class DatasetWriter:
                 `warnings`, unless the facts have one.
 
         Raises:
-            BadInput: the name is no file name or is taken, the pose has another skeleton, or a
-                fact is named like a column that every table has.
+            BadInput: the name is no file name or is taken, the pose has another skeleton, a fact is
+                named like a column that every table has, or the dataset has no skeleton yet.
         """
+        if self._skeleton is None and pose is not None:
+            self._take_skeleton(pose.skeleton)
         columns = dict(facts or {})
         if volume.warnings:
             columns.setdefault("warnings", "; ".join(volume.warnings))
@@ -220,80 +246,15 @@ class DatasetWriter:
                 remedy="rename the case",
             )
 
-    def _check_finished(self, count_key: str | None) -> None:
-        """Refuse a folder with a `dataset.json`, unless that dataset can be extended."""
-        path = self.folder / DATASET_FILE
-        if not path.is_file():
-            return
-        if not is_dataset(self.folder):
-            raise BadInput(
-                self.folder,
-                expected=f"a folder without a {DATASET_FILE}",
-                found=f"a {DATASET_FILE} of another program",
-                remedy="choose another folder",
-            )
-        if count_key is None or not self._can_extend(path, count_key):
-            difference = self._difference_of(path) or "the same settings"
-            raise BadInput(
-                self.folder,
-                expected="a folder without a finished dataset, or one that can be extended",
-                found=f"{DATASET_FILE} with {difference}",
-                remedy="choose another folder, or remove that dataset yourself",
-            )
-
-    def _can_extend(self, path: Path, count_key: str) -> bool:
-        """Return whether the document at `path` describes the same dataset with fewer cases."""
-        try:
-            there = parse_document(DatasetDocument, read_json(path), path)
-        except BadInput:
-            return False
-        fewer, wanted = there.made_by.get(count_key), self._document.made_by[count_key]
-        if not isinstance(fewer, int) or not isinstance(wanted, int) or fewer >= wanted:
-            return False
-        made_by = {**there.made_by, count_key: wanted}
-        # A folder that was renamed still holds the same dataset.
-        renamed = {"made_by": made_by, "name": self._document.name}
-        return not first_difference(there.model_copy(update=renamed), self._document)
-
-    def _begin(self, resume: bool, count_key: str | None) -> None:
-        """Describe the future dataset in the folder, so that only the same settings resume it."""
-        path, finished = self.folder / PARTIAL_FILE, self.folder / DATASET_FILE
-        if finished.is_file():
-            # In this order: a kill in between leaves the finished, shorter dataset.
-            write_document(self._document, path)
-            finished.unlink()
-            return
-        landmarks = list((self.folder / "landmarks").glob("*.json"))
-        begun = path.is_file()
-        difference = self._difference_of(path) if begun else "cases without a record of settings"
-        if begun and resume and count_key is not None and self._can_extend(path, count_key):
-            write_document(self._document, path)
-            return
-        if resume and difference and (begun or landmarks):
-            raise BadInput(
-                self.folder,
-                expected="an unfinished dataset with the same settings",
-                found=difference,
-                remedy="repeat the command that began it, or choose another folder",
-            )
-        if begun and difference:
-            # These cases have other settings; a later run must not keep them under the new ones.
-            for stale in landmarks:
-                stale.unlink()
-        if difference and (begun or not landmarks):
-            write_document(self._document, path)
-
-    def _difference_of(self, path: Path) -> str:
-        """Describe the first setting in which the document at `path` differs; "" if none does."""
-        try:
-            plain = read_json(path)
-        except BadInput as error:
-            return error.found
-        if not isinstance(plain, dict) or not isinstance(plain.get("made_by"), dict):
-            return "a document of another kind"
-        return first_difference(plain, self._document)
+    def _take_skeleton(self, skeleton: Skeleton) -> None:
+        """Make a skeleton that of the dataset, and begin the dataset."""
+        self._skeleton = skeleton
+        described = {**dict(self._document), "skeleton": entry_from_skeleton(skeleton)}
+        self._document = DatasetDocument(**described)
+        begin_folder(self.folder, self._document, self._resumed, self._count_key)
 
     def _finish(self) -> None:
+        _ = self.skeleton  # raises without one
         check_splits(self.splits, {c.name: c.subject for c in self.cases}, self.folder)
         extra = sorted({key for case in self.cases for key in case.facts})
         rows = [

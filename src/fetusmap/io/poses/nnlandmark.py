@@ -18,6 +18,7 @@ from fetusmap.errors import BadInput, errors_about
 from fetusmap.files.documents import Document, Number, Position, parse_document, read_json
 from fetusmap.files.writing import write_text
 from fetusmap.geometry import Grid
+from fetusmap.io.volumes.header import spacings_agree
 
 SUFFIX = "_landmark.json"
 
@@ -30,10 +31,14 @@ OptionalPosition = Annotated[Position | None, BeforeValidator(_null_if_all_null)
 """A position, or None for an absent landmark: files say so with null or with NaN coordinates."""
 
 
+StatedSpacing = Number | Position
+"""A spacing, mm: three numbers, or one for all axes."""
+
+
 class NnLandmarkDocument(Document):
     """One annotated case of nnLandmark."""
 
-    spacing: Number | Position | None = None
+    spacing: StatedSpacing | None = None
     landmarks: dict[str, OptionalPosition]
 
 
@@ -67,12 +72,12 @@ def pose_from_indices(
     """
     if document.spacing is not None:
         spacing = np.broadcast_to(np.array(document.spacing, dtype=np.float64), 3)
-        if not np.allclose(spacing, grid.spacing_mm, rtol=0.01, atol=0):
+        if not spacings_agree(document.spacing, grid.spacing_mm):
             raise BadInput(
                 subject,
                 expected=f"the volume's spacing {grid.spacing_mm.round(4).tolist()} mm",
                 found=f"{spacing.tolist()} mm in the annotation",
-                remedy="give the true spacing with --spacing X Y Z",
+                remedy="give the true spacing with --spacing X Y Z --force-spacing",
             )
     placed = {name: index for name, index in document.landmarks.items() if index is not None}
     if not placed:
