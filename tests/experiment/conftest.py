@@ -1,6 +1,7 @@
 """A very small experiment, run from end to end once: nothing is learnt, every task is done.
 
-Its networks have six steps, its atlases are 300, and its intervals have 40 bootstrap samples.
+Its networks have six steps, its atlases are 300, its doses few, and its intervals have 40 bootstrap
+samples.
 """
 
 import shutil
@@ -15,8 +16,8 @@ from fetusmap.experiment import Experiment, Profile
 TINY = Profile(
     name="tiny",
     seed=4,
-    cases=12,
-    training_cases=10,
+    cases=22,
+    training_cases=20,
     preset="half",
     r4_scale=0.06,
     gcp_scale=0.075,
@@ -33,13 +34,15 @@ def shrink_package(atlases: Path, patch: pytest.MonkeyPatch) -> None:
     """Let this process use few atlases and few bootstrap samples."""
     patch.setattr("fetusmap.atlas.shipped.SHIPPED_LIBRARY", atlases)
     patch.setattr("fetusmap.experiment.plan.SHIPPED_LIBRARY", atlases)
+    patch.setattr("fetusmap.experiment.dose.MAX_ITERATIONS", 2)
+    patch.setattr("fetusmap.experiment.dose.LEARNING_RATES", (5e-4, 1e-4))
     patch.setattr("fetusmap.evaluate.statistics.INTERVAL_SAMPLES", 40)
     patch.setattr("fetusmap.evaluate.statistics.BAND_SAMPLES", 40)
 
 
 @pytest.fixture(scope="session")
 def tiny() -> Profile:
-    """Twelve fetuses, six steps."""
+    """22 fetuses, six steps."""
     return TINY
 
 

@@ -53,7 +53,8 @@ def test_the_tables_have_all_rows(finished):
     results = json.loads((finished.folder / "results" / "results.json").read_text())
     assert list(results["rows"]) == [
         "Land-R4", "Land-GCP", "RNN-R4", "RNN-GCP", "GAN-R4", "GAN-GCP", "SSL-R4", "SSL-GCP",
-        "Fast-R4", "Fast-GCP", "Product", "Product-fast",
+        "SSL-tuned-R4", "SSL-tuned-GCP", "SSL-tuned-20k-R4", "SSL-tuned-20k-GCP", "Fast-100-R4",
+        "Fast-100-GCP", "Fast-R4", "Fast-GCP", "Product", "Product-fast",
     ]  # fmt: skip
     assert results["unfinished"] == []
     assert results["rows"]["Product"]["mean_mm"][0] < 3 < results["rows"]["Land-R4"]["mean_mm"][0]
@@ -76,7 +77,7 @@ def test_networks_and_cases_in_other_processes_give_the_same_bytes(finished, cop
     for network in ("Land-R4", "RNN-R4"):
         (work.folder / "manifests" / "train" / f"{network}.json").unlink()
         shutil.rmtree(work.folder / "networks" / network)
-    (work.folder / "predictions" / "Land-R4" / "sim-000011.json").unlink()
+    (work.folder / "predictions" / "Land-R4" / "sim-000021.json").unlink()
     done = []
     work.run(names, after=lambda task: done.append(task.name))
     assert tuple(done) == names
@@ -110,7 +111,7 @@ def test_the_report_names_the_stages_between_which_the_code_changed(finished, co
     manifest.write_text(manifest.read_text().replace(now, "0" * 64))
     (work.folder / "manifests" / "evaluate.json").unlink()
     work.run(["evaluate"])
-    expected = f"stages of this run: cohort (00000000); train, predict, refine ({now[:8]})."
+    expected = f"stages of this run: cohort (00000000); train, tune, predict, refine ({now[:8]})."
     assert expected in (work.folder / "results" / "report.md").read_text()
 
 
@@ -121,8 +122,8 @@ def test_a_peer_has_every_test_case_or_none(copied):
     work.run(["evaluate"])
     rows = json.loads((folder / "results" / "results.json").read_text())["rows"]
     assert rows["other"]["mean_mm"] == rows["Product"]["mean_mm"]
-    (folder / "peers" / "other" / "sim-000010.json").unlink()
-    with pytest.raises(BadInput, match=r"2 test cases.*found 1 missing, such as sim-000010\.json"):
+    (folder / "peers" / "other" / "sim-000020.json").unlink()
+    with pytest.raises(BadInput, match=r"2 test cases.*found 1 missing, such as sim-000020\.json"):
         work.run(["evaluate"])
 
 
@@ -158,14 +159,17 @@ def test_a_run_refuses_to_finish_a_task_when_the_code_has_changed(copied, monkey
 
 def test_rows_that_use_a_model_or_atlases_of_the_package_name_them(finished):
     inputs = {row: set(finished.tasks.manifest(row).inputs) for row in (
-        "predict/Land-R4", "predict/Product", "refine/SSL-R4", "refine/Fast-R4",
-        "refine/Product-fast",
+        "predict/Land-R4", "predict/Product", "refine/SSL-R4", "refine/SSL-tuned-R4",
+        "refine/SSL-tuned-20k-R4", "refine/Fast-100-R4", "refine/Fast-R4", "refine/Product-fast",
     )}  # fmt: skip
     network = {"cohort", "train/Land-R4"}
     assert inputs == {
         "predict/Land-R4": network,
         "predict/Product": {"cohort", "model default"},
         "refine/SSL-R4": network,
+        "refine/SSL-tuned-R4": network | {"tune/dose"},
+        "refine/SSL-tuned-20k-R4": network | {"tune/dose", "atlases"},
+        "refine/Fast-100-R4": network,
         "refine/Fast-R4": network | {"atlases"},
         "refine/Product-fast": {"cohort", "model default", "atlases"},
     }
@@ -190,13 +194,17 @@ def test_upgraded_atlases_make_their_rows_anew(copied, tmp_path, monkeypatch):
     save_library(load_library(SHIPPED_LIBRARY).select(range(300, 350)), upgraded)
     monkeypatch.setattr("fetusmap.experiment.plan.SHIPPED_LIBRARY", upgraded)
     work = copied()
-    assert outdated(work) == {"refine/Fast-R4", "refine/Fast-GCP", "refine/Product-fast"}
+    others = {
+        "refine/Fast-GCP", "refine/SSL-tuned-20k-R4", "refine/SSL-tuned-20k-GCP",
+        "refine/Product-fast",
+    }  # fmt: skip
+    assert outdated(work) == {"refine/Fast-R4", *others}
     poses = work.folder / "predictions" / "Fast-R4"
-    (poses / "sim-000010.json").write_text("of the old atlases")
+    (poses / "sim-000020.json").write_text("of the old atlases")
     work.run(["refine/Fast-R4"])
-    assert load_pose(poses / "sim-000010.json").provenance.refine == "fast"
+    assert load_pose(poses / "sim-000020.json").provenance.refine == "fast"
     assert work.tasks.manifest("refine/Fast-R4").inputs["atlases"] == sha256_of(upgraded)
-    assert outdated(work) == {"refine/Fast-GCP", "refine/Product-fast"}
+    assert outdated(work) == others
 
 
 def killed_when(work: Experiment, atlases: Path, there: Path) -> bool:
@@ -232,8 +240,8 @@ def test_kill_9_at_any_stage_gives_the_same_bytes(finished, tiny, few_atlases, t
     moments = (
         folder / "cohort" / "landmarks" / "sim-000003.json",
         folder / "networks" / "Land-GCP" / "metrics.jsonl",
-        folder / "predictions" / "GAN-GCP" / "sim-000010.json",
-        folder / "predictions" / "SSL-R4" / "sim-000010.json",
+        folder / "predictions" / "GAN-GCP" / "sim-000020.json",
+        folder / "predictions" / "SSL-R4" / "sim-000020.json",
         folder / "results" / "table1.md",
         folder / "results" / "figure-1c.png",
     )

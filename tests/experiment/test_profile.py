@@ -29,16 +29,28 @@ def test_the_paper_profile_is_the_papers_recipe():
         assert config.stage == network.family.lower()
 
 
-def test_six_networks_each_once():
-    assert len({network.name for network in NETWORKS}) == 6
+def test_six_networks_each_once_and_one_for_tuning():
+    assert len({network.name for network in NETWORKS}) == 7
+    assert [network.name for network in NETWORKS if network.for_tuning] == ["Land-R4-tuning"]
+
+
+def test_flips_and_rotations_belong_to_the_presentation():
+    def symmetry(**fields):
+        return Profile(name="own", **fields).training_config(NETWORKS[0]).symmetry
+
+    assert symmetry() == "right-angles"
+    assert symmetry(presentation="clinical") == "flips"
+    assert symmetry(presentation="clinical", standard_part=0.8) == "sagittal-flip"
+    assert symmetry(presentation="standard") == "sagittal-flip"
 
 
 def test_the_differences_from_the_paper_are_listed():
     always = PROFILES["paper"].differences
-    assert len(always) == 5
+    assert len(always) == 6
+    assert always[5].startswith("fetuses lie in any direction")
     assert always[0].startswith("152 simulated fetuses instead of 152 recorded ones")
     cpu = PROFILES["cpu"].differences
-    assert cpu[:5] == always
+    assert cpu[:6] == always
     assert "input at scale 0.16 (R4) and 0.2 (GCP) instead of 0.4 and 0.5" in cpu
     assert "6400 training steps instead of 16000 (20 epochs of 800)" in cpu
     assert "bfloat16 instead of float32" in cpu
@@ -48,7 +60,16 @@ def test_the_differences_from_the_paper_are_listed():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"training_cases": 9}, {"training_cases": 152}, {"cases": 5}, {"r4_scale": 0}]
+    "wrong",
+    [
+        {"training_cases": 9},
+        {"training_cases": 11},
+        {"training_cases": 152},
+        {"cases": 5},
+        {"r4_scale": 0},
+        {"standard_part": 0.5},
+        {"presentation": "breech"},
+    ],
 )
 def test_what_cannot_be_is_refused(wrong):
     with pytest.raises(ValidationError):

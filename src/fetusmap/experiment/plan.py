@@ -11,10 +11,11 @@ from fetusmap.errors import BadInput
 from fetusmap.estimate import MODELS
 from fetusmap.experiment.cohort import load_test_cases, make_cohort
 from fetusmap.experiment.costs import costs_table
+from fetusmap.experiment.dose import TUNING, dose_path, load_dose, tried_cases, try_doses
 from fetusmap.experiment.figures import draw_figures
 from fetusmap.experiment.hashes import hash_of
 from fetusmap.experiment.predicting import PREDICTIONS, predict_row
-from fetusmap.experiment.profile import COHORT, NETWORKS, Network, Profile
+from fetusmap.experiment.profile import COHORT, NETWORKS, TUNING_NETWORK, Network, Profile
 from fetusmap.experiment.progress import (
     Progress,
     cohort_progress,
@@ -41,6 +42,7 @@ from fetusmap.workers import map_in_processes
 COHORT_PARTS = ("dataset.json", "cases.csv", "splits.json", "landmarks", "volumes")
 COSTS_FILES = ("costs.md", "costs.csv")
 PROFILE_FILE = "experiment.json"
+TUNE_DOSE = "tune/dose"
 
 
 class Experiment:
@@ -133,6 +135,17 @@ class Experiment:
                 progress=partial(training_progress, folder, self.profile, network),
                 workspace=folder / NETWORKS_FOLDER / network.name,
             )
+        yield Task(
+            TUNE_DOSE,
+            needs=lambda: (COHORT, f"train/{TUNING_NETWORK.name}"),
+            given=dict,
+            work=lambda: try_doses(
+                folder, self.profile, workers=self._workers, device=self._device
+            ),
+            outputs=partial(_listed, dose_path(folder)),
+            progress=lambda: Progress(tried_cases(folder), self.profile.tuning_cases),
+            workspace=folder / TUNING,
+        )
         for row in sorted((*PAPER_ROWS, *OUR_ROWS), key=lambda row: row.stage):
             yield Task(
                 f"{row.stage}/{row.name}",
@@ -185,7 +198,8 @@ class Experiment:
         unfinished = [row.name for row in (*PAPER_ROWS, *OUR_ROWS) if row not in rows]
         results = compute_results(rows, pairs, unfinished)
         stages = self.tasks.stages_of_code(self._finished_predictions())
-        write_results(results, pairs, self.profile, self.folder / RESULTS, stages)
+        dose = load_dose(self.folder) if self._is_done(TUNE_DOSE) else None
+        write_results(results, pairs, self.profile, self.folder / RESULTS, stages, dose)
 
     def _draw(self) -> None:
         rows = self.finished_rows()
@@ -234,7 +248,9 @@ def _network_of(task: Task) -> Network:
 
 
 def _needs_of(row: Row) -> tuple[str, ...]:
-    return (COHORT,) if row.network is None else (COHORT, f"train/{row.network.name}")
+    if row.network is None:
+        return (COHORT,)
+    return (COHORT, f"train/{row.network.name}", *[TUNE_DOSE] * (row.dose == "tuned"))
 
 
 def _shipped_files_of(row: Row) -> dict[str, str]:
@@ -242,7 +258,7 @@ def _shipped_files_of(row: Row) -> dict[str, str]:
     files = {}
     if row.network is None:
         files[f"model {SHIPPED_MODEL}"] = model_sha256(MODELS[SHIPPED_MODEL])
-    if row.refine == "fast":
+    if row.atlases == "shipped":
         files["atlases"] = sha256_of(SHIPPED_LIBRARY)
     return files
 

@@ -16,6 +16,7 @@ from fetusmap.dataset import Case
 from fetusmap.detect import Detection, SinglePass
 from fetusmap.estimate import PoseEstimator
 from fetusmap.experiment.cohort import COHORT_SKELETON, load_test_cases, training_poses
+from fetusmap.experiment.dose import load_dose
 from fetusmap.experiment.profile import Profile
 from fetusmap.experiment.resources import measured
 from fetusmap.experiment.rows import SHIPPED_MODEL, Row
@@ -24,7 +25,7 @@ from fetusmap.files import sha256_of, write_text
 from fetusmap.io import save_pose
 from fetusmap.network import one_thread
 from fetusmap.preprocess import prepare
-from fetusmap.refine import refine_by_training, refine_fast
+from fetusmap.refine import TrainingRefinement, refine_by_training, refine_fast
 from fetusmap.threads import one_blas_thread
 from fetusmap.volume import Volume
 from fetusmap.workers import map_in_processes
@@ -114,34 +115,33 @@ def _refined(
     job: _Job, pipeline: SinglePass, found: Detection, prepared: Volume, *, half: bool
 ) -> Detection:
     detector, library = pipeline.last, pipeline.library
+    atlases = _atlases(job)
     if job.row.refine == "test-time-training":
+        tuned = job.row.dose == "tuned"
+        settings = load_dose(job.folder).settings if tuned else TrainingRefinement()
         refinement = refine_by_training(
-            detector, found, _training_poses(job.folder), library, prepared,
+            detector, found, atlases, library, prepared, settings,
             flip_average=job.row.flip_average, half=half,
         )  # fmt: skip
         return refinement.detection
     if job.row.refine == "fast":
-        return refine_fast(found, detector.peak_height, library, _atlases(job.folder)).detection
+        return refine_fast(found, detector.peak_height, library, atlases).detection
     return found
 
 
 @cache
 def _pipeline(job: _Job) -> SinglePass:
     assert job.row.network is not None  # noqa: S101
-    library = _training_poses(job.folder)
+    library = training_poses(job.folder, job.profile, job.row.network)
     network = load_network(job.folder, job.profile, job.row.network, job.device)
     return SinglePass(library.skeleton, network, library)
 
 
 @cache
-def _training_poses(folder: Path) -> PoseLibrary:
-    return training_poses(folder)
-
-
-@cache
-def _atlases(folder: Path) -> PoseLibrary:
-    """Return the shipped library, with the landmarks of the experiment's cohort."""
-    return load_atlases(_training_poses(folder).skeleton)
+def _atlases(job: _Job) -> PoseLibrary:
+    """Return the poses to refine with, on the landmarks of the experiment's cohort."""
+    library = _pipeline(job).library
+    return library if job.row.atlases == "training" else load_atlases(library.skeleton)
 
 
 @cache

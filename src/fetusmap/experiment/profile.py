@@ -10,7 +10,8 @@ from pydantic import Field, model_validator
 from fetusmap.files import Document
 from fetusmap.network import HEIGHT
 from fetusmap.refine import TrainingRefinement
-from fetusmap.train import PAPER, GanConfig, LandConfig, RnnConfig
+from fetusmap.simulate import Presentation
+from fetusmap.train import PAPER, GanConfig, LandConfig, RnnConfig, Symmetry
 
 Family = Literal["Land", "RNN", "GAN"]
 Size = Literal["R4", "GCP"]
@@ -29,6 +30,13 @@ COHORT = "cohort"
 TRAINING_SPLIT, TEST_SPLIT = "train", "test"
 
 
+_SAMPLES: dict[Symmetry, str] = {
+    "right-angles": "all flips and right-angle rotations",
+    "flips": "the eight flips",
+    "sagittal-flip": "the flip across the median plane",
+}
+
+
 class Profile(Document):
     """One size of the experiment.
 
@@ -45,6 +53,9 @@ class Profile(Document):
         steps: training steps of each network; the paper trains 20 epochs of 800 volumes.
         decay_part: last part of the steps, over which the learning rate falls to 0.
         sigma_voxels: standard deviation of the target Gaussians.
+        presentation: how the fetuses lie to the probe, see `fetusmap.simulate.Presentation`. The
+            paper does not describe the presentations in its cohort.
+        standard_part: fraction of the fetuses in the standard presentation, for "clinical".
         precision: precision of training and prediction.
         checkpoint_minutes: minutes between two checkpoints of a training.
     """
@@ -60,6 +71,8 @@ class Profile(Document):
     steps: Annotated[int, Field(ge=1)] = 16_000
     decay_part: Annotated[float, Field(ge=0, le=1)] = 0.0
     sigma_voxels: Annotated[float, Field(gt=0)] = PAPER.sigma_voxels
+    presentation: Literal["any", "clinical", "standard"] = "any"
+    standard_part: Annotated[float, Field(ge=0, le=1)] = 0.0
     precision: Literal["bf16-mixed", "32-true"] = "32-true"
     checkpoint_minutes: Annotated[float, Field(ge=0)] = 4.0
 
@@ -67,6 +80,10 @@ class Profile(Document):
     def _check_split(self) -> Self:
         if self.training_cases >= self.cases:
             raise ValueError("no case is left for the test split")
+        if self.training_cases - self.tuning_cases < TrainingRefinement().support:
+            raise ValueError("too few training cases are left for a support set while tuning")
+        if self.standard_part and self.presentation != "clinical":
+            raise ValueError("standard_part belongs to the presentation clinical")
         return self
 
     def training_config(self, network: Network) -> NetworkConfig:
@@ -82,6 +99,7 @@ class Profile(Document):
             split=TRAINING_SPLIT,
             validation_cases=0,
             checkpoint_minutes=self.checkpoint_minutes,
+            symmetry=self.symmetry,
             spacing_mm=FULL_SPACING_MM / self.scale_of(network.size),
             checkpointing="paper" if network.size == "GCP" else "none",
         )
@@ -89,6 +107,37 @@ class Profile(Document):
     def scale_of(self, size: Size) -> float:
         """Return the scale of an input size."""
         return self.r4_scale if size == "R4" else self.gcp_scale
+
+    @property
+    def presentation_of_cases(self) -> Presentation:
+        """How the fetuses lie to the probe."""
+        return Presentation(self.presentation, self.standard_part)
+
+    @property
+    def symmetry(self) -> Symmetry:
+        """The flips and rotations that belong to the presentation."""
+        if self.presentation == "any":
+            return "right-angles"
+        mixed = self.presentation == "standard" or self.standard_part > 0
+        return "sagittal-flip" if mixed else "flips"
+
+    @property
+    def _how_fetuses_lie(self) -> str:
+        if self.presentation == "any":
+            return "fetuses lie in any direction, mostly across the beam"
+        standard = "with the head left and the face to the probe"
+        if self.presentation == "standard":
+            return f"all fetuses lie across the beam {standard}"
+        mixture = f", {self.standard_part:.0%} of them {standard}" if self.standard_part else ""
+        return (
+            "fetuses lie as in sweeps from the mid-sagittal plane, head left or right, face to the "
+            f"probe or away from it{mixture}"
+        )
+
+    @property
+    def tuning_cases(self) -> int:
+        """Number of the last training cases on which settings are chosen: a fifth."""
+        return max(1, self.training_cases // 5)
 
     @property
     def differences(self) -> tuple[str, ...]:
@@ -103,7 +152,8 @@ class Profile(Document):
             "term has the weight 1 beside an L2 loss of tens, and the RNN has a recurrent layer "
             "without gates that is applied 3 times",
             f"targets are {HEIGHT:g} times as high, and each step draws its training sample from "
-            "all flips and right-angle rotations of the training cases",
+            f"{_SAMPLES[self.symmetry]} of the training cases",
+            f"{self._how_fetuses_lie} (the paper does not say how its fetuses lay)",
         ]
         paper = Profile(name="paper")
         if self.training_cases != paper.training_cases:
@@ -142,26 +192,30 @@ class Profile(Document):
 
 @dataclass(frozen=True)
 class Network:
-    """One of the six networks of the experiment.
+    """One of the networks of the experiment.
 
     Attributes:
         family: architecture and training method.
         size: size of its input.
+        for_tuning: whether it is trained without the last training cases, on which settings are
+            then chosen.
     """
 
     family: Family
     size: Size
+    for_tuning: bool = False
 
     @property
     def name(self) -> str:
         """Name such as Land-R4."""
-        return f"{self.family}-{self.size}"
+        return f"{self.family}-{self.size}" + "-tuning" * self.for_tuning
 
 
 FAMILIES: tuple[Family, ...] = get_args(Family)
 SIZES: tuple[Size, ...] = get_args(Size)
-NETWORKS = tuple(Network(family, size) for family in FAMILIES for size in SIZES)
-"""The networks in the order of their training: first those that most rows need."""
+TUNING_NETWORK = Network("Land", "R4", for_tuning=True)
+NETWORKS = (*(Network(family, size) for family in FAMILIES for size in SIZES), TUNING_NETWORK)
+"""The six networks of the paper, first those that most rows need, and the one for tuning."""
 
 PROFILES = {
     profile.name: profile

@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from fetusmap.evaluate import Pairs, write_errors_csv
+from fetusmap.experiment.dose import Dose
 from fetusmap.experiment.profile import Profile
 from fetusmap.experiment.report_page import StagesOfCode, report_page
 from fetusmap.experiment.results import Results
 from fetusmap.experiment.results_file import plain_from_results
 from fetusmap.experiment.tables import (
     claims_table,
+    dose_table,
     landmark_table,
     order_table,
     overview_table,
@@ -23,7 +25,7 @@ from fetusmap.files import write_text
 
 RESULTS = "results"
 
-OPTIONAL_TABLES = {"order", "claims", "our-claims"}
+OPTIONAL_TABLES = {"order", "claims", "our-claims", "dose"}
 """Tables that are not written if none of their rows is finished."""
 
 
@@ -33,6 +35,7 @@ def write_results(
     profile: Profile,
     folder: Path,
     stages: StagesOfCode | None = None,
+    dose: Dose | None = None,
 ) -> list[Path]:
     """Write everything but the figures into a folder; equal predictions give equal bytes.
 
@@ -42,12 +45,13 @@ def write_results(
         profile: profile of the experiment.
         folder: folder for the files.
         stages: states of the code with which the predictions were made.
+        dose: the chosen dose of the test-time training; None if it was not chosen.
 
     Returns:
         The files.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    texts = render_results(results, profile, stages)
+    texts = render_results(results, profile, stages, dose)
     for name in OPTIONAL_TABLES:  # an earlier evaluation, of more rows, may have left it
         for suffix in ("md", "csv", "tex"):
             if f"{name}.{suffix}" not in texts:
@@ -65,10 +69,13 @@ def write_results(
 
 
 def render_results(
-    results: Results, profile: Profile, stages: StagesOfCode | None = None
+    results: Results,
+    profile: Profile,
+    stages: StagesOfCode | None = None,
+    dose: Dose | None = None,
 ) -> dict[str, str]:
     """Return the tables, the numbers and the page as texts by the name of their file."""
-    tables = tables_of(results)
+    tables = tables_of(results, dose)
     texts = {
         f"{name}.{suffix}": text
         for name, table in tables.items()
@@ -81,7 +88,7 @@ def render_results(
     return texts
 
 
-def tables_of(results: Results) -> dict[str, TextTable]:
+def tables_of(results: Results, dose: Dose | None = None) -> dict[str, TextTable]:
     """Return all tables that have a row, by the name of their files."""
     tables = {
         "table1": landmark_table(results, "mean_mm"),
@@ -90,5 +97,5 @@ def tables_of(results: Results) -> dict[str, TextTable]:
         "order": order_table(results),
         "claims": claims_table(results.claims, of_paper=True),
         "our-claims": claims_table(results.claims, of_paper=False),
-    }
+    } | ({} if dose is None else {"dose": dose_table(dose)})
     return {name: table for name, table in tables.items() if table.rows}

@@ -13,6 +13,8 @@ from fetusmap.files import visible_files
 from fetusmap.refine import Refine
 
 Group = Literal["paper", "ours", "peer"]
+Dose = Literal["paper", "tuned"]
+Atlases = Literal["training", "shipped"]
 
 PEERS = "peers"
 """Subfolder of an experiment in which each peer has a folder of pose files, <case>.json."""
@@ -30,6 +32,9 @@ class Row:
         group: whether the method is the paper's, ours, or a peer's.
         network: network of the experiment; None for the shipped model and for peers.
         refine: how the predictions are refined.
+        atlases: poses to refine with: those of the training cases, or the atlases of the package.
+        dose: learning rate and steps of the test-time training: the paper's, or those that were
+            chosen on training cases.
         flip_average: whether heatmaps are averaged with those of the mirror image, which the paper
             does not do.
         about: description in words; empty for the paper's rows.
@@ -39,6 +44,8 @@ class Row:
     group: Group
     network: Network | None = None
     refine: Refine = "none"
+    atlases: Atlases = "training"
+    dose: Dose = "paper"
     flip_average: bool = False
     about: str = ""
 
@@ -59,9 +66,32 @@ PAPER_ROWS = (
 OUR_ROWS = (
     *(
         Row(
-            f"Fast-{size}", "ours", Network("Land", size), "fast",
-            about=f"the network of Land-{size} with our refinement and the 20,000 simulated "
-            "atlases of the package; SSL uses the 100 training poses",
+            f"SSL-tuned-{size}", "ours", Network("Land", size), "test-time-training", dose="tuned",
+            about=f"SSL-{size} with a learning rate and a number of steps that were chosen on "
+            "training cases",
+        )
+        for size in SIZES
+    ),
+    *(
+        Row(
+            f"SSL-tuned-20k-{size}", "ours", Network("Land", size), "test-time-training",
+            "shipped", dose="tuned",
+            about=f"SSL-tuned-{size} with the 20,000 simulated atlases of the package in place of "
+            "the training poses",
+        )
+        for size in SIZES
+    ),
+    *(
+        Row(
+            f"Fast-100-{size}", "ours", Network("Land", size), "fast",
+            about=f"the network of Land-{size} with our refinement and the training poses",
+        )
+        for size in SIZES
+    ),
+    *(
+        Row(
+            f"Fast-{size}", "ours", Network("Land", size), "fast", "shipped",
+            about=f"Fast-100-{size} with the 20,000 simulated atlases of the package",
         )
         for size in SIZES
     ),
@@ -70,7 +100,7 @@ OUR_ROWS = (
         about="the shipped model: a cascade of two passes, trained on 6,000 other simulated cases",
     ),
     Row(
-        "Product-fast", "ours", refine="fast", flip_average=True,
+        "Product-fast", "ours", refine="fast", atlases="shipped", flip_average=True,
         about="the shipped model with our refinement",
     ),
 )  # fmt: skip

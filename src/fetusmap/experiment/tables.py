@@ -17,6 +17,7 @@ from fetusmap.evaluate import (
     summary_cells,
 )
 from fetusmap.experiment.claims import ClaimResult, Verdict
+from fetusmap.experiment.dose import Dose
 from fetusmap.experiment.published import Metric, published
 from fetusmap.experiment.results import Results
 from fetusmap.experiment.text_table import Cell, TextTable
@@ -155,6 +156,31 @@ def claims_table(results: Sequence[ClaimResult], *, of_paper: bool) -> TextTable
         "Wilcoxon's test over subjects."
     )
     return TextTable(title, tuple(columns), tuple(lines))
+
+
+def dose_table(dose: Dose) -> TextTable:
+    """Return the mean error after each step of the test-time training, by learning rate."""
+    count = len(next(iter(dose.errors_mm.values())))
+    lines = [
+        (
+            Cell(name),
+            *(
+                Cell(
+                    format_number(error),
+                    strong=(float(name), step) == (dose.learning_rate, dose.iterations),
+                )
+                for step, error in enumerate(errors)
+            ),
+        )
+        for name, errors in dose.errors_mm.items()
+    ]
+    title = (
+        "Dose of the test-time training: mean error in mm before the first step and after each "
+        f"step, on {dose.cases} training cases that the network was not trained on. The rows "
+        "SSL-tuned use the dose in bold; the paper's is 0.0005 with 6 steps."
+    )
+    columns = ("learning rate", "before", *map(str, range(1, count)))
+    return TextTable(title, columns, tuple(lines))
 
 
 def _gain(value: float, baseline: float) -> str:

@@ -25,7 +25,7 @@ from fetusmap.experiment.resources import measured
 from fetusmap.files import Document, Version1, parse_document, read_json, write_text
 
 MANIFESTS = "manifests"
-STAGES = ("cohort", "train", "predict", "refine", "evaluate", "draw")
+STAGES = ("cohort", "train", "tune", "predict", "refine", "evaluate", "draw")
 State = Literal["done", "begun", "not begun", "outdated"]
 
 

@@ -10,7 +10,8 @@ from safetensors.torch import load_file, save
 
 from fetusmap.dataset import load_dataset
 from fetusmap.detect import Detector
-from fetusmap.experiment.profile import COHORT, TRAINING_SPLIT, Network, Profile
+from fetusmap.experiment.cohort import cases_to_train_on
+from fetusmap.experiment.profile import COHORT, Network, Profile
 from fetusmap.experiment.resources import Cost, measured
 from fetusmap.files import write_bytes, write_text
 from fetusmap.train import CasePool, RunFolder, fabric_for, pool_of_dataset, stage_of, train
@@ -43,7 +44,7 @@ def train_network(folder: Path, profile: Profile, network: Network, device: str 
             config,
             run,
             folder / "cache",
-            pool=training_pool(folder, config.spacing_mm),
+            pool=training_pool(folder, profile, network),
             fabric=fabric_for(config, device),
             workers=0 if device == "cpu" else 4,
         )
@@ -71,10 +72,11 @@ def seconds_of(run: RunFolder) -> float:
     return round(total, 1)
 
 
-def training_pool(folder: Path, spacing_mm: float) -> CasePool:
-    """Return the training cases of an experiment, resampled once to the network's voxels."""
-    cohort = load_dataset(folder / COHORT)
-    return pool_of_dataset(cohort.split(TRAINING_SPLIT), folder / "cache", spacing_mm)
+def training_pool(folder: Path, profile: Profile, network: Network) -> CasePool:
+    """Return the training cases of a network, resampled once to its voxels."""
+    spacing_mm = profile.training_config(network).spacing_mm
+    cases = cases_to_train_on(folder, profile, network)
+    return pool_of_dataset(cases, folder / "cache", spacing_mm)
 
 
 def load_network(folder: Path, profile: Profile, network: Network, device: str) -> Detector:

@@ -10,6 +10,7 @@ from fetusmap.train.config import (
     GanConfig,
     LandConfig,
     RnnConfig,
+    Symmetry,
     TrainingConfig,
     parse_training_config,
 )
@@ -34,6 +35,7 @@ __all__ = [
     "Report",
     "RnnConfig",
     "RunFolder",
+    "Symmetry",
     "TensorBoard",
     "TrainingConfig",
     "fabric_for",
