@@ -1,11 +1,14 @@
 """Reading and writing of volumes and poses; untrusted voxels are decoded in a sandbox."""
 
 from fetusmap.io.poses import (
+    check_highdicom,
     load_pose,
     plain_from_pose,
     pose_from_plain,
     pose_schema,
     save_pose,
+    write_dicom_picture,
+    write_dicom_report,
     write_measurements_csv,
 )
 from fetusmap.io.volumes import (
@@ -14,6 +17,7 @@ from fetusmap.io.volumes import (
     DICOMDIR,
     WRITABLE_SUFFIXES,
     Conversion,
+    DicomStudy,
     OpenedSource,
     RawLayout,
     ReadLimits,
@@ -25,9 +29,12 @@ from fetusmap.io.volumes import (
     load_grid,
     load_sequence,
     load_volume,
+    new_study,
+    only_source,
     open_source,
     read_volume_header,
     save_volume,
+    study_of,
     volume_of,
 )
 
@@ -37,11 +44,13 @@ __all__ = [
     "DICOMDIR",
     "WRITABLE_SUFFIXES",
     "Conversion",
+    "DicomStudy",
     "OpenedSource",
     "RawLayout",
     "ReadLimits",
     "Source",
     "check_dicomdir",
+    "check_highdicom",
     "count_frames",
     "find_sources",
     "gestational_age_days",
@@ -49,6 +58,8 @@ __all__ = [
     "load_pose",
     "load_sequence",
     "load_volume",
+    "new_study",
+    "only_source",
     "open_source",
     "plain_from_pose",
     "pose_from_plain",
@@ -56,6 +67,9 @@ __all__ = [
     "read_volume_header",
     "save_pose",
     "save_volume",
+    "study_of",
     "volume_of",
+    "write_dicom_picture",
+    "write_dicom_report",
     "write_measurements_csv",
 ]

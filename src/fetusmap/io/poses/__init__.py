@@ -1,14 +1,22 @@
 """Pose files: one module per format; `load_pose` and `save_pose` choose the format."""
 
+from fetusmap.io.poses.dicom_file import (
+    check_highdicom,
+    write_dicom_picture,
+    write_dicom_report,
+)
 from fetusmap.io.poses.landmark_table import write_measurements_csv
 from fetusmap.io.poses.pose_file import load_pose, save_pose
 from fetusmap.io.poses.pose_json import plain_from_pose, pose_from_plain, pose_schema
 
 __all__ = [
+    "check_highdicom",
     "load_pose",
     "plain_from_pose",
     "pose_from_plain",
     "pose_schema",
     "save_pose",
+    "write_dicom_picture",
+    "write_dicom_report",
     "write_measurements_csv",
 ]

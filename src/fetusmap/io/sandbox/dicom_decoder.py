@@ -53,6 +53,7 @@ from fetusmap.io.sandbox.dicom_elements import (
     syntax_of,
     tags_of,
 )
+from fetusmap.io.sandbox.dicom_study import refer
 from fetusmap.io.sandbox.dicom_survey import list_files, survey
 
 JPEG = "1.2.840.10008.1.2.4."
@@ -320,4 +321,5 @@ TASKS = {
     "survey": survey,
     "list": list_files,
     "decode": decode,
+    "refer": refer,
 }

@@ -1,6 +1,7 @@
 """Volume files: one module per format, and the functions that read and write any of them."""
 
 from fetusmap.io.volumes.dicom_age import gestational_age_days
+from fetusmap.io.volumes.dicom_study import DicomStudy, new_study, study_of
 from fetusmap.io.volumes.dicomdir import DICOMDIR, check_dicomdir
 from fetusmap.io.volumes.limits import DEFAULT_LIMITS, ReadLimits
 from fetusmap.io.volumes.raw import RawLayout
@@ -9,6 +10,7 @@ from fetusmap.io.volumes.source import (
     Source,
     count_frames,
     find_sources,
+    only_source,
     open_source,
 )
 from fetusmap.io.volumes.swept import AS_STORED, Conversion
@@ -28,6 +30,7 @@ __all__ = [
     "DICOMDIR",
     "WRITABLE_SUFFIXES",
     "Conversion",
+    "DicomStudy",
     "OpenedSource",
     "RawLayout",
     "ReadLimits",
@@ -39,8 +42,11 @@ __all__ = [
     "load_grid",
     "load_sequence",
     "load_volume",
+    "new_study",
+    "only_source",
     "open_source",
     "read_volume_header",
     "save_volume",
+    "study_of",
     "volume_of",
 ]
