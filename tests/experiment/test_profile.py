@@ -26,11 +26,12 @@ def test_the_paper_profile_is_the_papers_recipe():
         assert config.spacing_mm == {"R4": 1.25, "GCP": 1.0}[network.size]
         assert config.checkpointing == {"R4": "none", "GCP": "paper"}[network.size]
         assert (config.dataset, config.split, config.validation_cases) == ("cohort", "train", 0)
-        assert config.stage == network.family.lower()
+        assert config.stage == network.family.lower().replace("gru", "rnn")
+        assert getattr(config, "gated", False) == (network.family == "GRU")
 
 
-def test_six_networks_each_once_and_one_for_tuning():
-    assert len({network.name for network in NETWORKS}) == 7
+def test_eight_networks_each_once_and_one_for_tuning():
+    assert len({network.name for network in NETWORKS}) == 9
     assert [network.name for network in NETWORKS if network.for_tuning] == ["Land-R4-tuning"]
 
 

@@ -611,10 +611,10 @@ def test_statistics_that_are_missing_are_refused(single_folder):
 # Recurrent networks
 
 
-@pytest.mark.parametrize("own_statistics", [False, True])
-def test_a_recurrent_network_is_read_back_with_its_turns(single, tmp_path, own_statistics):
+@pytest.mark.parametrize(("own_statistics", "gated"), [(False, True), (True, False)])
+def test_a_recurrent_network_is_read_back_with_its_turns(single, tmp_path, own_statistics, gated):
     torch.manual_seed(3)
-    spec = RecurrentLandSpec(widths=(8, 16), own_statistics=own_statistics, turns=2)
+    spec = RecurrentLandSpec(widths=(8, 16), own_statistics=own_statistics, turns=2, gated=gated)
     network = build_network(spec, 16).eval()
     for parameter in network.parameters():
         parameter.data = parameter.data.half().float()  # as they are stored

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from fetusmap.network import HEIGHT, POLICIES, LandWidths, RecurrentLand, build_land
-from fetusmap.network.recurrent import TURNS, Recurrence
+from fetusmap.network.recurrent import TURNS, GatedRecurrence, Recurrence
 
 WIDTHS = LandWidths((4, 6), 3)
 SHAPE = (5, 6, 7)
@@ -94,6 +94,57 @@ def test_its_turns_and_their_gradients_are_those_of_a_loop(turns):
             torch.testing.assert_close(parameter.grad, parameters[name].grad)
 
 
+def gated_unrolled(parameters, x, turns):
+    """The equations of the gated recurrent unit, gate by gate."""
+    weight = {name: parameters[f"{name}.weight"] for name in ("inward", "across", "recalled")}
+    update_kernel, reset_kernel, candidate_kernel = weight["inward"].chunk(3)
+    update_across, reset_across = weight["across"].chunk(2)
+    scale, shift = (
+        parameters[f"normalisation.{name}"].reshape(1, -1, 1, 1, 1) for name in ("weight", "bias")
+    )
+
+    def convolved(volume, kernel):
+        return F.conv3d(volume, kernel, padding=1)
+
+    state = torch.zeros_like(x)
+    for _ in range(turns):
+        update = torch.sigmoid(convolved(x, update_kernel) + convolved(state, update_across))
+        reset = torch.sigmoid(convolved(x, reset_kernel) + convolved(state, reset_across))
+        total = convolved(x, candidate_kernel) + convolved(reset * state, weight["recalled"])
+        candidate = F.relu(scale * standardise(total) + shift)
+        state = (1 - update) * state + update * candidate
+    return state
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_the_gated_layer_follows_its_equations(turns):
+    torch.manual_seed(0)
+    layer = GatedRecurrence(4, turns, own_statistics=True).double()
+    x, aim = random_volume(2, 4, *SHAPE), random_volume(2, 4, *SHAPE, seed=1)
+    parameters = {
+        name: tensor.detach().clone().requires_grad_() for name, tensor in layer.named_parameters()
+    }
+    states = layer(x), gated_unrolled(parameters, x, turns)
+    for state in states:
+        F.mse_loss(state, aim).backward()
+    torch.testing.assert_close(*states)
+    for name, parameter in layer.named_parameters():
+        if turns > 1:
+            torch.testing.assert_close(parameter.grad, parameters[name].grad)
+
+
+def test_a_closed_update_gate_forgets_what_came_in():
+    """With the update gate at 0, the state stays 0."""
+    torch.manual_seed(0)
+    layer = GatedRecurrence(2, 2, own_statistics=True).double()
+    x = random_volume(1, 2, *SHAPE).abs() + 1.0
+    with torch.no_grad():
+        layer.inward.weight[:2] = -1000.0
+        layer.across.weight.zero_()
+    inside = layer(x)[..., 1:-1, 1:-1, 1:-1]
+    assert inside.abs().max() < 1e-12
+
+
 def test_the_network_takes_three_turns():
     assert TURNS == 3
     network = make_network(own_statistics=True)
@@ -155,11 +206,11 @@ def test_its_parameters_are_the_plain_networks_and_two_kernels_with_a_normalisat
     assert network == plain + 2 * 27 * 4 * 4 + 2 * 4
 
 
-@pytest.mark.parametrize("own_statistics", [False, True])
+@pytest.mark.parametrize(("own_statistics", "gated"), [(False, False), (True, False), (True, True)])
 @pytest.mark.parametrize("policy", RECOMPUTING)
-def test_how_it_is_checkpointed_changes_no_bit(policy, own_statistics):
+def test_how_it_is_checkpointed_changes_no_bit(policy, own_statistics, gated):
     torch.manual_seed(0)
-    start = RecurrentLand(LandWidths((4, 6, 8)), own_statistics=own_statistics)
+    start = RecurrentLand(LandWidths((4, 6, 8)), own_statistics=own_statistics, gated=gated)
     volume, target = torch.randn(1, 1, 9, 10, 11), torch.rand(1, 16, 9, 10, 11)
     networks, outputs = [], []
     for name in ("none", policy):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, model_validator
@@ -13,16 +15,19 @@ from fetusmap.refine import TrainingRefinement
 from fetusmap.simulate import Presentation
 from fetusmap.train import PAPER, GanConfig, LandConfig, RnnConfig, Symmetry
 
-Family = Literal["Land", "RNN", "GAN"]
+Family = Literal["Land", "RNN", "GAN", "GRU"]
 Size = Literal["R4", "GCP"]
 
 NetworkConfig = LandConfig | RnnConfig | GanConfig
 
-CONFIG_OF_FAMILY: dict[Family, type[NetworkConfig]] = {
+CONFIG_OF_FAMILY: dict[Family, Callable[..., NetworkConfig]] = {
     "Land": LandConfig,
     "RNN": RnnConfig,
     "GAN": GanConfig,
+    "GRU": partial(RnnConfig, gated=True),
 }
+"""The paper's three families, and the recurrent network with gates."""
+
 FULL_SPACING_MM = 0.5
 """Spacing of the paper's volumes; a scale of 0.4 gives voxels of 1.25 mm."""
 
@@ -215,7 +220,7 @@ FAMILIES: tuple[Family, ...] = get_args(Family)
 SIZES: tuple[Size, ...] = get_args(Size)
 TUNING_NETWORK = Network("Land", "R4", for_tuning=True)
 NETWORKS = (*(Network(family, size) for family in FAMILIES for size in SIZES), TUNING_NETWORK)
-"""The six networks of the paper, first those that most rows need, and the one for tuning."""
+"""First those that most rows need; last the one for tuning."""
 
 PROFILES = {
     profile.name: profile

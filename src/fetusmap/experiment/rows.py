@@ -95,6 +95,13 @@ OUR_ROWS = (
         )
         for size in SIZES
     ),
+    *(
+        Row(
+            f"GRU-{size}", "ours", Network("GRU", size),
+            about=f"RNN-{size} with gates (a gated recurrent unit), which the paper does not name",
+        )
+        for size in SIZES
+    ),
     Row(
         "Product", "ours", flip_average=True,
         about="the shipped model: a cascade of two passes, trained on 6,000 other simulated cases",

@@ -66,10 +66,12 @@ class RecurrentLandSpec(LandSpec):
 
     Attributes:
         turns: times that the recurrent layer is applied.
+        gated: whether the recurrent layer has gates.
     """
 
     network: Literal["recurrent-land"] = "recurrent-land"  # type: ignore[assignment]
     turns: Turns = TURNS
+    gated: bool = False
 
 
 NetworkSpec: TypeAlias = Annotated[
@@ -94,7 +96,9 @@ def build_network(spec: NetworkSpec, outputs: int, policy: str = "none") -> Heat
     widths = LandWidths(spec.widths, outputs)
     if not isinstance(spec, RecurrentLandSpec):
         return build_land(widths, policy, own_statistics=spec.own_statistics)
-    network = RecurrentLand(widths, policy, own_statistics=spec.own_statistics, turns=spec.turns)
+    network = RecurrentLand(
+        widths, policy, own_statistics=spec.own_statistics, turns=spec.turns, gated=spec.gated
+    )
     return network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload,no-any-return]
 
 
@@ -111,6 +115,7 @@ def spec_of(network: HeatmapNetwork) -> NetworkSpec:
             widths=network.levels,
             own_statistics=network.own_statistics,
             turns=network.recurrence.turns,
+            gated=network.gated,
         )
     if isinstance(network, Land):
         return LandSpec(widths=network.levels, own_statistics=network.own_statistics)

@@ -205,16 +205,21 @@ class RnnConfig(_LandConfig):
 
     Attributes:
         recurrent_turns: times that the recurrent layer is applied.
+        gated: whether the recurrent layer has gates; the paper names none.
     """
 
     stage: Literal["rnn"] = "rnn"
     recurrent_turns: Turns = TURNS
+    gated: bool = False
 
     @property
     def network(self) -> NetworkSpec:
         """The network to train."""
         return RecurrentLandSpec(
-            widths=self.widths, own_statistics=self.own_statistics, turns=self.recurrent_turns
+            widths=self.widths,
+            own_statistics=self.own_statistics,
+            turns=self.recurrent_turns,
+            gated=self.gated,
         )
 
 
