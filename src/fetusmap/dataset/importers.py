@@ -47,7 +47,7 @@ from fetusmap.io.poses.nnlandmark import (
     read_nnlandmark_names,
     write_nnlandmark,
 )
-from fetusmap.io.volumes.header import spacings_agree
+from fetusmap.io.volumes.stated_geometry import spacings_agree
 from fetusmap.types import Triple
 from fetusmap.volume import Volume
 

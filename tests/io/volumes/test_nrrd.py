@@ -61,8 +61,36 @@ def test_a_space_without_anatomy_is_refused_until_the_caller_decides(space, put,
     with refused("--spacing"):
         load_volume(path)
     loaded = load_volume(path, spacing_mm=(1, 2, 3))
-    np.testing.assert_array_equal(loaded.grid.affine, np.diag([1.0, 2.0, 3.0, 1.0]))
+    np.testing.assert_array_equal(loaded.grid.spacing_mm, [1, 2, 3])
+    assert loaded.warnings[0] == "axes of the file taken as left, posterior, superior"
     assert len(loaded.warnings) == 3
+
+
+@pytest.mark.parametrize(
+    ("space", "orientation"),
+    [(None, "LPI"), ("scanner-xyz", "LPI"), ("3D-right-handed", "LPI"), ("3D-left-handed", "RPI")],
+)
+@pytest.mark.parametrize("extra", [{}, {"spacings": "2 2 2"}, {"space units": '"ell" "ell" "ell"'}])
+def test_a_given_spacing_never_replaces_directions_or_origin(space, orientation, extra, put, craft):
+    """A file that loses its third axis would be its own mirror image: every left a right."""
+    fields = {
+        "space": space,
+        "space directions": "(1,0,0) (0,1,0) (0,0,-1)",
+        "space origin": "(5,7,90)",
+        **extra,
+    }
+    loaded = load_volume(put(craft.nrrd(fields)), spacing_mm=(0.5, 0.5, 0.5))
+    assert loaded.grid.orientation == orientation
+    assert np.abs(loaded.grid.origin_mm).tolist() == [5, 7, 90]
+
+
+def test_spacings_beside_directions_must_agree_with_them(put, craft, refused):
+    fields = {"space directions": "(1,0,0) (0,1,0) (0,0,-1)", "spacings": "1 nan 1"}
+    assert load_volume(put(craft.nrrd(fields))).grid.orientation == "LPI"
+    path = put(craft.nrrd({**fields, "spacings": "1 1 2"}))
+    with refused("spacings 1 1 2, but space directions of the lengths 1 1 1", "--spacing"):
+        load_volume(path)
+    assert load_volume(path, spacing_mm=(1, 1, 2)).grid.orientation == "LPI"
 
 
 def test_spacings_without_directions_are_refused_until_the_caller_decides(put, craft, refused):

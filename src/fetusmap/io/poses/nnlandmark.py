@@ -18,7 +18,7 @@ from fetusmap.errors import BadInput, errors_about
 from fetusmap.files.documents import Document, Number, Position, parse_document, read_json
 from fetusmap.files.writing import write_text
 from fetusmap.geometry import Grid
-from fetusmap.io.volumes.header import spacings_agree
+from fetusmap.io.volumes.stated_geometry import spacings_agree
 
 SUFFIX = "_landmark.json"
 

@@ -20,6 +20,9 @@ from fetusmap.types import VoxelArray
 PIECE_VOXELS = 1 << 22
 """Voxels that are scaled or checked at a time, so that no step doubles the memory."""
 
+MAX_INTEGER_BYTES = 4
+"""Integers with more bytes are narrowed; nothing else in this package reads or writes them."""
+
 
 def decode_voxels(
     header: VolumeHeader, data: BinaryIO, path: Path, limits: ReadLimits
@@ -34,11 +37,12 @@ def decode_voxels(
 
     Returns:
         (I, J, K) array in the file's memory order (first index fastest) and native byte order; of
-        the stored type if the header does not scale it, else float32.
+        the stored type if the header does not scale it, else float32. Integers of 64 bits become
+        integers of 32.
 
     Raises:
         UnreadableFile: the voxels are cut short, damaged, longer than announced, too slow to
-            decode, or not finite.
+            decode, not finite, or integers too large for 32 bits.
     """
     raw = np.empty(header.data_bytes, dtype=np.uint8)
     _decode_into(raw.data, header, data, path, limits)
@@ -47,6 +51,8 @@ def decode_voxels(
         array = array.byteswap(inplace=True).view(array.dtype.newbyteorder("="))
     if header.is_scaled:
         array = _scaled(array, header.slope, header.intercept)
+    elif array.dtype.kind in "iu" and array.dtype.itemsize > MAX_INTEGER_BYTES:
+        array = _narrowed(array, path)
     check_finite(array, path)
     return array.reshape(header.shape, order="F" if header.first_axis_fastest else "C")
 
@@ -80,6 +86,21 @@ def _scaled(stored: VoxelArray, slope: float, intercept: float) -> VoxelArray:
     return scaled
 
 
+def _narrowed(stored: VoxelArray, path: Path) -> VoxelArray:
+    """Return integers of 64 bits as integers of 32 bits, if their values fit."""
+    low, high = int(stored.min()), int(stored.max())
+    for narrow in (np.int32, np.uint32):
+        bounds = np.iinfo(narrow)
+        if bounds.min <= low and high <= bounds.max:
+            return stored.astype(narrow)
+    raise UnreadableFile(
+        path,
+        expected="integers that fit into 32 bits",
+        found=f"values from {low} to {high}",
+        remedy="scale them, or convert them to float32",
+    )
+
+
 def _decode_into(
     buffer: memoryview, header: VolumeHeader, data: BinaryIO, path: Path, limits: ReadLimits
 ) -> None:
@@ -94,6 +115,9 @@ def _decode_into(
             str(header.voxel_offset(size_of(data))), header.compression, str(header.skip_stream),
             str(len(buffer)), str(limits.decoder_bytes), str(header.following_bytes),
         ]  # fmt: skip
+        if (alternating := header.interleaved) is not None:
+            parts = (alternating.group_bytes, alternating.count, alternating.number)
+            command += [str(part) for part in parts]
         (filled, surplus), failure = run_decoder(command, data, fill, limits.timeout_s)
     else:
         (filled, surplus), failure = run_task(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import io
 import sys
 import zlib
 
@@ -20,13 +21,16 @@ if TYPE_CHECKING:
 CHUNK_BYTES = 1 << 20
 MAX_SURPLUS_BYTES = 1 << 20
 DAMAGED_EXIT_CODE = 3
+WORDS = {1: "B", 2: "H", 4: "I", 8: "Q"}
+"""Codes of integers by their number of bytes."""
 
 
 def main(arguments: list[str]) -> None:
     """Decode standard input to standard output.
 
     Arguments: bytes of the file to skip, compression, bytes of the unpacked stream to skip, bytes
-    to write, bytes of memory; optionally bytes of other volumes that follow.
+    to write, bytes of memory; optionally bytes of other volumes that follow, and, if the voxels of
+    several volumes alternate, the bytes of one group, the number of volumes, and which to write.
     """
     compression = arguments[1]
     skip_file, skip_stream, count, memory = (int(arguments[n]) for n in (0, 2, 3, 4))
@@ -37,7 +41,11 @@ def main(arguments: list[str]) -> None:
             file.seek(skip_file)
             read = OPEN[compression](file)
             copy(read, skip_stream, None)
-            copy(read, count, sys.stdout.buffer)
+            if len(arguments) > 6:
+                group, volumes, number = (int(arguments[n]) for n in (6, 7, 8))
+                copy_groups(read, count // group, group, volumes, number)
+            else:
+                copy(read, count, sys.stdout.buffer)
             if compression != "none":
                 copy(read, after, None)
                 check_end(read)
@@ -69,6 +77,34 @@ def copy(read: Callable[[int], bytes], count: int, out: BinaryIO | None) -> None
         if out is not None:
             out.write(piece)
         count -= len(piece)
+
+
+def copy_groups(
+    read: Callable[[int], bytes], rounds: int, group: int, volumes: int, number: int
+) -> None:
+    """Write one group of bytes out of each round, in which every volume has one."""
+    size = group * volumes
+    if size > CHUNK_BYTES:
+        for _ in range(rounds):
+            copy(read, group * number, None)
+            copy(read, group, sys.stdout.buffer)
+            copy(read, size - group * (number + 1), None)
+        return
+    while rounds:
+        some = min(rounds, CHUNK_BYTES // size)
+        piece = io.BytesIO()
+        copy(read, some * size, piece)
+        sys.stdout.buffer.write(groups_of(piece.getbuffer(), group, volumes, number))
+        rounds -= some
+
+
+def groups_of(rounds: memoryview, group: int, volumes: int, number: int) -> bytes:
+    """Return the bytes of one volume; voxels of the usual sizes are taken without a loop."""
+    if group in WORDS:
+        words: memoryview = rounds.cast(WORDS[group])  # type: ignore[call-overload]
+        return words[number::volumes].tobytes()
+    starts = range(group * number, len(rounds), group * volumes)
+    return b"".join(rounds[start : start + group] for start in starts)
 
 
 def check_end(read: Callable[[int], bytes]) -> None:

@@ -1,7 +1,7 @@
-"""`VolumeHeader`: what a volume file states about its voxels, and the checks of these statements.
+"""`VolumeHeader`: what a volume file states about its voxels, and the checks of their number.
 
 Each format's module reads its header into a `VolumeHeader` without reading a voxel. The checks are
-the same for all formats.
+the same for all formats; those of the geometry are in `stated_geometry`.
 """
 
 from __future__ import annotations
@@ -14,19 +14,14 @@ from typing import Literal
 import numpy as np
 from numpy.typing import DTypeLike
 
-from fetusmap.errors import BadInput, UnreadableFile
+from fetusmap.errors import UnreadableFile
 from fetusmap.files.names import is_plain_name
 from fetusmap.files.reading import is_link
-from fetusmap.geometry import Grid, affine_from, check_affine
-from fetusmap.geometry.affine import direction_of, shear_of, spacing_of
 from fetusmap.io.volumes.frame_plan import FramePlan
+from fetusmap.io.volumes.interleaving import Interleaving
 from fetusmap.io.volumes.limits import ReadLimits
-from fetusmap.types import Affine, ArrayLike, FloatArray, Shape3, Triple
+from fetusmap.types import Affine, Shape3
 from fetusmap.volume.beams import BeamLattice
-
-OVERRIDE = "give the true spacing with --spacing X Y Z"
-MAX_SPACING_DIFFERENCE = 0.01
-"""Relative difference up to which two statements of a spacing agree."""
 
 Compression = Literal["none", "gzip", "gzip twice", "zlib", "deflate", "bzip2", "dicom"]
 
@@ -54,7 +49,8 @@ class VolumeHeader:
         first_axis_fastest: whether the first index varies fastest in the file, else the last one.
         described_by: a document beside the data file that states all this; of raw voxels only.
         following_bytes: bytes of the decompressed stream after the voxels, of other volumes.
-        frames: number of volumes in the file; they follow each other without a gap.
+        frames: number of volumes in the file; they follow each other without a gap, or alternate.
+        interleaved: how the voxels of several volumes alternate, if they do.
         lattice: positions of the stored samples, if they are beams before scan conversion. Then
             `shape` counts samples, beams and planes, and there is no affine.
         reversed_axes: axes of the stored samples along which the angles decrease.
@@ -86,12 +82,22 @@ class VolumeHeader:
     reversed_axes: tuple[int, ...] = ()
     sides_assumed: str = ""
     plan: FramePlan | None = None
+    interleaved: Interleaving | None = None
 
     @property
     def data_bytes(self) -> int:
-        """Bytes of the stored voxels, as a Python integer that no header can overflow."""
+        """Bytes of the voxels of one volume, as a Python integer that no header can overflow."""
         i, j, k = self.shape
         return i * j * k * self.dtype.itemsize
+
+    @property
+    def stored_bytes(self) -> int:
+        """Bytes from the first voxel of the volume, or of all volumes that alternate, to the last.
+
+        A file with several volumes counts them all, until `of_frame` chooses one.
+        """
+        count = self.frames if self.interleaved is None else self.interleaved.count
+        return count * self.data_bytes
 
     @property
     def is_scaled(self) -> bool:
@@ -101,7 +107,7 @@ class VolumeHeader:
     def voxel_offset(self, file_bytes: int) -> int:
         """Return the bytes before the (compressed) voxels in a data file of that size."""
         if self.voxels_at_end:
-            return max(self.skip_file, file_bytes - self.data_bytes)
+            return max(self.skip_file, file_bytes - self.stored_bytes - self.following_bytes)
         return self.skip_file
 
     def of_frame(self, frame: int, path: Path) -> VolumeHeader:
@@ -118,13 +124,14 @@ class VolumeHeader:
                 remedy="choose one of them" if self.frames > 1 else "leave the frame out",
             )
         plan = None if self.plan is None else self.plan.of_volume(frame)
-        skip = frame * self.data_bytes if plan is None else 0
+        interleaved = None if self.interleaved is None else replace(self.interleaved, number=frame)
         skip_file, skip_stream, following = self.skip_file, self.skip_stream, 0
-        if self.compression == "none":
-            skip_file += skip
-        elif plan is None:
-            skip_stream += skip
+        if plan is None and interleaved is None:
             following = (self.frames - 1 - frame) * self.data_bytes
+            if self.compression == "none":
+                skip_file += frame * self.data_bytes
+            else:
+                skip_stream += frame * self.data_bytes
         facts = {**self.facts, "frame": f"{frame} of 0 to {self.frames - 1}"}
         return replace(
             self,
@@ -134,6 +141,7 @@ class VolumeHeader:
             frames=1,
             facts=facts,
             plan=plan,
+            interleaved=interleaved,
         )
 
 
@@ -152,8 +160,8 @@ def check_size(header: VolumeHeader, file_bytes: int, path: Path, limits: ReadLi
     widest = max(header.dtype.itemsize, 4 if header.is_scaled else 0)
     check_shape(header.shape, widest, path, limits)
     available = file_bytes - header.voxel_offset(file_bytes)
-    needed = header.data_bytes + header.skip_stream
-    unpacked = needed + header.following_bytes + (header.frames - 1) * header.data_bytes
+    needed = header.stored_bytes + header.skip_stream
+    unpacked = needed + header.following_bytes
     if available < (needed if header.compression == "none" else 1):
         raise UnreadableFile(
             path,
@@ -192,146 +200,6 @@ def check_shape(shape: Shape3, itemsize: int, path: Path, limits: ReadLimits) ->
             found=f"{voxels} voxels, {voxels * itemsize} bytes",
             remedy="crop or downsample the volume, or raise the limits for a file you trust",
         )
-
-
-def checked_grid(
-    header: VolumeHeader,
-    path: Path,
-    limits: ReadLimits,
-    spacing_mm: Triple | None,
-    *,
-    force_spacing: bool = False,
-) -> tuple[Grid, tuple[str, ...]]:
-    """Return the header's grid, with the caller's spacing if there is one.
-
-    Args:
-        header: as read.
-        path: for messages.
-        limits: plausible spacing and shear.
-        spacing_mm: replaces the spacing of the file; directions and origin are kept if the file
-            has any.
-        force_spacing: whether the given spacing may contradict one that the file states.
-
-    Returns:
-        The grid, and a warning for each statement of the file that was replaced or assumed.
-
-    Raises:
-        UnreadableFile: the file has no orientation, or `check_geometry` refuses its geometry.
-        BadInput: the given spacing is not three positive numbers, or it contradicts a plausible
-            spacing of the file and is not forced.
-    """
-    if header.conflict:
-        raise UnreadableFile(
-            path,
-            expected="one orientation and position",
-            found=header.conflict,
-            remedy="mend the header with the program that wrote it",
-        )
-    if spacing_mm is not None:
-        spacing = _checked_spacing(spacing_mm)
-        stated = _stated_spacing(header, limits)
-        if stated is not None and not force_spacing:
-            _check_agreement(spacing, stated, path)
-        affine, warnings = _override_spacing(header.affine, spacing, stated)
-        warnings += (f"not used: {header.doubt}",) if header.doubt else ()
-    elif header.affine is None or header.doubt:
-        raise UnreadableFile(
-            path,
-            expected="a spacing and an orientation (without them lengths and sides are unknown)",
-            found=header.doubt or "none",
-            remedy=OVERRIDE,
-        )
-    else:
-        affine, warnings = header.affine, ()
-    check_geometry(affine, path, limits)
-    return Grid(header.shape, affine), warnings
-
-
-def check_geometry(affine: Affine, path: Path, limits: ReadLimits) -> None:
-    """Refuse an affine that is not a box of plausible voxels; for reading and for writing.
-
-    Raises:
-        UnreadableFile: the affine is not finite, singular or sheared, or has an implausible
-            spacing.
-    """
-    try:
-        check_affine(affine, path)
-    except BadInput as error:
-        raise UnreadableFile(
-            path,
-            expected="a finite, invertible affine",
-            found=f"{np.array2string(affine[:3], precision=3, separator=',')}",
-            remedy=OVERRIDE,
-        ) from error
-    spacing = spacing_of(affine)
-    low, high = limits.spacing_mm
-    rounding = 1e-6  # of single precision, in which NIfTI keeps its numbers
-    if not ((spacing >= low * (1 - rounding)) & (spacing <= high * (1 + rounding))).all():
-        raise UnreadableFile(
-            path,
-            expected=f"a spacing of {low} to {high} mm",
-            found=f"{_text(spacing)} mm",
-            remedy=OVERRIDE,
-        )
-    if shear_of(affine) > limits.max_shear:
-        raise UnreadableFile(
-            path,
-            expected="axes at right angles",
-            found=f"a sheared affine (cosine {shear_of(affine):.3f} between two axes)",
-            remedy="resample it onto a box first",
-        )
-
-
-def _checked_spacing(spacing_mm: Triple) -> Triple:
-    """Return the caller's spacing if it is three positive numbers."""
-    values = np.asarray(spacing_mm, dtype=np.float64)
-    if values.shape != (3,) or not (np.isfinite(values) & (values > 0)).all():
-        raise BadInput(
-            "spacing",
-            expected="three positive numbers of millimetres",
-            found=repr(spacing_mm),
-            remedy="give X Y Z",
-        )
-    return float(values[0]), float(values[1]), float(values[2])
-
-
-def _stated_spacing(header: VolumeHeader, limits: ReadLimits) -> FloatArray | None:
-    """Return the spacing that the file states without a doubt, if it is a plausible one."""
-    if header.affine is None or header.doubt or not np.isfinite(header.affine).all():
-        return None
-    spacing = spacing_of(header.affine)
-    low, high = limits.spacing_mm
-    return spacing if ((spacing >= low) & (spacing <= high)).all() else None
-
-
-def spacings_agree(first: ArrayLike, second: ArrayLike) -> bool:
-    """Return whether two spacings, each of one or three numbers, differ by at most 1 %."""
-    return bool(np.allclose(first, second, rtol=MAX_SPACING_DIFFERENCE, atol=0))
-
-
-def _check_agreement(spacing_mm: Triple, stated_mm: FloatArray, path: Path) -> None:
-    """Refuse a given spacing that contradicts the file, which may be right."""
-    if not spacings_agree(spacing_mm, stated_mm):
-        raise BadInput(
-            path,
-            expected=f"the spacing that the file states, {_text(stated_mm)} mm, or no other",
-            found=f"{_text(spacing_mm)} mm given",
-            remedy="leave --spacing out, or add --force-spacing if the file is wrong",
-        )
-
-
-def _override_spacing(
-    affine: Affine | None, spacing_mm: Triple, stated_mm: FloatArray | None
-) -> tuple[Affine, tuple[str, ...]]:
-    """Return the affine with the caller's spacing along the file's directions, or along L, P, S."""
-    given = f"spacing {_text(spacing_mm)} mm given by the caller"
-    if stated_mm is not None:
-        given += f", where the file states {_text(stated_mm)} mm"
-    spacing = np.array(spacing_mm, dtype=np.float64)
-    if affine is not None and np.isfinite(affine).all() and spacing_of(affine).all():
-        return affine_from(direction_of(affine) * spacing, affine[:3, 3]), (given,)
-    assumed = "no usable orientation in the file: axes taken as left, posterior, superior"
-    return affine_from(np.diag(spacing), np.zeros(3)), (given, assumed)
 
 
 def real_dtype(path: Path, dtype: DTypeLike | None, found: str) -> np.dtype[np.generic]:
@@ -374,7 +242,3 @@ def detached_data(header_path: Path, name: str, limits: ReadLimits) -> Path:
             remedy="put both files into one folder",
         )
     return data
-
-
-def _text(spacing: object) -> str:
-    return " x ".join(f"{v:.4g}" for v in np.asarray(spacing))

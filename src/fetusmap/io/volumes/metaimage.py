@@ -18,6 +18,7 @@ from fetusmap.errors import UnreadableFile
 from fetusmap.geometry import affine_from
 from fetusmap.io.volumes.encode import LEVEL, voxel_pieces
 from fetusmap.io.volumes.header import VolumeHeader, detached_data, real_dtype
+from fetusmap.io.volumes.length_units import mm_per_unit
 from fetusmap.io.volumes.limits import ReadLimits
 from fetusmap.io.volumes.textheader import MAX_INTEGER, integers, numbers, read_lines
 from fetusmap.types import Affine, FloatArray
@@ -28,9 +29,9 @@ SUFFIXES = (".mha", ".mhd")
 
 DTYPES = {
     "MET_CHAR": "i1", "MET_UCHAR": "u1", "MET_SHORT": "i2", "MET_USHORT": "u2",
-    "MET_INT": "i4", "MET_UINT": "u4", "MET_FLOAT": "f4", "MET_DOUBLE": "f8",
+    "MET_INT": "i4", "MET_UINT": "u4", "MET_LONG_LONG": "i8", "MET_ULONG_LONG": "u8",
+    "MET_FLOAT": "f4", "MET_DOUBLE": "f8",
 }  # fmt: skip
-MM_PER_UNIT = {"mm": 1.0, "um": 0.001, "cm": 10.0, "m": 1000.0}
 LAST_KEY = "ElementDataFile"
 OFFSETS = ("Offset", "Position", "Origin")
 MATRICES = ("TransformMatrix", "Rotation", "Orientation")
@@ -161,8 +162,9 @@ def _orientation(path: Path, fields: dict[str, str]) -> tuple[Affine | None, str
     steps = numbers(path, "ElementSpacing", spacing or "0 0 0", 3)
     offset = numbers(path, "Offset", first(*OFFSETS) or "0 0 0", 3)
     unit = fields.get("DistanceUnits", "mm").lower()
+    mm = mm_per_unit(unit)
     doubt = ""
-    if unit not in MM_PER_UNIT:
+    if mm is None:
         doubt = f"DistanceUnits = {unit}"
     elif spacing is None:
         doubt = "no ElementSpacing"
@@ -170,8 +172,8 @@ def _orientation(path: Path, fields: dict[str, str]) -> tuple[Affine | None, str
         doubt = f"ElementSpacing = {spacing}"
     # A spacing that is not positive would mirror or flatten the directions of the matrix.
     steps = np.where(steps > 0, steps, 1.0)
-    mm = MM_PER_UNIT.get(unit, 1.0)
-    return affine_from(rows.T * steps * mm, offset * mm), "TransformMatrix", doubt
+    affine = affine_from(rows.T * steps * (mm or 1.0), offset * (mm or 1.0))
+    return affine, "TransformMatrix", doubt
 
 
 def write_volume(volume: Volume, dtype: np.dtype[np.generic], path: Path) -> None:

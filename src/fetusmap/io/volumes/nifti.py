@@ -44,13 +44,12 @@ SUFFIXES = (".nii", ".nii.gz")
 
 DTYPES: dict[int, str | None] = {
     2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 768: "u4",
+    1024: "i8", 1280: "u8",
     # Legal in the standard, but not a single grey value, or too wide for one.
-    1: None, 32: None, 128: None, 1024: None, 1280: None, 1536: None, 1792: None, 2048: None,
-    2304: None,
+    1: None, 32: None, 128: None, 1536: None, 1792: None, 2048: None, 2304: None,
 }  # fmt: skip
-DTYPE_NAMES = {1: "bits", 32: "complex numbers", 128: "RGB colours", 1024: "64-bit integers",
-               1280: "64-bit integers", 1536: "128-bit floats", 1792: "complex numbers",
-               2048: "complex numbers", 2304: "RGBA colours"}  # fmt: skip
+DTYPE_NAMES = {1: "bits", 32: "complex numbers", 128: "RGB colours", 1536: "128-bit floats",
+               1792: "complex numbers", 2048: "complex numbers", 2304: "RGBA colours"}  # fmt: skip
 ByteOrder = Literal["<", ">"]
 ORDERS: tuple[ByteOrder, ...] = ("<", ">")
 MILLIMETRE = 2

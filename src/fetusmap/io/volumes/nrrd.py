@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import re
+from math import prod
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -14,7 +15,6 @@ import numpy as np
 
 from fetusmap.errors import UnreadableFile
 from fetusmap.files.reading import first_bytes, size_of
-from fetusmap.geometry import affine_from
 from fetusmap.io.volumes.encode import LEVEL, voxel_pieces
 from fetusmap.io.volumes.header import (
     Compression,
@@ -22,9 +22,11 @@ from fetusmap.io.volumes.header import (
     detached_data,
     real_dtype,
 )
+from fetusmap.io.volumes.interleaving import Interleaving
 from fetusmap.io.volumes.limits import ReadLimits
-from fetusmap.io.volumes.textheader import integers, numbers, read_lines
-from fetusmap.types import Affine, FloatArray
+from fetusmap.io.volumes.nrrd_orientation import orientation_of
+from fetusmap.io.volumes.textheader import integers, read_lines
+from fetusmap.types import FloatArray
 from fetusmap.volume import Volume
 
 NAME = "NRRD"
@@ -39,6 +41,21 @@ DTYPES = {
     **dict.fromkeys(("ushort", "unsigned short", "unsigned short int", "uint16", "uint16_t"), "u2"),
     **dict.fromkeys(("int", "signed int", "int32", "int32_t"), "i4"),
     **dict.fromkeys(("uint", "unsigned int", "uint32", "uint32_t"), "u4"),
+    **dict.fromkeys(
+        (
+            "longlong",
+            "long long",
+            "long long int",
+            "signed long long",
+            "signed long long int",
+            "int64",
+            "int64_t",
+        ),
+        "i8",
+    ),
+    **dict.fromkeys(
+        ("ulonglong", "unsigned long long", "unsigned long long int", "uint64", "uint64_t"), "u8"
+    ),
     "float": "f4",
     "double": "f8",
 }
@@ -49,23 +66,13 @@ TYPE_NAMES = {
 ENCODINGS: dict[str, Compression] = {
     "raw": "none", "gzip": "gzip", "gz": "gzip", "bzip2": "bzip2", "bz2": "bzip2",
 }  # fmt: skip
-# Signs that convert the file's world axes into left, posterior, superior.
-SPACES = {
-    "left-posterior-superior": (1, 1, 1), "lps": (1, 1, 1),
-    "right-anterior-superior": (-1, -1, 1), "ras": (-1, -1, 1),
-    "left-anterior-superior": (1, -1, 1), "las": (1, -1, 1),
-}  # fmt: skip
 SPACE_KINDS = {"domain", "space", "none", "???"}
 """Kinds of an axis that may be one of space; all others are colours, vectors and the like."""
 
+FRAME_KINDS = {"list", "time"}
+"""Kinds of an axis that numbers volumes of the same space."""
+
 SKIPS = ("byte skip", "line skip")
-MM_PER_UNIT = {
-    "": 1.0, "mm": 1.0, "millimeter": 1.0, "millimetre": 1.0, "millimeters": 1.0,
-    "millimetres": 1.0, "m": 1000.0, "cm": 10.0, "centimeter": 10.0, "centimetre": 10.0,
-    "centimeters": 10.0, "centimetres": 10.0, "um": 0.001, "\u00b5m": 0.001, "\u03bcm": 0.001,
-    "micron": 0.001, "microns": 0.001, "micrometer": 0.001, "micrometre": 0.001,
-    "micrometers": 0.001, "micrometres": 0.001,
-}  # fmt: skip
 
 
 def recognise(head: bytes) -> bool:
@@ -77,8 +84,9 @@ def read_header(file: BinaryIO, path: Path, limits: ReadLimits) -> VolumeHeader:
     """Read the header of an open NRRD file; the path names it and locates its data file.
 
     Raises:
-        UnreadableFile: the file is not NRRD, not three-dimensional, has an encoding or a layout
-            that is not supported, or has its voxels outside the header's folder.
+        UnreadableFile: the file is not NRRD, is neither a volume nor a list of volumes, has an
+            encoding or a layout that is not supported, or has its voxels outside the header's
+            folder.
     """
     if not recognise(first_bytes(file, path, 8)):
         raise UnreadableFile(
@@ -90,22 +98,8 @@ def read_header(file: BinaryIO, path: Path, limits: ReadLimits) -> VolumeHeader:
     lines, data_start = read_lines(file, path, limits, is_last=lambda line: line == "")
     fields = _fields(path, lines[1:])
 
-    dimension = fields.get("dimension", "none")
-    if dimension.strip() != "3":
-        raise UnreadableFile(
-            path,
-            expected="three axes",
-            found=f"dimension {dimension}",
-            remedy="extract one 3D volume of grey values",
-        )
-    if not set(fields.get("kinds", "domain").lower().split()) <= SPACE_KINDS:
-        raise UnreadableFile(
-            path,
-            expected="three axes of space",
-            found=f"kinds: {fields['kinds']}",
-            remedy="extract one 3D volume of grey values",
-        )
-    shape = integers(path, "sizes", fields.get("sizes", ""), 3)
+    sizes, list_axis = _axes(path, fields)
+    shape = sizes[:list_axis] + sizes[list_axis + 1 :] if list_axis is not None else sizes
     kind = fields.get("type", "none").lower()
     dtype = real_dtype(path, DTYPES.get(kind), f"type {kind!r}")
     order = _byte_order(path, fields, dtype)
@@ -118,7 +112,8 @@ def read_header(file: BinaryIO, path: Path, limits: ReadLimits) -> VolumeHeader:
             found=encoding,
             remedy="write it again with gzip encoding",
         )
-    affine, how, doubt, warnings = _orientation(path, fields)
+    frames = 1 if list_axis is None else sizes[list_axis]
+    affine, how, doubt, warnings = orientation_of(path, fields, list_axis)
     data_path = _data_path(path, fields, data_start < size_of(file), limits)
     skip, at_end = _skip(path, fields, encoding, data_start if data_path == path else 0)
     return VolumeHeader(
@@ -126,6 +121,8 @@ def read_header(file: BinaryIO, path: Path, limits: ReadLimits) -> VolumeHeader:
         shape=(shape[0], shape[1], shape[2]),
         dtype=dtype,
         affine=affine,
+        frames=frames,
+        interleaved=_interleaving(sizes, list_axis, dtype),
         data_path=data_path,
         doubt=doubt,
         skip_file=skip,
@@ -136,6 +133,7 @@ def read_header(file: BinaryIO, path: Path, limits: ReadLimits) -> VolumeHeader:
             "unit": fields.get("space units", "not given, taken as millimetre"),
             "byte order": "big endian" if order == ">" else "little endian",
             "data file": data_path.name,
+            **({"sequence": f"{frames} volumes"} if frames > 1 else {}),
         },
         warnings=warnings,
     )
@@ -155,6 +153,40 @@ def _fields(path: Path, lines: list[str]) -> dict[str, str]:
             )
         fields[key] = value.strip()
     return fields
+
+
+def _axes(path: Path, fields: dict[str, str]) -> tuple[tuple[int, ...], int | None]:
+    """Return the length of each axis, and the number of the axis that lists volumes, if any."""
+    dimension = fields.get("dimension", "none").strip()
+    kinds = fields.get("kinds", "").lower().split()
+    count = {"3": 3, "4": 4}.get(dimension)
+    if count is None or (count == 4 and len(kinds) != 4):
+        raise UnreadableFile(
+            path,
+            expected="three axes, or four of which one is of the kind 'list' or 'time'",
+            found=f"dimension {dimension}, kinds {' '.join(kinds) or 'none'}",
+            remedy="extract one 3D volume of grey values",
+        )
+    lists = [axis for axis, kind in enumerate(kinds) if count == 4 and kind in FRAME_KINDS]
+    others = [kind for axis, kind in enumerate(kinds) if axis not in lists[:1]]
+    if not set(others) <= SPACE_KINDS or len(lists) != count - 3:
+        raise UnreadableFile(
+            path,
+            expected="three axes of space" + (" and a list of volumes" if count == 4 else ""),
+            found=f"kinds: {fields['kinds']}",
+            remedy="extract one 3D volume of grey values",
+        )
+    sizes = integers(path, "sizes", fields.get("sizes", ""), count)
+    return sizes, lists[0] if lists else None
+
+
+def _interleaving(
+    sizes: tuple[int, ...], list_axis: int | None, dtype: np.dtype[np.generic]
+) -> Interleaving | None:
+    """Return how the voxels of the volumes alternate; None if each volume is stored as a whole."""
+    if list_axis in (None, 3) or sizes[list_axis] == 1:
+        return None
+    return Interleaving(prod(sizes[:list_axis]) * dtype.itemsize, sizes[list_axis])
 
 
 def _byte_order(
@@ -203,41 +235,6 @@ def _skip(path: Path, fields: dict[str, str], encoding: str, start: int) -> tupl
             remedy="write it again as one .nrrd",
         )
     return start, False
-
-
-def _orientation(
-    path: Path, fields: dict[str, str]
-) -> tuple[Affine | None, str, str, tuple[str, ...]]:
-    """Return world_from_index in LPS mm, where it was found, a doubt, and warnings."""
-    space = fields.get("space", "").lower()
-    directions = fields.get("space directions")
-    spacings = fields.get("spacings", "none")
-    if space not in SPACES or directions is None or spacings != "none":
-        return None, "none", f"space {space or 'none'!r} with spacings {spacings}", ()
-    columns = _vectors(path, "space directions", directions, 3).T
-    origin = _vectors(path, "space origin", fields.get("space origin", "(0,0,0)"), 1)[0]
-    units = set(re.findall(r'"([^"]*)"', fields.get("space units", '"mm"')))
-    mm = MM_PER_UNIT.get(units.pop().lower()) if len(units) == 1 else None
-    # With an unknown unit the directions are still right; only a given spacing makes them usable.
-    doubt = f"space units {fields['space units']}" if mm is None else ""
-    unstated = '""' in fields.get("space units", "")
-    warnings = ("no unit in the file: taken as millimetres",) if unstated else ()
-    signs = np.array(SPACES[space], dtype=np.float64)
-    affine = affine_from(columns * signs[:, None] * (mm or 1.0), origin * signs * (mm or 1.0))
-    return affine, space, doubt, warnings
-
-
-def _vectors(path: Path, key: str, text: str, count: int) -> FloatArray:
-    """Return the vectors of `(a,b,c) (d,e,f) ...` as a (count, 3) array."""
-    groups = re.findall(r"\(([^()]*)\)", text)
-    if len(groups) != count or "none" in text.lower():
-        raise UnreadableFile(
-            path,
-            expected=f"{count} vectors in {key!r}",
-            found=repr(text[:80]),
-            remedy="write the file again",
-        )
-    return np.array([numbers(path, key, group.replace(",", " "), 3) for group in groups])
 
 
 def write_volume(volume: Volume, dtype: np.dtype[np.generic], path: Path) -> None:

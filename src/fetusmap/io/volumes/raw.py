@@ -26,7 +26,7 @@ from fetusmap.types import Shape3, Triple
 
 NAME = "raw voxels"
 SUFFIXES = (".raw",)
-TYPES = re.compile(r"[<>]?(u?int(8|16|32)|float(32|64)|[ui][124]|f[48])")
+TYPES = re.compile(r"[<>]?(u?int(8|16|32|64)|float(32|64)|[ui][1248]|f[48])")
 MAX_LAYOUT_BYTES = 64 * 1024
 ASSUMED_SIDES = (
     "raw voxels have no directions: their axes are taken as left, posterior and superior, so check "
@@ -62,7 +62,7 @@ class RawLayout:
         if not TYPES.fullmatch(self.dtype):
             raise BadInput(
                 "dtype",
-                expected="uint8, int8, uint16, int16, uint32, int32, float32 or float64",
+                expected="an integer from int8 or uint8 to int64 or uint64, float32 or float64",
                 found=repr(self.dtype),
                 remedy="name one of them; > in front of it means big endian",
             )

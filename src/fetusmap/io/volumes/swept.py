@@ -21,8 +21,9 @@ import numpy as np
 
 from fetusmap.errors import BadInput, UnreadableFile
 from fetusmap.geometry import Grid, affine_from
-from fetusmap.io.volumes.header import VolumeHeader, check_shape, checked_grid
+from fetusmap.io.volumes.header import VolumeHeader, check_shape
 from fetusmap.io.volumes.limits import ReadLimits
+from fetusmap.io.volumes.stated_geometry import checked_grid
 from fetusmap.types import Triple, VoxelArray
 from fetusmap.volume.beams import BeamLattice
 from fetusmap.volume.scan_conversion import scan_convert

@@ -20,7 +20,7 @@ from fetusmap.files.writing import atomic_path
 from fetusmap.geometry import Grid
 from fetusmap.io.sandbox.decode import check_finite, decode_voxels
 from fetusmap.io.volumes import metaimage, nifti, nrrd
-from fetusmap.io.volumes.header import VolumeHeader, check_geometry, check_shape
+from fetusmap.io.volumes.header import VolumeHeader, check_shape
 from fetusmap.io.volumes.limits import DEFAULT_LIMITS, ReadLimits
 from fetusmap.io.volumes.source import (
     OpenedSource,
@@ -29,6 +29,7 @@ from fetusmap.io.volumes.source import (
     only_source,
     open_source,
 )
+from fetusmap.io.volumes.stated_geometry import check_geometry
 from fetusmap.io.volumes.swept import AS_STORED, Conversion, convert_beams, converted_grid
 from fetusmap.types import Triple
 from fetusmap.volume import Volume
