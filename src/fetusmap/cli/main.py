@@ -23,6 +23,7 @@ from fetusmap.errors import FetusmapError, one_line
 # Name: (module with a Typer app of one command or more, line for the overview).
 COMMANDS = {
     "predict": ("fetusmap.cli.predict", "Estimate the pose of the fetus in each volume."),
+    "serve": ("fetusmap.cli.serve", "See, correct and predict cases in a browser."),
     "train": ("fetusmap.cli.train", "Train the networks that `predict` uses."),
     "evaluate": ("fetusmap.cli.evaluate", "Measure how good predictions are, and compare them."),
     "experiment": ("fetusmap.cli.experiment", "Run the paper's experiment: tables and figures."),

@@ -1,6 +1,7 @@
 """What people correct on predicted poses: an append-only log per case, and the corrected pose."""
 
 from fetusmap.corrections.actions import (
+    States,
     accept,
     ask,
     exchange,
@@ -17,16 +18,27 @@ from fetusmap.corrections.log import (
     merge_logs,
     pose_sha256,
 )
-from fetusmap.corrections.records import Action, Correction, LandmarkState
+from fetusmap.corrections.records import (
+    Action,
+    Author,
+    Coordinate,
+    Correction,
+    LandmarkState,
+    Note,
+)
 from fetusmap.corrections.store import CORRECTIONS_FILE, append_correction, read_log, write_log
 
 __all__ = [
     "CORRECTIONS_FILE",
     "Action",
+    "Author",
     "CaseStatus",
+    "Coordinate",
     "Correction",
     "CorrectionLog",
     "LandmarkState",
+    "Note",
+    "States",
     "accept",
     "append_correction",
     "ask",

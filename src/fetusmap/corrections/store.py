@@ -33,12 +33,13 @@ _FLAGS = os.O_RDWR | os.O_APPEND | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_
 _FLAGS |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
-def read_log(path: Path) -> CorrectionLog:
+def read_log(path: str | Path) -> CorrectionLog:
     """Read the log of a case; a missing file is an empty log.
 
     Raises:
         UnreadableFile: the file is a link or a device, cannot be read, or is too large.
     """
+    path = Path(path)
     try:
         descriptor = os.open(path, _FLAGS & ~os.O_RDWR & ~os.O_APPEND | os.O_RDONLY)
     except FileNotFoundError:
@@ -51,7 +52,9 @@ def read_log(path: Path) -> CorrectionLog:
         os.close(descriptor)
 
 
-def append_correction(path: Path, make: Callable[[CorrectionLog], Correction]) -> CorrectionLog:
+def append_correction(
+    path: str | Path, make: Callable[[CorrectionLog], Correction]
+) -> CorrectionLog:
     """Append a line to the log of a case, and return once it is on the disk.
 
     Args:
@@ -65,6 +68,7 @@ def append_correction(path: Path, make: Callable[[CorrectionLog], Correction]) -
         BadInput: the file cannot be written, or `make` raises it.
         ResourceError: the disk is full; the log is as before.
     """
+    path = Path(path)
     make_folder(path.parent)
     with writable(path):
         is_new = not path.exists()

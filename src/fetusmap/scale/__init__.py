@@ -1,14 +1,28 @@
 """Cohorts: many cases in several processes, resumable runs, and tables of results."""
 
 from fetusmap.scale.isolation import Killed, OpenExecutor, run_cases
-from fetusmap.scale.prediction import predict_case, predict_cases
-from fetusmap.scale.records import SUMMARY_FILE, PredictionSettings
+from fetusmap.scale.prediction import load_estimator, predict_case, predict_cases
+from fetusmap.scale.records import (
+    SUMMARY_FILE,
+    DoneDocument,
+    PredictionSettings,
+    read_done,
+    read_failed,
+    write_record,
+)
 from fetusmap.scale.sources import VolumeFile, assign_folders, find_volumes, split_sequences
-from fetusmap.scale.summary import CaseResult, changes_of, joined, write_summary
+from fetusmap.scale.summary import (
+    CaseResult,
+    changes_of,
+    folders_of_cases,
+    joined,
+    write_summary,
+)
 
 __all__ = [
     "SUMMARY_FILE",
     "CaseResult",
+    "DoneDocument",
     "Killed",
     "OpenExecutor",
     "PredictionSettings",
@@ -16,10 +30,15 @@ __all__ = [
     "assign_folders",
     "changes_of",
     "find_volumes",
+    "folders_of_cases",
     "joined",
+    "load_estimator",
     "predict_case",
     "predict_cases",
+    "read_done",
+    "read_failed",
     "run_cases",
     "split_sequences",
+    "write_record",
     "write_summary",
 ]

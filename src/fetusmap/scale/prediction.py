@@ -81,7 +81,7 @@ def predict_cases(
     check_workers(workers)
     make_folder(output)
     # A model or a library that cannot be used stops everything before the first case.
-    _estimator(settings).check(settings.refine)
+    load_estimator(settings).check(settings.refine)
     unfinished = [v for v in volumes if (output / v.case / STARTED_FILE).is_file()]
     others = [volume for volume in volumes if volume not in unfinished]
     results: list[CaseResult] = []
@@ -145,12 +145,17 @@ def _predict(folder: Path, settings: PredictionSettings, file: VolumeFile) -> tu
     """The pose, and whether it was predicted now."""
     # Loading the model or reading the file may already kill the process, so the mark comes first.
     write_record(folder, STARTED_FILE, StartedDocument(source=file.source))
-    estimator = _estimator(settings)
+    estimator = load_estimator(settings)
     limits = settings.limits
     origin = Source(file.path, frame=file.frame)
     with open_source(origin, limits) as opened:
         done = DoneDocument(
             source=file.source,
+            frame=file.frame,
+            spacing_mm=settings.spacing_mm,
+            force_spacing=settings.force_spacing,
+            voxel_size_mm=settings.voxel_size_mm,
+            mirror=settings.mirror,
             input_sha256=opened.sha256(),
             settings_sha256=settings.sha256,
             model_sha256=estimator.model_sha256,
@@ -192,18 +197,27 @@ def _remove_results(folder: Path) -> None:
 
 
 def _is_done(folder: Path, done: DoneDocument, settings: PredictionSettings) -> bool:
-    """Whether the folder holds the results that `done` describes; a moved file has the same."""
+    """Whether the folder holds the results that `done` describes; a moved file has the same.
+
+    Earlier versions did not record how the file was read; the hash of the settings covers it.
+    """
     there = read_done(folder)
+    reading = ("source", "frame", "spacing_mm", "force_spacing", "voxel_size_mm", "mirror")
+    same = {name: getattr(done, name) for name in reading}
     files = (*RESULT_FILES, *([PREVIEW_FILE] if settings.previews else []))
     return (
         there is not None
-        and there.model_copy(update={"source": done.source}) == done
+        and there.model_copy(update=same) == done
         and all((folder / name).is_file() for name in files)
     )
 
 
-def _estimator(settings: PredictionSettings) -> PoseEstimator:
-    """The estimator of the settings, loaded once as long as its files stay the same."""
+def load_estimator(settings: PredictionSettings) -> PoseEstimator:
+    """Return the estimator of the settings, loaded once as long as its files stay the same.
+
+    Raises:
+        BadInput: the model, the library or the device cannot be used.
+    """
     card = model_sha256(model_folder(settings.model))
     path = Path(settings.library or "")
     library = sha256_of(path) if path.is_file() else ""  # a missing file is refused when loading

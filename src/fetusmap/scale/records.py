@@ -84,11 +84,19 @@ class PredictionSettings(Document):
 
 
 class DoneDocument(Document):
-    """Content of `done.json`: a case with the same content need not be predicted again."""
+    """Content of `done.json`: a case with the same content need not be predicted again.
+
+    `source` and the five fields after it say how to read the same volume again.
+    """
 
     format: Literal["fetusmap-done"] = "fetusmap-done"
     version: Literal[2] = 2
     source: str
+    frame: int | None = None
+    spacing_mm: Triple | None = None
+    force_spacing: bool = False
+    voxel_size_mm: float | None = None
+    mirror: bool = False
     input_sha256: str
     settings_sha256: str
     model_sha256: str

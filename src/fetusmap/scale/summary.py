@@ -75,7 +75,7 @@ def write_summary(output: Path, results: Sequence[CaseResult]) -> None:
     earlier = {row["case"]: row for row in _earlier_rows(table)}
     rows: dict[str, Mapping[str, object]] = {}
     of_this_run = {result.case for result in results}
-    for folder in _folders_of_cases(output):
+    for folder in folders_of_cases(output):
         if folder.name in of_this_run:
             continue
         if folder.name in earlier and not _has_changed_since(table, folder):
@@ -109,8 +109,9 @@ def _earlier_rows(path: Path) -> list[dict[str, str]]:
         return []
 
 
-def _folders_of_cases(output: Path) -> Iterable[Path]:
-    for folder in output.iterdir():
+def folders_of_cases(output: Path, folders: Iterable[Path] | None = None) -> Iterable[Path]:
+    """Yield the folders of an output folder, or those of the given ones, that a record claims."""
+    for folder in output.iterdir() if folders is None else folders:
         if any((folder / name).is_file() for name in RECORDS):
             yield folder
 

@@ -1,0 +1,269 @@
+"""What the routes of the server do, without HTTP: corrections, questions, volumes, predictions."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from functools import partial
+
+from fetusmap.anatomy import Pose
+from fetusmap.corrections import (
+    Action,
+    Correction,
+    CorrectionLog,
+    States,
+    accept,
+    append_correction,
+    ask,
+    corrected_pose,
+    exchange,
+    mark_absent,
+    move,
+    new_correction,
+    reset,
+)
+from fetusmap.errors import BadInput, FetusmapError
+from fetusmap.io import load_volume
+from fetusmap.report import viewing_nifti
+from fetusmap.scale import PredictionSettings
+from fetusmap.serve.cases import base_pose, whole_limbs
+from fetusmap.serve.engine import Engine, Question, answer_question, predict_file
+from fetusmap.serve.jobs import Job, JobQueue
+from fetusmap.serve.limits import ServeLimits, place_in
+from fetusmap.serve.models import CorrectionRequest
+from fetusmap.serve.uploads import Uploads
+from fetusmap.serve.workspace import ServedCase, Workspace
+
+
+class Application:
+    """The state of the server: its cases, its queue, and the process with the estimator."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        settings: PredictionSettings,
+        limits: ServeLimits | None = None,
+        engine: Engine | None = None,
+    ) -> None:
+        """Combine the parts of a server.
+
+        Args:
+            workspace: the cases.
+            settings: how volumes are predicted and questions are answered.
+            limits: how much the server takes on.
+            engine: runs predictions and questions; None starts a process for them when needed.
+        """
+        limits = limits or ServeLimits()
+        self.workspace = workspace
+        self.settings = settings
+        self.limits = limits
+        self.engine = engine or Engine()
+        self.jobs = JobQueue(limits.waiting_jobs)
+        self.uploads = Uploads(workspace, limits)
+        self._questions = threading.BoundedSemaphore(limits.questions)
+        self._viewing = threading.BoundedSemaphore(limits.volumes_at_once)
+        self._volumes: OrderedDict[tuple[str, str], bytes] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def close(self) -> None:
+        """Stop all work."""
+        self.jobs.close()
+        self.engine.close()
+
+    def correct(self, case: ServedCase, request: CorrectionRequest) -> CorrectionLog:
+        """Append a correction to the log of a case.
+
+        Raises:
+            BadInput: the correction names an unknown landmark or lacks its position.
+        """
+        prediction = base_pose(case)
+
+        def make(log: CorrectionLog) -> Correction:
+            states = _states(prediction, corrected_pose(prediction, log), request)
+            return new_correction(
+                prediction, request.author, request.action, states, note=request.note
+            )
+
+        return append_correction(case.log_path, make)
+
+    def step(self, case: ServedCase, author: str, action: Action) -> CorrectionLog:
+        """Undo the last action of a person, or redo it.
+
+        Raises:
+            BadInput: there is none.
+        """
+        prediction = base_pose(case)
+
+        def make(log: CorrectionLog) -> Correction:
+            target = log.to_undo(author) if action == "undo" else log.to_redo(author)
+            if target is None:
+                raise BadInput(
+                    action,
+                    expected=f"an action of {author} to {action}",
+                    found="none",
+                    remedy="correct something first",
+                )
+            return new_correction(prediction, author, action, target=target.id)
+
+        return append_correction(case.log_path, make)
+
+    def ask_again(self, case: ServedCase, author: str) -> CorrectionLog:
+        """Let the landmarks that no person reviewed follow those that one did.
+
+        Raises:
+            BadInput: no landmark has been placed, or the volume cannot be read.
+            Busy: too many questions wait.
+            ResourceError: the answer takes too long, or the memory is not sufficient.
+        """
+        prediction = base_pose(case)
+        pose = corrected_pose(prediction, case.load_log())
+        reading = case.reading
+        pins = {
+            mark.name: ((x, y, z), mark.review)
+            for mark in pose
+            if mark.review != "machine" and mark.is_present
+            for x, y, z in [mark.position_mm.tolist()]
+        }
+        if reading is None or not reading.file_key or not pins:
+            raise BadInput(
+                case.name,
+                expected="a volume, and landmarks that a person has placed or accepted",
+                found="no landmark of a person" if not pins else "no volume",
+                remedy="move a landmark first" if not pins else "restore the file of the volume",
+            )
+        question = Question(
+            reading.source,
+            reading.file_key,
+            reading.spacing_mm,
+            reading.conversion,
+            reading.limits,
+            pins,
+        )
+        with place_in(self._questions, "other questions are waiting"):
+            answer = self.engine.call(
+                partial(answer_question, self.settings, question),
+                timeout_s=self.limits.question_s,
+                urgent=True,
+            )
+        states = ask(answer.on(prediction.skeleton))
+        return append_correction(
+            case.log_path, lambda _: new_correction(prediction, author, "ask", states)
+        )
+
+    def viewing_volume(self, case: ServedCase) -> tuple[bytes, str]:
+        """Return the viewing copy of a case's volume as `.nii.gz`, and a key of its content.
+
+        Raises:
+            BadInput: the volume is not there, or cannot be read.
+        """
+        reading = case.reading
+        if reading is None or not reading.file_key:
+            raise BadInput(
+                case.name,
+                expected="the file of the volume",
+                found="none",
+                remedy="restore it where it was when the case was predicted",
+            )
+        key = (case.name, reading.file_key)
+        with self._lock:
+            if key in self._volumes:
+                self._volumes.move_to_end(key)
+                return self._volumes[key], reading.file_key
+        with self._viewing:
+            content = viewing_nifti(
+                load_volume(
+                    reading.source,
+                    spacing_mm=reading.spacing_mm,
+                    conversion=reading.conversion,
+                    limits=reading.limits,
+                )
+            )
+        with self._lock:
+            self._volumes[key] = content
+            while len(self._volumes) > self.limits.cached_volumes:
+                self._volumes.popitem(last=False)
+        return content, reading.file_key
+
+    def predict(self, name: str) -> Job:
+        """Put the prediction of a case into the queue.
+
+        Raises:
+            BadInput: this is a dataset, or the volume of the case is not known.
+            QueueFull: too many predictions wait.
+        """
+        self.check_predicts()
+        volume = self.workspace.volume_file(name)
+        if volume is None:
+            raise BadInput(
+                name,
+                expected="a case with a volume",
+                found="none",
+                remedy="predict it on the command line",
+            )
+
+        def run(cancelled: threading.Event) -> None:
+            result = self.engine.call(
+                partial(predict_file, self.workspace.root, self._settings_of(name), volume),
+                timeout_s=self.limits.job_s,
+                cancelled=cancelled,
+            )
+            if result.error:
+                raise FetusmapError(result.error)
+
+        return self.jobs.add(name, run)
+
+    def check_predicts(self) -> None:
+        """Check that volumes can be predicted here.
+
+        Raises:
+            BadInput: a dataset is served.
+        """
+        if not self.workspace.predicts:
+            raise BadInput(
+                self.workspace.root,
+                expected="a folder of results",
+                found="a dataset, which is left as it is",
+                remedy="serve a folder of results to predict volumes",
+            )
+
+    def _settings_of(self, name: str) -> PredictionSettings:
+        """Return the settings of the server with the reading of an earlier prediction."""
+        reading = self.workspace.case(name).reading
+        if reading is None:
+            return self.settings
+        conversion = reading.conversion
+        return self.settings.model_copy(
+            update={
+                "spacing_mm": reading.spacing_mm,
+                "voxel_size_mm": conversion.voxel_size_mm,
+                "mirror": conversion.mirror,
+                "force_spacing": conversion.force_spacing,
+            }
+        )
+
+
+def _states(prediction: Pose, pose: Pose, request: CorrectionRequest) -> States:
+    """Return the landmarks after a correction, from the prediction and the pose as it is."""
+    names = request.landmarks
+    match request.action:
+        case "move":
+            if len(names) != 1 or request.position is None:
+                raise BadInput(
+                    "move",
+                    expected="one landmark and its position",
+                    found=f"{len(names)} landmarks",
+                    remedy="send one correction per landmark",
+                )
+            return move(pose, names[0], request.position)
+        case "absent" | "outside":
+            return mark_absent(pose, names)
+        case "accept":
+            return accept(pose, names)
+        case "accept_case":
+            return accept(pose)
+        case "exchange":
+            return exchange(pose, whole_limbs(pose.skeleton, names) if names else None)
+        case "reset":
+            return reset(prediction, names or None)
+        case _:
+            return {}
