@@ -39,13 +39,18 @@ def predict(
     inputs: Annotated[
         list[Path],
         typer.Argument(
-            metavar="INPUT...", help="Volume files, folders, datasets, or CSVs with a column path."
+            metavar="INPUT...",
+            help="Volume files, folders, datasets, or CSVs with a column path, and optionally "
+            "case, spacing and frame.",
         ),
     ],
     output: Annotated[
         Path,
         typer.Option("--output", "-o", help="Folder of the results, with one folder per case."),
     ],
+    recursive: Annotated[
+        bool, typer.Option("--recursive", "-r", help="Search the folders in a folder, too.")
+    ] = False,
     refine: Annotated[
         str,
         typer.Option(
@@ -114,27 +119,30 @@ def predict(
         follow_links=follow_links,
         previews=previews,
     )
+    found = find_volumes(inputs, recursive=recursive, follow_links=follow_links)
     volumes, renamed = assign_folders(
-        split_sequences(find_volumes(inputs), settings.limits, frame), output, settings.limits
+        split_sequences(found, settings.limits, frame), output, settings.limits
     )
     missing = [sentence for path in inputs for sentence in check_dicomdir(path)]
-    for sentence in (*missing, *renamed):
+    for sentence in (*found.notes, *missing, *renamed):
         warn(sentence)
     processes = _process_count(workers, device, len(volumes))
     running = predict_cases(volumes, output, settings, processes)
     results = list(track(running, "predicting", len(volumes)))
     failed = [result for result in results if result.pose is None]
-    if len(results) == len(failed) == 1:
+    if len(results) == len(failed) == 1 and not found.left_out:
         err.print(f"fetusmap: {failed[0].error}")
         return 2
     _print_results(results)
     _print_warnings(results)
     for result in failed:
         err.print(f"{result.case}: {result.error}")
+    for sentence in found.left_out:
+        err.print(f"left out: {sentence}")
     count = len(results) - len(failed)
     what = f"{count} of {len(results)} cases" if failed else f"{count} case{'s' * (count > 1)}"
     out.print(f"{what} predicted; see {output / SUMMARY_FILE}")
-    return 1 if failed else 0
+    return 1 if failed or found.left_out else 0
 
 
 def _process_count(asked: int | None, device: str, cases: int) -> int:

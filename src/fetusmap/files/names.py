@@ -72,6 +72,15 @@ def safe_name(text: str) -> str:
     return _trimmed(f"case-{name}") if RESERVED.fullmatch(name) else name
 
 
+def name_key(name: str) -> str:
+    """Return what is the same for all names that some file system takes for one.
+
+    File systems of Windows and macOS do not tell upper from lower case, and some do not tell an
+    accented letter from a letter with an accent behind it.
+    """
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", name).casefold())
+
+
 def _is_safe(character: str) -> bool:
     category = unicodedata.category(character)
     return character in "._-" or category[0] in "LM" or category == "Nd"

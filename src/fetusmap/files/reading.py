@@ -104,6 +104,11 @@ def is_link(path: Path) -> bool:
         return False
 
 
+def is_folder(path: Path) -> bool:
+    """Return whether the path is a folder; a path that cannot exist is none."""
+    return os.path.isdir(path)  # noqa: PTH112 - unlike is_dir() it does not raise
+
+
 def read_head(path: Path, count: int) -> bytes:
     """Return the first `count` bytes of a file.
 

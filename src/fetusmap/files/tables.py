@@ -155,7 +155,8 @@ def _separator_of(text: str, columns: Sequence[str]) -> str:
 
 
 def _reader(text: str, separator: str, *, strict: bool = False) -> Iterator[list[str]]:
-    return csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=strict)
+    file = io.StringIO(text, newline="")
+    return csv.reader(file, delimiter=separator, skipinitialspace=True, strict=strict)
 
 
 def _column_names(

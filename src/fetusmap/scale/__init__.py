@@ -1,6 +1,7 @@
 """Cohorts: many cases in several processes, resumable runs, and tables of results."""
 
 from fetusmap.scale.isolation import Killed, OpenExecutor, run_cases
+from fetusmap.scale.names import assign_folders
 from fetusmap.scale.prediction import load_estimator, predict_case, predict_cases
 from fetusmap.scale.records import (
     SUMMARY_FILE,
@@ -10,7 +11,7 @@ from fetusmap.scale.records import (
     read_failed,
     write_record,
 )
-from fetusmap.scale.sources import VolumeFile, assign_folders, find_volumes, split_sequences
+from fetusmap.scale.sources import FoundVolumes, find_volumes, split_sequences
 from fetusmap.scale.summary import (
     CaseResult,
     changes_of,
@@ -18,11 +19,13 @@ from fetusmap.scale.summary import (
     joined,
     write_summary,
 )
+from fetusmap.scale.volume_file import VolumeFile
 
 __all__ = [
     "SUMMARY_FILE",
     "CaseResult",
     "DoneDocument",
+    "FoundVolumes",
     "Killed",
     "OpenExecutor",
     "PredictionSettings",

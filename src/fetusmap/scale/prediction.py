@@ -45,8 +45,8 @@ from fetusmap.scale.records import (
     read_done,
     write_record,
 )
-from fetusmap.scale.sources import VolumeFile
 from fetusmap.scale.summary import CaseResult, write_summary
+from fetusmap.scale.volume_file import VolumeFile
 from fetusmap.threads import one_blas_thread
 from fetusmap.workers import check_workers, process_executor
 
@@ -111,6 +111,10 @@ def predict_case(
         all_threads: compute networks on all threads of torch, which changes nothing but the time.
             Otherwise the case takes one thread, because several processes share the processor.
     """
+    if volume.problem:
+        return _failed(output, volume, volume.problem)
+    if volume.spacing_mm is not None:
+        settings = settings.model_copy(update={"spacing_mm": volume.spacing_mm})
     start = time.perf_counter()
     try:
         with nullcontext() if all_threads else one_thread(), one_blas_thread():

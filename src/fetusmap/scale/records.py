@@ -21,6 +21,10 @@ from fetusmap.refine import Refine, refinement_named
 from fetusmap.types import Triple
 
 SUMMARY_FILE = "summary.csv"
+LANDMARKS_FILE, LANDMARKS_PARQUET_FILE = "landmarks.csv", "landmarks.parquet"
+COHORT_FILES = (SUMMARY_FILE, LANDMARKS_FILE, LANDMARKS_PARQUET_FILE, "index.html")
+"""Files beside the folders of the cases, whose names no case may have."""
+
 DONE_FILE = "done.json"
 FAILED_FILE = "failed.json"
 STARTED_FILE = "started.json"

@@ -3,54 +3,92 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from itertools import count
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import overload
 
 from fetusmap.dataset import is_dataset, load_dataset
 from fetusmap.errors import BadInput
-from fetusmap.files import VOLUME_SUFFIXES, case_name, read_rows, safe_name
-from fetusmap.io import DICOMDIR, ReadLimits, Source, count_frames, find_sources
-from fetusmap.scale.records import RESULT_FILES, SUMMARY_FILE, owner_of
+from fetusmap.files import VOLUME_SUFFIXES, case_name, is_folder, suffix_of
+from fetusmap.io import DICOMDIR, ReadLimits, count_frames, find_sources
+from fetusmap.scale.input_table import TABLE_SUFFIXES, read_input_table
+from fetusmap.scale.names import joined_name, with_unique_names
+from fetusmap.scale.records import owner_of
+from fetusmap.scale.volume_file import VolumeFile
+
+NOT_PATIENTS = "__MACOSX"
+"""A folder that an archive program adds."""
 
 
 @dataclass(frozen=True)
-class VolumeFile:
-    """A case to predict: its name, which is unique in the run, its file, and the frame in it."""
+class FoundVolumes(Sequence[VolumeFile]):
+    """The cases of a command line, in order, and what is to be said about its inputs.
 
-    case: str
-    path: Path
-    frame: int | None = None
+    Attributes:
+        volumes: the cases, each with a name that no other has.
+        left_out: a sentence for each input that could not be used.
+        notes: a sentence for each input that was used otherwise than one might expect.
+    """
 
-    @property
-    def source(self) -> str:
-        """The file as records of a case name it: its absolute path."""
-        return os.path.abspath(self.path)  # noqa: PTH100 - unlike absolute() it resolves `..`
+    volumes: tuple[VolumeFile, ...]
+    left_out: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    @overload
+    def __getitem__(self, place: int) -> VolumeFile: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> tuple[VolumeFile, ...]: ...
+
+    def __getitem__(self, place: int | slice) -> VolumeFile | tuple[VolumeFile, ...]:
+        """Return one of the cases, or some of them."""
+        return self.volumes[place]
+
+    def __len__(self) -> int:
+        """Return the number of cases."""
+        return len(self.volumes)
 
 
-def find_volumes(inputs: Sequence[Path]) -> list[VolumeFile]:
+def find_volumes(
+    inputs: Sequence[Path], *, recursive: bool = False, follow_links: bool = False
+) -> FoundVolumes:
     """Find the cases of files, folders, datasets and tables (CSV with a column `path`), in order.
 
-    A case is named after its file. If two files have the same name, the names of their folders
-    come first. Hidden files of a folder are passed over.
+    A case is named after its file. In a folder that is searched with all folders in it, the names
+    of these folders come first. If files still have the same name, see `with_unique_names`.
+
+    Hidden files and folders are passed over, and so are folders that hold results. A file that is
+    given twice is one case, unless a table names it twice or asks for two of its volumes.
+
+    Args:
+        inputs: paths of the command line.
+        recursive: search the folders in a folder, too.
+        follow_links: search folders that are symbolic links; never one folder twice.
 
     Raises:
-        BadInput: an input holds no volume, or two files have the same name and folder.
+        BadInput: no input holds a volume.
     """
-    found: list[VolumeFile] = []
+    search = _Search(recursive, follow_links)
     for path in inputs:
-        cases = list(_volumes_of(path))
-        if not cases:
-            raise BadInput(
-                path,
-                expected=f"volumes ({', '.join(VOLUME_SUFFIXES)})",
-                found="none",
-                remedy="give volume files, a folder of them, a dataset, or a CSV with their paths",
-            )
-        found += cases
-    return _with_unique_names(found)
+        before = len(search.found) + len(search.left_out)
+        search.add(path)
+        if len(search.found) + len(search.left_out) == before:
+            search.left_out.append(str(_no_volumes(path, recursive)))
+    if not search.found:
+        if len(inputs) == 1 and not search.left_out[1:]:
+            raise _no_volumes(inputs[0], recursive)
+        raise BadInput(
+            "INPUT",
+            expected="volumes",
+            found=f"none in {len(inputs)} inputs; {search.left_out[0]}",
+            remedy="give volume files, a folder of them, a dataset, or a CSV with their paths",
+        )
+    volumes = _without_repetitions(search)
+    return FoundVolumes(
+        tuple(with_unique_names(volumes)), tuple(search.left_out), tuple(search.notes)
+    )
 
 
 def split_sequences(
@@ -59,126 +97,129 @@ def split_sequences(
     """Make a case of each volume of a 4D file; a file that cannot be read stays one case.
 
     Args:
-        volumes: the cases, see `find_volumes`.
+        volumes: the cases, see `find_volumes`. One that states a frame stays as it is.
         limits: limits for reading the headers.
         frame: take only this volume of each 4D file, counted from 0.
     """
     split: list[VolumeFile] = []
     for volume in volumes:
         count = 1
-        with suppress(BadInput):  # whoever predicts the case says what is wrong with it
-            count = count_frames(volume.path, limits)
-        if count == 1 and not frame:
+        if volume.frame is None and not volume.problem:
+            with suppress(BadInput):  # whoever predicts the case says what is wrong with it
+                count = count_frames(volume.path, limits)
+        if volume.frame is not None or (count == 1 and not frame):
             split.append(volume)
             continue
         split += [
             replace(volume, case=f"{volume.case}-{number:03d}", frame=number)
             for number in (range(count) if frame is None else (frame,))
         ]
-    return _with_unique_names(split)
+    return with_unique_names(split)
 
 
-def assign_folders(
-    volumes: Sequence[VolumeFile], output: Path, limits: ReadLimits
-) -> tuple[list[VolumeFile], list[str]]:
-    """Give each case a folder that does not belong to another file.
+@dataclass
+class _Search:
+    """Collects cases, and sentences about what is no case."""
 
-    A folder in the output belongs to the file whose results it holds. A case whose folder belongs
-    to another file gets the name of its parent folder in front, and a number if that is not
-    enough. A file that was moved keeps its folder, because its content is the same.
+    recursive: bool
+    follow_links: bool
+    found: list[VolumeFile] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    searched: set[str] = field(default_factory=set)
 
-    Args:
-        volumes: the cases, see `find_volumes`.
-        output: the folder of all results.
-        limits: limits for reading a file whose content must be compared.
+    def add(self, path: Path) -> None:
+        """Add the cases of an input of the command line."""
+        if path.suffix.lower() in TABLE_SUFFIXES and not is_folder(path):
+            volumes, left_out, notes = read_input_table(path)
+            self.found += volumes
+            self.left_out += left_out
+            self.notes += notes
+        elif is_folder(path) or path.name.upper() == DICOMDIR:
+            self.add_folder(path, ())
+        else:
+            self.found.append(VolumeFile(case_name(path), path))
 
-    Returns:
-        The cases under their final names, and a sentence for each one that was renamed.
-    """
-    assigned: list[VolumeFile] = []
-    renamed: list[str] = []
-    taken: set[str] = set()
-    for volume in volumes:
-        names = (name for name in _names_for(volume) if name.lower() not in taken)
-        name = next(n for n in names if _may_use(output / n, volume, limits))
-        taken.add(name.lower())
-        assigned.append(replace(volume, case=name))
-        if name != volume.case:
-            renamed.append(
-                f"{volume.path}: its case is called {name}, because {output / volume.case} holds "
-                "the results of another file"
-            )
-    return assigned, renamed
+    def add_folder(self, folder: Path, within: tuple[str, ...]) -> None:
+        """Add the cases of a folder; `within` are the folders that lead to it from the input."""
+        place = os.path.realpath(folder)
+        if place in self.searched:
+            self.notes.append(f"{folder}: searched once, though it is given or linked twice")
+            return
+        self.searched.add(place)
+        try:
+            if is_dataset(folder):
+                for case in load_dataset(folder).cases:
+                    name = joined_name("-".join(within), case.name)
+                    self.found.append(VolumeFile(name, case.volume_path))
+                return
+            for source in find_sources(folder):
+                parents = within[:-1] if source.kind == "series" else within
+                self.found.append(
+                    VolumeFile(joined_name("-".join(parents), source.name), source.path)
+                )
+            inside = _folders_in(folder)
+        except OSError as error:
+            reason = (error.strerror or type(error).__name__).lower()
+            self.left_out.append(f"{folder}: not searched: {reason}")
+            return
+        if self.recursive:
+            for path in inside:
+                self._add_inner(path, within)
+        elif any(map(_holds_volumes, inside)):
+            self.notes.append(f"{folder}: the folders in it are not searched; --recursive does so")
+
+    def _add_inner(self, folder: Path, within: tuple[str, ...]) -> None:
+        """Add the cases of a folder in a folder."""
+        if folder.is_symlink() and not self.follow_links:
+            self.notes.append(f"{folder}: a link to a folder, not searched; --follow-links does so")
+        elif owner_of(folder) is None:  # results hold no scans
+            self.add_folder(folder, (*within, folder.name))
 
 
-def _volumes_of(path: Path) -> Iterator[VolumeFile]:
-    if is_dataset(path):
-        yield from (VolumeFile(case.name, case.volume_path) for case in load_dataset(path).cases)
-    elif path.is_dir() or path.name.upper() == DICOMDIR:
-        yield from (VolumeFile(found.name, found.path) for found in find_sources(path))
-    elif path.suffix.lower() == ".csv":
-        for row in read_rows(path, ["path"]):
-            volume = path.parent / row["path"]
-            yield VolumeFile(safe_name(row.get("case") or case_name(volume)), volume)
-    else:
-        yield VolumeFile(case_name(path), path)
+def _without_repetitions(search: _Search) -> list[VolumeFile]:
+    """Leave out cases that are the same, and note each of them."""
+    kept: dict[tuple[object, ...], VolumeFile] = {}
+    for volume in search.found:
+        place = volume.path.parent.resolve() / volume.path.name
+        name = volume.case if volume.is_named else None
+        key = (place, volume.frame, volume.spacing_mm, name)
+        if key in kept:
+            search.notes.append(f"{volume.path}: given twice, and one case")
+        else:
+            kept[key] = volume
+    return list(kept.values())
 
 
-def _with_unique_names(found: list[VolumeFile]) -> list[VolumeFile]:
-    """Put the folder's name in front of names that occur more than once."""
-    counts: dict[str, int] = {}
-    for volume in found:
-        counts[volume.case.lower()] = counts.get(volume.case.lower(), 0) + 1
-    named = [
-        replace(volume, case=_name_with_folder(volume))
-        if counts[volume.case.lower()] > 1
-        else volume
-        for volume in found
+def _folders_in(folder: Path) -> list[Path]:
+    """Return the visible folders in a folder, unless those of a DICOMDIR were searched already."""
+    if not is_folder(folder) or any(path.name.upper() == DICOMDIR for path in folder.iterdir()):
+        return []
+    return [
+        path
+        for path in sorted(folder.iterdir())
+        if path.is_dir() and not path.name.startswith(".") and path.name != NOT_PATIENTS
     ]
-    seen: dict[str, Path] = {}
-    for volume in named:
-        if volume.case.lower() in seen:
-            raise BadInput(
-                volume.path,
-                expected="files that differ in name or in their folder's name",
-                found=f"the same names as {seen[volume.case.lower()]}",
-                remedy="rename one, or predict them into two folders",
-            )
-        seen[volume.case.lower()] = volume.path
-    return named
 
 
-def _names_for(volume: VolumeFile) -> Iterator[str]:
-    yield volume.case
-    longer = _name_with_folder(volume)
-    yield longer
-    yield from (_joined(longer, str(number)) for number in count(2))
-
-
-def _name_with_folder(volume: VolumeFile) -> str:
-    return _joined(volume.path.resolve().parent.name, volume.case)
-
-
-def _joined(first: str, second: str) -> str:
-    """Join two parts of a name; the first is shortened if the whole would be too long."""
-    name = safe_name(f"{first}-{second}")
-    while not name.endswith(second) and len(first) > 1:
-        first = first[:-1]
-        name = safe_name(f"{first}-{second}")
-    return name
-
-
-def _may_use(folder: Path, volume: VolumeFile, limits: ReadLimits) -> bool:
-    """Whether a folder of results belongs to this file, or to none."""
-    if folder.name.lower() == SUMMARY_FILE or folder.is_file():
-        return False
-    owner = owner_of(folder)
-    if owner is None:  # results without a record were not written by this program, or by an old one
-        return not any((folder / name).exists() for name in RESULT_FILES)
-    if owner[0] == volume.source:
-        return True
-    if owner[0] and Path(owner[0]).exists():  # a copy is another file
-        return False
-    with suppress(BadInput):  # a file that cannot be read owns nothing
-        return Source(volume.path, frame=volume.frame).sha256(limits) == owner[1]
+def _holds_volumes(folder: Path) -> bool:
+    with suppress(OSError):
+        return any(
+            suffix_of(path, VOLUME_SUFFIXES) and not path.name.startswith(".")
+            for path in folder.iterdir()
+        )
     return False
+
+
+def _no_volumes(path: Path, recursive: bool) -> BadInput:
+    inside: list[Path] = []
+    with suppress(OSError):
+        inside = [] if recursive else _folders_in(path)
+    return BadInput(
+        path,
+        expected=f"volumes ({', '.join(VOLUME_SUFFIXES)})",
+        found=f"none, but {len(inside)} folder{'s' * (len(inside) > 1)}" if inside else "none",
+        remedy="search the folders in it with --recursive"
+        if inside
+        else "give volume files, a folder of them, a dataset, or a CSV with their paths",
+    )
