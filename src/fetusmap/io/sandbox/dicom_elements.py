@@ -165,9 +165,17 @@ def number_of(data: Any, tag: int) -> float | str:
 
 
 def sequence(data: Any, word: str) -> list[Any]:
-    """Return the items of a sequence; none if it is missing or no sequence."""
+    """Return the items of a sequence; none if it is missing or empty.
+
+    Raises:
+        Damaged: the element is no sequence.
+    """
     value = data[word].value if word in data else None
-    return list(value) if isinstance(value, pydicom.sequence.Sequence) else []
+    if value is None or value == "":
+        return []
+    if not isinstance(value, pydicom.sequence.Sequence):
+        raise Damaged(f"{word} that is no sequence")
+    return list(value)
 
 
 def flat(item: Any) -> dict[str, Any]:

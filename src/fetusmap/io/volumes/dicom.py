@@ -19,7 +19,7 @@ import numpy as np
 from fetusmap.errors import UnreadableFile
 from fetusmap.files.reading import size_of
 from fetusmap.io.sandbox.dicom import describe_instances
-from fetusmap.io.volumes.dicom_frames import Frame, frames_of, positive_integer
+from fetusmap.io.volumes.dicom_frames import Frame, frames_of, positive_integer, scales_of
 from fetusmap.io.volumes.dicom_geometry import Stack, stack_of
 from fetusmap.io.volumes.dicom_words import (
     SYNTAXES,
@@ -125,7 +125,9 @@ def header_from_description(
     stacks = [stack_of(volume, path) for volume in volumes]
     _check_same_place(stacks, path)
     first = stacks[0]
-    plan, slope, intercept = _plan(instances, stacks, slices, dtype, inverted_top)
+    planned = [frame for stack in stacks for frame in stack.frames]
+    scales, notes = scales_of(planned, inverted_top, path)
+    plan, slope, intercept = _plan(instances, stacks, slices, dtype, scales)
     facts = {
         **describe_kind(described, frames[0]),
         "position from": first.origin,
@@ -150,7 +152,7 @@ def header_from_description(
         slope=slope,
         intercept=intercept,
         facts=facts,
-        warnings=(*warnings_of(described), *left_out, *first.warnings),
+        warnings=(*warnings_of(described), *left_out, *notes, *first.warnings),
         frames=len(stacks),
         sides_assumed=first.sides_assumed,
         plan=plan,
@@ -310,21 +312,9 @@ def _plan(
     stacks: Sequence[Stack],
     slices: int,
     dtype: str,
-    inverted_top: float | None,
+    scales: Sequence[tuple[float, float]],
 ) -> tuple[FramePlan, float, float]:
     """Return the plan of decoding, and the slope and intercept that all frames share."""
-    scales = []
-    for stack in stacks:
-        for frame in stack.frames:
-            slope, offset = frame.number("RescaleSlope"), frame.number("RescaleIntercept")
-            slope, offset = 1.0 if slope is None else slope, 0.0 if offset is None else offset
-            if slope == 0:
-                raise UnreadableFile(
-                    frame.path, expected="a slope other than 0", found="0", remedy="export it again"
-                )
-            if inverted_top is not None:
-                slope, offset = -slope, offset + slope * inverted_top
-            scales.append((slope, offset))
     scaled = len(set(scales)) > 1
     pairs = iter(scales)
     volumes = tuple(

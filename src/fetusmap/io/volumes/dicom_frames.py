@@ -103,6 +103,45 @@ def frames_of(described: Sequence[Mapping[str, Any]], path: Path) -> tuple[list[
     return frames, slices
 
 
+def scales_of(
+    frames: Sequence[Frame], inverted_top: float | None, path: Path
+) -> tuple[list[tuple[float, float]], tuple[str, ...]]:
+    """Return slope and intercept of the values of each frame, and a remark if one was assumed.
+
+    Args:
+        frames: the frames of all volumes.
+        inverted_top: the highest stored value if dark and bright are exchanged, else None.
+        path: for messages.
+
+    Raises:
+        UnreadableFile: only some frames state them, or a slope is 0.
+    """
+    stated = {
+        word: [frame.number(word) for frame in frames]
+        for word in ("RescaleSlope", "RescaleIntercept")
+    }
+    missing = {word: sum(v is None for v in values) for word, values in stated.items()}
+    for word, count in missing.items():
+        if 0 < count < len(frames):
+            raise UnreadableFile(
+                path,
+                expected=f"{word} of every frame, or of none",
+                found=f"{count} frames without one",
+                remedy=AGAIN,
+            )
+    scales = []
+    for slope, intercept in zip(*stated.values(), strict=True):
+        slope, offset = 1.0 if slope is None else slope, intercept or 0.0
+        if slope == 0:
+            raise UnreadableFile(path, expected="a slope other than 0", found="0", remedy=AGAIN)
+        if inverted_top is not None:
+            slope, offset = -slope, offset + slope * inverted_top
+        scales.append((slope, offset))
+    alone = [word for word, count in missing.items() if not count]
+    notes = (f"the file states only {alone[0]} of slope and intercept",) if len(alone) == 1 else ()
+    return scales, notes
+
+
 def positive_integer(frame: Frame, word: str, default: int | None = None) -> int:
     """Return the positive whole number of an element.
 
