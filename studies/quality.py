@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from fetusmap.anatomy import limbs_of_both_sides
 from fetusmap.estimate import PoseEstimator
 from fetusmap.evaluate import landmark_errors_mm, sides_are_right
-from fetusmap.quality import limbs_of_both_sides
 from fetusmap.train.cases import simulated_skeleton
 from fetusmap.workers import available_processors, map_in_processes
 from studies.measure import RESULTS, store_result

@@ -15,8 +15,7 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
-from fetusmap.anatomy import Skeleton
-from fetusmap.quality import limbs_of_both_sides
+from fetusmap.anatomy import Skeleton, limbs_of_both_sides
 from fetusmap.simulate import HARD, SimulationSettings, simulate_case, tables_sha256
 from fetusmap.train.cases import TrainingCase, cached, simulated_skeleton
 from fetusmap.train.corruptions import CORRUPTIONS

@@ -305,7 +305,7 @@ def test_a_landmark_beyond_the_box_is_not_trusted(painted):
     assert not OBLIQUE.contains(pose.positions_mm[head])
     assert pose.confidence[head] == 0
     assert (np.delete(pose.confidence, head) > 0.5).all()
-    assert pose.quality.reasons == ("head lies outside the volume",)
+    assert pose.quality.reasons[-1] == "head lies outside the volume"
 
 
 def assert_nothing(pose) -> None:
@@ -752,7 +752,7 @@ def test_confidence_of_a_refined_pose_is_that_of_what_was_detected(land_folder, 
     assert apart[both].max() > 5
     assert (found.detections[0].masses[both] != plain.detections[0].masses[both]).any()
     np.testing.assert_array_equal(found.pose.confidence[both], plain.pose.confidence[both])
-    for name in ("score", "fetus", "sides"):
+    for name in ("fetus", "sides"):  # the score also depends on the plausibility of the final pose
         assert getattr(found.pose.quality, name) == getattr(plain.pose.quality, name)
 
 
@@ -762,7 +762,7 @@ def test_what_a_refinement_leaves_outside_the_volume_is_not_trusted(painted):
     found = one(painted, refine="fast").pose
     assert not OBLIQUE.contains(found.positions_mm[head])
     assert np.flatnonzero(found.confidence == 0).tolist() == [head]
-    assert found.quality.reasons == ("head lies outside the volume",)
+    assert found.quality.reasons[-1] == "head lies outside the volume"
 
 
 def test_where_there_is_no_body_nothing_is_refined(painted):

@@ -23,7 +23,7 @@ from fetusmap.errors import BadInput, UnreadableFile
 from fetusmap.model import CARD_FILE, DEFAULT_FOLDER, ModelCard, load_model, model_sha256
 from fetusmap.network import device_named, has_fast_bfloat16
 from fetusmap.preprocess import Prepared, prepare
-from fetusmap.quality import assess_quality, collect_evidence, no_fetus_pose
+from fetusmap.quality import assess_quality, collect_evidence, no_fetus_pose, size_facts
 from fetusmap.refine import (
     NO_MEMORY,
     FastRefinement,
@@ -257,11 +257,12 @@ class PoseEstimator:
     ) -> Pose:
         """Return the pose with confidences and quality, in the network's frame."""
         skeleton, library = self.pipeline.skeleton, self.pipeline.library
+        facts = size_facts(prepared, library)
         if not final:
-            return no_fetus_pose(skeleton)
+            return no_fetus_pose(skeleton, prepared.volume, facts)
         evidence = collect_evidence(unrefined[0], library)
         positions_mm, calibration = final[0].positions_mm, self.card.calibration
-        return assess_quality(evidence, positions_mm, skeleton, calibration, prepared.volume)
+        return assess_quality(evidence, positions_mm, skeleton, calibration, prepared.volume, facts)
 
 
 def model_folder(model: str | Path) -> Path:

@@ -22,7 +22,13 @@ from fetusmap.errors import BadInput, DegenerateAlignment
 from fetusmap.geometry import apply_affine, invert_affine
 from fetusmap.heatmap import Heatmaps
 from fetusmap.preprocess import Prepared
-from fetusmap.quality import Calibration, assess_quality, collect_evidence, no_fetus_pose
+from fetusmap.quality import (
+    Calibration,
+    assess_quality,
+    collect_evidence,
+    no_fetus_pose,
+    size_facts,
+)
 from fetusmap.refine import FastRefinement, refine_fast
 from fetusmap.types import ArrayLike, FloatArray, IntArray, Points3
 
@@ -127,20 +133,24 @@ class Session:
             The pose in the world of the volume, LPS mm. Without pins it is the estimator's pose.
         """
         skeleton, library = self._pipeline.skeleton, self._pipeline.library
+        volume, facts = self._prepared.volume, size_facts(self._prepared, library)
         detected, final = self._first, self._first
         if self._pins_mm:
             detected, final = self._detect_with_pins()
         if detected is None or final is None:
-            pose = self._pinned(no_fetus_pose(skeleton))
+            pose = self._pinned(no_fetus_pose(skeleton, volume, facts))
         else:
-            # As for every pose, the evidence is that of what the network detected.
+            # As for every pose, the evidence is that of what the network detected, and the
+            # plausibility is that of the final positions.
+            positions_mm, _ = self._with_pins(final.positions_mm, final.masses)
             pose = self._pinned(
                 assess_quality(
                     collect_evidence(detected, library),
-                    final.positions_mm,
+                    positions_mm,
                     skeleton,
                     self._calibration,
-                    self._prepared.volume,
+                    volume,
+                    facts,
                 )
             )
         pins = {"pins": sorted(self.pins)} if self._pins_mm else {}

@@ -10,7 +10,6 @@ from fetusmap.anatomy import (
     Pose,
     body_axes,
     crown_rump_length,
-    implausibilities,
     joint_angles_deg,
     load_skeleton,
     measurements,
@@ -379,117 +378,6 @@ def test_in_the_mirrored_fetus_left_and_right_measurements_trade_places(seed, ab
     assert trunk_flexion_deg(mirrored) == pytest.approx(
         trunk_flexion_deg(pose), abs=1e-6, nan_ok=True
     )
-
-
-# --- Plausibility ---
-
-
-def with_thigh(pose: Pose, side: str, factor: float) -> Pose:
-    """Stretch one femur and carry the leg below along."""
-    places = {landmark.name: landmark.position_mm for landmark in pose}
-    step = (factor - 1) * (places[f"{side}_knee"] - places[f"{side}_hip"])
-    for name in (f"{side}_knee", f"{side}_ankle"):
-        places[name] = places[name] + step
-    return Pose.from_positions(places)
-
-
-@pytest.fixture
-def symmetric():
-    """The reference pose with the left side made the exact mirror image of the right."""
-    pose = reference_pose(60.0)
-    places = {landmark.name: landmark.position_mm for landmark in pose}
-    for left, right in pose.skeleton.mirror_pairs:
-        places[left] = places[right] * [-1, 1, 1]
-    return Pose.from_positions(places)
-
-
-@pytest.mark.parametrize("crl_mm", [45.0, 60.0, 84.0])
-def test_the_reference_pose_is_plausible_at_any_size(crl_mm):
-    assert implausibilities(reference_pose(crl_mm)) == ()
-    assert implausibilities(reference_pose(crl_mm).mirror()) == ()
-
-
-def test_an_absent_landmark_is_the_only_thing_said_about_it(symmetric):
-    places = {landmark.name: landmark.position_mm for landmark in symmetric}
-    del places["left_knee"], places["neck"]
-    assert implausibilities(Pose.from_positions(places)) == (
-        "neck is absent",
-        "left_knee is absent",
-    )
-
-
-def test_sides_may_differ_by_35_percent_of_their_mean_and_no_more(symmetric):
-    # 2 (r - 1) / (r + 1) = 0.35 at r = 2.35 / 1.65 = 1.4242.
-    assert implausibilities(with_thigh(symmetric, "left", 1.424)) == ()
-    short = symmetric.lengths_mm()["right_femur"]
-    assert implausibilities(with_thigh(symmetric, "left", 1.425)) == (
-        f"left_femur {1.425 * short:.1f} mm but right_femur {short:.1f} mm",
-    )
-    assert implausibilities(with_thigh(symmetric, "right", 1.425)) == (
-        f"left_femur {short:.1f} mm but right_femur {1.425 * short:.1f} mm",
-    )
-    assert implausibilities(with_thigh(symmetric, "left", 1.425), max_asymmetry=0.36) == ()
-
-
-@pytest.mark.parametrize(("inside", "outside"), [(1.79, 1.81), (1 / 1.79, 1 / 1.81)])
-def test_a_segment_may_be_1_8_times_longer_or_shorter_than_usual_and_no_more(
-    symmetric, inside, outside
-):
-    def both(factor):
-        return with_thigh(with_thigh(symmetric, "left", factor), "right", factor)
-
-    assert implausibilities(both(inside)) == ()
-    reasons = implausibilities(both(outside))
-    # Each side is judged by its own bone of the example; that of the left is 0.3 % longer.
-    assert [reason.split()[0] for reason in reasons] == ["left_femur", "right_femur"]
-    assert reasons[1] == f"right_femur is {outside:.2f} times its usual length for this trunk"
-    assert implausibilities(both(outside), max_proportion=2.0) == ()
-
-
-@pytest.mark.parametrize(("moved_mm", "count"), [(1.9, 0), (2.6, 2)])
-def test_a_short_segment_may_differ_by_two_millimetres(moved_mm, count):
-    """A hand whose middle lies 2.5 mm beyond the wrist, and one for which it is farther away."""
-    skeleton = load_skeleton("fetus-22")
-    positions = reference_pose(60.0, skeleton).positions_mm.copy()
-    for side, far in (("left", 2.5), ("right", 2.5 + moved_mm)):
-        wrist, hand = skeleton.indices((f"{side}_wrist", f"{side}_hand"))
-        step = positions[hand] - positions[wrist]
-        positions[hand] = positions[wrist] + step * far / np.linalg.norm(step)
-    reasons = implausibilities(Pose(skeleton, positions))
-    assert len(reasons) == count
-    assert all("right_wrist_hand" in reason for reason in reasons)
-
-
-def test_proportions_are_judged_against_the_trunk_and_not_in_millimetres(symmetric):
-    for scale in (0.1, 10.0):
-        assert implausibilities(symmetric.transform(np.diag([scale, scale, scale, 1]))) == ()
-
-
-def test_without_a_reference_pose_only_sides_and_absence_are_judged(symmetric):
-    plain = plain_from_skeleton(load_skeleton())
-    for entry in plain["landmarks"]:
-        del entry["reference_position"]
-    bare = skeleton_from_plain(plain)
-    stretched = with_thigh(with_thigh(symmetric, "left", 3), "right", 3)
-    assert implausibilities(stretched)
-    assert implausibilities(Pose(bare, stretched.positions_mm)) == ()
-    lopsided = with_thigh(symmetric, "left", 3)
-    assert len(implausibilities(Pose(bare, lopsided.positions_mm))) == 1
-
-
-@given(seed=SEEDS, rotation=ROTATIONS, offset=OFFSETS)
-def test_moving_a_pose_makes_it_neither_more_nor_less_plausible(seed, rotation, offset):
-    pose = random_pose(seed)
-    moved = pose.transform(affine_from(rotation.as_matrix(), offset))
-    names = [[reason.split()[0] for reason in implausibilities(p)] for p in (pose, moved)]
-    assert names[0] == names[1]
-
-
-def test_a_trunk_without_length_is_a_doubt_and_no_crash():
-    positions = reference_pose(60.0).positions_mm.copy()
-    skeleton = load_skeleton()
-    positions[skeleton.index("neck")] = positions[skeleton.index("sacrum")]
-    assert "the trunk has no length" in implausibilities(Pose(skeleton, positions))
 
 
 def test_coinciding_landmarks_leave_an_uncertainty():

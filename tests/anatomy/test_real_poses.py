@@ -151,7 +151,7 @@ def test_joint_angles_are_those_of_flexed_fetuses(poses, joint, independent, mea
 
 def test_few_poses_differ_implausibly_between_left_and_right(poses):
     # [18 of 498 poses, 3.6 %; tracking errors of one femur or one forearm]
-    doubts = [[r for r in implausibilities(pose) if " mm but " in r] for pose in poses]
+    doubts = [[r for r in implausibilities(pose) if " differ: " in r] for pose in poses]
     lopsided = sum(bool(reasons) for reasons in doubts) / len(poses)
     assert 0.01 < lopsided < 0.06
 

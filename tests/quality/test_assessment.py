@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fetusmap.anatomy import LengthInterval, reference_pose
+from fetusmap.anatomy import LengthInterval, limbs_of_both_sides, reference_pose
 from fetusmap.geometry import Grid
 from fetusmap.quality import (
     Calibration,
@@ -15,7 +15,6 @@ from fetusmap.quality import (
     assess_quality,
     doubts_about_landmarks,
     in_field_of_view,
-    limbs_of_both_sides,
     reasons_to_doubt,
 )
 from fetusmap.volume import Volume

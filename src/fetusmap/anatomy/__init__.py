@@ -21,13 +21,22 @@ from fetusmap.anatomy.measure import (
     Measurement,
     body_axes,
     body_axes_of,
-    implausibilities,
     in_body_frame,
     joint_angles_deg,
     joint_angles_of,
     measurements,
     trunk_flexion_deg,
     trunk_length_mm,
+)
+from fetusmap.anatomy.plausibility import (
+    NOTHING_KNOWN,
+    Implausibility,
+    Kind,
+    SizeFacts,
+    implausibilities,
+    shape_implausibilities,
+    size_implausibility,
+    trunk_path_mm,
 )
 from fetusmap.anatomy.pose import Pose, PosedLandmark, reference_pose
 from fetusmap.anatomy.records import (
@@ -37,6 +46,7 @@ from fetusmap.anatomy.records import (
     Quality,
     Review,
 )
+from fetusmap.anatomy.sided_limbs import limbs_of_both_sides
 from fetusmap.anatomy.skeleton import CrownRumpModel, JointAngle, Segment, Side, Skeleton
 from fetusmap.anatomy.skeleton_file import (
     built_in_skeleton,
@@ -53,12 +63,15 @@ __all__ = [
     "CHARTS",
     "DATING",
     "MAX_CORRECT_ERROR_MM",
+    "NOTHING_KNOWN",
     "Channels",
     "CrownRumpLength",
     "CrownRumpModel",
     "GestationalAge",
     "GestationalAgeInterval",
+    "Implausibility",
     "JointAngle",
+    "Kind",
     "LengthInterval",
     "Limb",
     "Measurement",
@@ -69,6 +82,7 @@ __all__ = [
     "Review",
     "Segment",
     "Side",
+    "SizeFacts",
     "Skeleton",
     "body_axes",
     "body_axes_of",
@@ -88,13 +102,17 @@ __all__ = [
     "in_body_frame",
     "joint_angles_deg",
     "joint_angles_of",
+    "limbs_of_both_sides",
     "load_skeleton",
     "measurements",
     "name_without_side",
     "plain_from_skeleton",
     "reference_pose",
+    "shape_implausibilities",
+    "size_implausibility",
     "skeleton_from_entry",
     "skeleton_from_plain",
     "trunk_flexion_deg",
     "trunk_length_mm",
+    "trunk_path_mm",
 ]

@@ -1,4 +1,4 @@
-"""Measurements on a pose: lengths, joint angles, trunk flexion, plausibility, and all in one list.
+"""Measurements on a pose: lengths, joint angles, trunk flexion, and all in one list.
 
 All functions accept a pose in any frame of millimetres. Their results are NaN if a landmark is
 absent, and do not change when the pose is moved or rotated. Distances run from joint to joint; a
@@ -16,9 +16,6 @@ from fetusmap.anatomy.growth import gestational_age_interval
 from fetusmap.anatomy.pose import Pose
 from fetusmap.anatomy.skeleton import Skeleton
 from fetusmap.types import ArrayLike, FloatArray, Points3, RotationMatrix
-
-MIN_DOUBTFUL_DIFFERENCE_MM = 2.0
-"""Lengths that differ by less are within the errors of two landmarks."""
 
 
 def joint_angles_deg(pose: Pose) -> dict[str, float]:
@@ -150,51 +147,6 @@ def measurements(pose: Pose) -> tuple[Measurement, ...]:
         Measurement("age", "gestational_age_low", age.low_days, "days"),
         Measurement("age", "gestational_age_high", age.high_days, "days"),
     )
-
-
-def implausibilities(
-    pose: Pose, max_asymmetry: float = 0.35, max_proportion: float = 1.8
-) -> tuple[str, ...]:
-    """Return reasons to doubt a pose, in words; empty if there is none.
-
-    Args:
-        pose: pose in any frame of millimetres.
-        max_asymmetry: a left and a right segment may differ by this fraction of their mean.
-        max_proportion: the length of a segment divided by that of the trunk may be this many times
-            larger or smaller than in the reference pose of the skeleton.
-
-    Differences below `MIN_DOUBTFUL_DIFFERENCE_MM` are no reason: a hand of 3 mm may look twice as
-    long as the other one because of small errors of its two landmarks.
-    """
-    skeleton = pose.skeleton
-    lengths = pose.lengths_mm()
-    reasons = [
-        f"{name} is absent"
-        for name, there in zip(skeleton.landmarks, pose.present, strict=True)
-        if not there
-    ]
-    mirror = dict(skeleton.mirror_pairs)
-    by_ends = {frozenset((s.start, s.end)): s.name for s in skeleton.segments}
-    for segment in skeleton.segments:
-        other = by_ends.get(frozenset(mirror.get(e, e) for e in (segment.start, segment.end)))
-        if other is None or other == segment.name:
-            continue
-        pair = lengths[segment.name], lengths[other]
-        difference = abs(pair[0] - pair[1])
-        if difference > MIN_DOUBTFUL_DIFFERENCE_MM and 2 * difference > max_asymmetry * sum(pair):
-            reasons.append(f"{segment.name} {pair[0]:.1f} mm but {other} {pair[1]:.1f} mm")
-    trunk = trunk_length_mm(pose)
-    if trunk == 0:
-        reasons.append("the trunk has no length")
-    elif skeleton.reference is not None:
-        reference = Pose(skeleton, skeleton.reference)
-        scale = trunk / trunk_length_mm(reference)
-        for name, expected in reference.lengths_mm().items():
-            ratio = lengths[name] / (expected * scale) if expected > 0 else np.nan
-            odd = ratio > max_proportion or ratio < 1 / max_proportion
-            if odd and abs(lengths[name] - expected * scale) > MIN_DOUBTFUL_DIFFERENCE_MM:
-                reasons.append(f"{name} is {ratio:.2f} times its usual length for this trunk")
-    return tuple(reasons)
 
 
 def _angle(first: FloatArray, second: FloatArray) -> FloatArray:

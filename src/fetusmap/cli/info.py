@@ -16,6 +16,7 @@ from fetusmap.anatomy import (
     gestational_age_interval,
     implausibilities,
     measurements,
+    size_implausibility,
 )
 from fetusmap.atlas import PoseLibrary, load_library
 from fetusmap.cli.console import out, print_facts, print_table, warn
@@ -139,7 +140,7 @@ def info(
         facts = {
             **plain_from_pose(pose),
             "measurements": measurement_facts(pose),
-            "warnings": list(implausibilities(pose)),
+            "warnings": doubts_about(pose),
         }
     else:
         limits = replace(DEFAULT_LIMITS, follow_links=follow_links)
@@ -206,6 +207,12 @@ def dataset_facts(dataset: Dataset) -> dict[str, Any]:
         "annotated": f"{sum(c.is_annotated for c in dataset.cases)}",
         "gestational age": f"{min(ages) / 7:.1f} to {max(ages) / 7:.1f} weeks" if ages else "none",
         "splits": ", ".join(f"{name} {count}" for name, count in splits.items()) or "none",
+        "to be checked": f"{sum(bool(case.to_check) for case in dataset.cases)} cases",
+        "warnings": [
+            f"case {case.name} is to be checked: {doubt}"
+            for case in dataset.cases
+            for doubt in case.to_check
+        ],
     }
 
 
@@ -275,8 +282,18 @@ def print_pose(file: Path, pose: Pose) -> None:
     ):
         rows = [(m.name, _mm(m.value)) for m in measurements(pose) if m.kind == kind]
         print_table(title, ("name", unit), rows)
-    for reason in implausibilities(pose):
+    for reason in doubts_about(pose):
         warn(reason)
+
+
+def doubts_about(pose: Pose) -> list[str]:
+    """Return what was doubted when the pose was made, and what is implausible about it."""
+    doubts = [*pose.provenance.warnings, *pose.quality.reasons, *implausibilities(pose)]
+    size = size_implausibility(pose)
+    if size is not None:  # a prediction says the same, and names the voxel size of its file
+        claim, _, _ = size.reason.partition(":")
+        doubts += [] if any(doubt.startswith(claim) for doubt in doubts) else [size.reason]
+    return list(dict.fromkeys(doubts))
 
 
 def _mm(value: float) -> str:

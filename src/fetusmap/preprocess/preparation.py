@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from fetusmap.errors import BadInput
 from fetusmap.geometry import Grid
-from fetusmap.types import Affine, VoxelArray
+from fetusmap.types import Affine, Triple, VoxelArray
 from fetusmap.volume import Volume, interpolate_linearly, resample
 
 WORKING_SPACING_MM = 1.0
@@ -40,10 +40,12 @@ class Prepared:
             along the axes of the frame; 0 means "nothing there", as scanners write it outside
             their field of view.
         world_from_network: (4, 4) rigid map from the network's frame to the world of the volume.
+        source_spacing_mm: voxel size of the volume before it was prepared.
     """
 
     volume: Volume
     world_from_network: Affine
+    source_spacing_mm: Triple
 
 
 def prepare(volume: Volume, spacing_mm: float = WORKING_SPACING_MM) -> Prepared:
@@ -80,7 +82,8 @@ def prepare(volume: Volume, spacing_mm: float = WORKING_SPACING_MM) -> Prepared:
         array, grid = np.ascontiguousarray(array[:, :, ::-1]), grid.right_handed()
     network_grid = Grid.centered(grid.shape, spacing_mm, np.zeros(3))
     world_from_network = grid.affine @ network_grid.index_from_world
-    return Prepared(replace(volume, array=array, grid=network_grid), world_from_network)
+    x, y, z = (float(step) for step in volume.grid.spacing_mm)
+    return Prepared(replace(volume, array=array, grid=network_grid), world_from_network, (x, y, z))
 
 
 def _to_bytes(array: VoxelArray, original: VoxelArray) -> NDArray[np.uint8]:

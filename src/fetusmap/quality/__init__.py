@@ -17,24 +17,34 @@ from fetusmap.quality.calibration import (
 from fetusmap.quality.doubts import doubts_about_landmarks
 from fetusmap.quality.evidence import CASE_FEATURES, LANDMARK_FEATURES, Evidence, collect_evidence
 from fetusmap.quality.field_of_view import in_field_of_view
-from fetusmap.quality.limbs import limbs_of_both_sides
+from fetusmap.quality.plausibility import (
+    SCORE_FACTORS,
+    Plausibility,
+    check_plausibility,
+    doubts_about_volume,
+    size_facts,
+)
 
 __all__ = [
     "CASE_FEATURES",
     "LANDMARK_FEATURES",
     "NO_FETUS",
+    "SCORE_FACTORS",
     "SIDES_UNCERTAIN",
     "Calibration",
     "CaseProbabilities",
     "Evidence",
     "Logistic",
+    "Plausibility",
     "assess_quality",
+    "check_plausibility",
     "collect_evidence",
     "doubts_about_landmarks",
+    "doubts_about_volume",
     "fit_logistic",
     "in_field_of_view",
-    "limbs_of_both_sides",
     "no_fetus_pose",
     "reasons_to_doubt",
     "recalibrate",
+    "size_facts",
 ]

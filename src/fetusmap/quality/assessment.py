@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from fetusmap.anatomy import Pose, Quality, Skeleton
+from fetusmap.anatomy import NOTHING_KNOWN, Pose, Quality, SizeFacts, Skeleton
 from fetusmap.quality.calibration import Calibration, CaseProbabilities
 from fetusmap.quality.doubts import doubts_about_landmarks
 from fetusmap.quality.evidence import Evidence
 from fetusmap.quality.field_of_view import in_field_of_view
+from fetusmap.quality.plausibility import check_plausibility, doubts_about_volume
 from fetusmap.types import Points3
 from fetusmap.volume import Volume
 
@@ -39,11 +41,14 @@ def assess_quality(
     skeleton: Skeleton,
     calibration: Calibration,
     prepared: Volume,
+    facts: SizeFacts = NOTHING_KNOWN,
 ) -> Pose:
     """Build the pose with the confidence of each landmark and the quality of the case.
 
     The confidence is computed from the unrefined detection, for two reasons: the calibration was
     fitted on unrefined detections, and a refined pose resembles the pose library by construction.
+    The plausibility is that of the final pose; what is implausible lowers the score, see
+    `check_plausibility`.
 
     Args:
         evidence: evidence for the unrefined detection, see `collect_evidence`.
@@ -52,6 +57,7 @@ def assess_quality(
         calibration: of the model.
         prepared: the prepared volume, in the frame of the landmarks. A landmark outside its field
             of view gets confidence 0.
+        facts: what is known about the size of the body, see `size_facts`.
 
     Returns:
         The pose, in the frame of `positions_mm`.
@@ -68,20 +74,34 @@ def assess_quality(
         # Where everything is doubtful, no limb is called lost.
         limbs=limbs if case.correct >= MIN_CASE_PROBABILITY else np.ones(len(limbs)),
     )
-    quality = Quality(
-        score=round(case.score, 4),
-        fetus=round(case.fetus, 4),
-        sides=round(case.sides, 4),
-        reasons=tuple(reasons_to_doubt(case, evidence.margin, doubts)),
-        crown_rump_interval=calibration.crown_rump,
+    quality = Quality(crown_rump_interval=calibration.crown_rump)
+    pose = Pose(skeleton, positions_mm, case.fetus * confidence, quality)
+    plausibility = check_plausibility(pose, prepared, facts)
+    reasons = reasons_to_doubt(case, evidence.margin, [*plausibility.reasons, *doubts])
+    if NO_FETUS in reasons:
+        reasons += doubts_about_volume(prepared, facts)
+    quality = quality.model_copy(
+        update={
+            "score": round(case.score * plausibility.factor, 4),
+            "fetus": round(case.fetus, 4),
+            "sides": round(case.sides, 4),
+            "reasons": tuple(reasons),
+        }
     )
-    return Pose(skeleton, positions_mm, case.fetus * confidence, quality)
+    return replace(pose, quality=quality)
 
 
-def no_fetus_pose(skeleton: Skeleton) -> Pose:
-    """Build the pose of a volume in which no body frame was found: every landmark is absent."""
+def no_fetus_pose(skeleton: Skeleton, prepared: Volume, facts: SizeFacts = NOTHING_KNOWN) -> Pose:
+    """Build the pose of a volume in which no body frame was found: every landmark is absent.
+
+    Args:
+        skeleton: names the landmarks.
+        prepared: the prepared volume; a reason says if its size speaks for a wrong voxel size.
+        facts: what is known about the size.
+    """
     absent = np.full((len(skeleton), 3), np.nan)
-    quality = Quality(score=0.0, fetus=0.0, sides=0.0, reasons=(NO_FETUS,))
+    reasons = (NO_FETUS, *doubts_about_volume(prepared, facts))
+    quality = Quality(score=0.0, fetus=0.0, sides=0.0, reasons=reasons)
     return Pose(skeleton, absent, np.zeros(len(skeleton)), quality)
 
 
@@ -91,7 +111,8 @@ def reasons_to_doubt(case: CaseProbabilities, margin: float, doubts: Sequence[st
     Args:
         case: probabilities of the case.
         margin: how much farther from the library the mirrored pose lies, trunk lengths.
-        doubts: reasons about landmarks, see `doubts_about_landmarks`.
+        doubts: what is implausible, and reasons about landmarks; see `check_plausibility` and
+            `doubts_about_landmarks`.
     """
     if case.fetus < MIN_FETUS_PROBABILITY and case.score < MIN_QUALITY_OF_A_FETUS:
         return [NO_FETUS]

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fetusmap.anatomy import Skeleton
-from fetusmap.quality.limbs import limbs_of_both_sides
+from fetusmap.anatomy import Skeleton, limbs_of_both_sides
 from fetusmap.types import BoolArray, FloatArray
 
 MIN_LIMB_PROBABILITY = 0.5

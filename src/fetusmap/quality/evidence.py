@@ -11,11 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fetusmap.anatomy import Skeleton
+from fetusmap.anatomy import Skeleton, limbs_of_both_sides
 from fetusmap.atlas import PoseLibrary, body_sizes_mm, fit_library
 from fetusmap.detect import Detection
 from fetusmap.errors import DegenerateAlignment
-from fetusmap.quality.limbs import limbs_of_both_sides
 from fetusmap.types import FloatArray
 
 MAX_MARGIN = 0.1

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from fetusmap.types import BoolArray, IntArray, Points3, VoxelArray
+from fetusmap.types import BoolArray, FloatArray, IntArray, Points3, VoxelArray
 from fetusmap.volume import Volume
 
 BLOCK_VOXELS = 4
@@ -30,6 +30,48 @@ def in_field_of_view(prepared: Volume, points_mm: Points3) -> BoolArray:
     if all(_has_echoes(prepared.array, block) for block in blocks):  # nearly always
         return inside
     return np.asarray(inside & ~_outside_blocks(prepared.array)[tuple(blocks.T)])
+
+
+def distance_outside_mm(prepared: Volume, points_mm: Points3) -> FloatArray:
+    """Return the (N,) distances of points from the field of view; 0 inside it, NaN for NaN.
+
+    The field of view consists of blocks of `BLOCK_VOXELS`; the distance is that from the centre of
+    the nearest block, less half its side. A volume without echoes has no field of view; its
+    distances are those from its box.
+
+    Args:
+        prepared: a prepared volume.
+        points_mm: (N, 3) points.
+    """
+    points = np.asarray(points_mm, np.float64)
+    known = np.isfinite(points).all(axis=1)
+    distances = np.where(known, 0.0, np.nan)
+    outside = known & ~in_field_of_view(prepared, points)
+    if not outside.any():
+        return distances
+    seen = ~_outside_blocks(prepared.array)
+    blocks = np.argwhere(seen if seen.any() else np.ones_like(seen))
+    centers_mm = prepared.grid.to_world(BLOCK_VOXELS * blocks + (BLOCK_VOXELS - 1) / 2)
+    reach = BLOCK_VOXELS / 2 * np.min(prepared.grid.spacing_mm)
+    for row in np.flatnonzero(outside):
+        nearest = np.sqrt(((centers_mm - points[row]) ** 2).sum(axis=1).min())
+        distances[row] = max(0.0, float(nearest - reach))
+    return distances
+
+
+def extent_with_echoes_mm(prepared: Volume) -> tuple[float, float, float]:
+    """Return the sides of the smallest box that holds all voxels with echoes; 0 without echoes."""
+    blocks = _block_maximum(prepared.array).astype(np.bool_)  # a byte is 0 or above
+    others = ((1, 2), (0, 2), (0, 1))
+    spans = [np.flatnonzero(blocks.any(axis=axes)) for axes in others]
+    if not spans[0].size:
+        return (0.0, 0.0, 0.0)
+    voxels = [
+        min(BLOCK_VOXELS * (int(span[-1]) + 1), side) - BLOCK_VOXELS * int(span[0])
+        for span, side in zip(spans, prepared.array.shape, strict=True)
+    ]
+    i, j, k = (float(n * step) for n, step in zip(voxels, prepared.grid.spacing_mm, strict=True))
+    return i, j, k
 
 
 def _has_echoes(array: VoxelArray, block: IntArray) -> bool:

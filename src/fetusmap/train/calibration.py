@@ -13,6 +13,7 @@ from fetusmap.anatomy import (
     LengthInterval,
     Skeleton,
     fit_length_interval,
+    limbs_of_both_sides,
 )
 from fetusmap.atlas import PoseLibrary
 from fetusmap.detect import Detection, Pipeline
@@ -24,7 +25,6 @@ from fetusmap.quality import (
     Logistic,
     collect_evidence,
     fit_logistic,
-    limbs_of_both_sides,
     recalibrate,
 )
 from fetusmap.train.cases import TrainingCase

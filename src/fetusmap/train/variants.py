@@ -7,10 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fetusmap.anatomy import Skeleton
+from fetusmap.anatomy import Skeleton, limbs_of_both_sides
 from fetusmap.atlas import body_sizes_mm
 from fetusmap.geometry import random_rotations
-from fetusmap.quality import limbs_of_both_sides
 from fetusmap.train.cases import TrainingCase
 from fetusmap.train.corruptions import CORRUPTIONS
 from fetusmap.train.partial_views import cut_off, erase_around

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fetusmap.anatomy import Skeleton
+from fetusmap.anatomy.skeleton import Skeleton
 from fetusmap.types import IntArray
 
 
