@@ -116,3 +116,20 @@ def test_gradients_in_bfloat16_are_those_of_float32(size):
     exact, rough = gradients
     assert torch.isfinite(rough).all()
     assert F.cosine_similarity(rough, exact, dim=0) > 0.8
+
+
+def test_spectral_normalisation_bounds_every_kernel():
+    """By a second path: the singular values of the kernels as they are applied."""
+    torch.manual_seed(0)
+    discriminator = Discriminator(2, (4, 5, 6), spectral=True)
+    pair = torch.randn(1, 1, 9, 10, 11), torch.rand(1, 2, 9, 10, 11)
+    with torch.no_grad():
+        for parameter in discriminator.parameters():
+            parameter.mul_(10)
+        for _ in range(30):  # each pass in training improves the estimate of the singular value
+            discriminator(*pair)
+        discriminator.eval()
+        kernels = [layer.weight for layer in discriminator.layers if isinstance(layer, nn.Conv3d)]
+        largest = [float(torch.linalg.svdvals(kernel.flatten(1))[0]) for kernel in kernels]
+    assert len(largest) == 4
+    assert largest == pytest.approx([1.0] * 4, abs=0.02)

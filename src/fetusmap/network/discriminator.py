@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import torch
 from torch import nn
+from torch.nn.utils.parametrizations import spectral_norm
 
 WIDTHS = (16, 32, 64, 64)
 """Channels. Each level halves the axes: the receptive field of a score is 78 voxels wide, which is
@@ -23,10 +24,13 @@ class Discriminator(nn.Module):
 
     The pairs of volume and heatmaps follow the paper. Strided convolutions with leaky ReLU and
     scores by region follow Isola et al. (CVPR 2017). Normalisation is by volume, as in the
-    detector.
+    detector. Spectral normalisation (Miyato et al., ICLR 2018) divides each kernel by its largest
+    singular value, so that the scores cannot become arbitrarily steep.
     """
 
-    def __init__(self, heatmaps: int, widths: tuple[int, ...] = WIDTHS) -> None:
+    def __init__(
+        self, heatmaps: int, widths: tuple[int, ...] = WIDTHS, *, spectral: bool = False
+    ) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         for level, (inputs, outputs) in enumerate(pairwise((1 + heatmaps, *widths))):
@@ -35,6 +39,9 @@ class Discriminator(nn.Module):
                 layers.append(nn.GroupNorm(outputs, outputs))
             layers.append(nn.LeakyReLU(SLOPE))
         self.layers = nn.Sequential(*layers, nn.Conv3d(widths[-1], 1, 3, padding=1))
+        for layer in self.layers if spectral else ():
+            if isinstance(layer, nn.Conv3d):
+                spectral_norm(layer)
 
     def forward(self, volume: torch.Tensor, heatmaps: torch.Tensor) -> torch.Tensor:
         """Return scores (B, 1, i, j, k).

@@ -194,10 +194,16 @@ class GanConfig(_LandConfig):
     Attributes:
         adversarial_weight: weight of the adversarial loss; the squared errors are of the order of
             tens.
+        discriminator_rate: learning rate of the discriminator, as a fraction of the network's. A
+            small one delays the moment from which it distinguishes all heatmaps, but does not
+            prevent it.
+        spectral: normalise the kernels of the discriminator by their largest singular value.
     """
 
     stage: Literal["gan"] = "gan"
     adversarial_weight: Annotated[float, Field(ge=0)] = 1.0
+    discriminator_rate: Annotated[float, Field(gt=0, le=10)] = 0.2
+    spectral: bool = False
 
 
 class RnnConfig(_LandConfig):

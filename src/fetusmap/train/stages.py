@@ -26,10 +26,6 @@ from fetusmap.train.losses import scaled_squared_error, voxel_cross_entropy
 from fetusmap.train.muon import Muon
 from fetusmap.train.objectives import Adversarial, Loss, Objective, Supervised
 
-DISCRIMINATOR_SLOWDOWN = 5.0
-"""The learning rate of the discriminator is lower by this factor. This delays the moment from which
-it distinguishes all heatmaps, but does not prevent it."""
-
 SYMMETRIES: dict[Symmetry, tuple[bool, tuple[int, ...]]] = {
     "right-angles": (True, (0, 1, 2)),
     "flips": (False, (0, 1, 2)),
@@ -133,11 +129,11 @@ def _with_discriminator(land: Stage, config: GanConfig) -> Stage:
     def objective(fabric: Fabric) -> Adversarial:
         return Adversarial(
             land.loss,
-            Discriminator(len(land.channels)),
+            Discriminator(len(land.channels), spectral=config.spectral),
             fabric,
             weight=config.adversarial_weight,
             height=HEIGHT,
-            learning_rate=config.learning_rate / DISCRIMINATOR_SLOWDOWN,
+            learning_rate=config.learning_rate * config.discriminator_rate,
         )
 
     return replace(land, objective=objective)
