@@ -30,7 +30,15 @@ if TYPE_CHECKING:
     from fetusmap.errors import BadInput, FetusmapError, ResourceError, UnreadableFile
     from fetusmap.estimate import PoseEstimator, Prediction
     from fetusmap.geometry import Grid, align_rigid, align_similarity
-    from fetusmap.io import load_pose, load_sequence, load_volume, save_pose, save_volume
+    from fetusmap.io import (
+        load_landmark_table,
+        load_pose,
+        load_sequence,
+        load_volume,
+        save_pose,
+        save_volume,
+        write_landmark_table,
+    )
     from fetusmap.report import draw_pose, draw_prediction, draw_refinement, draw_volume
     from fetusmap.session import Session
     from fetusmap.volume import Volume, resample
@@ -53,7 +61,8 @@ _HOME = {
     **dict.fromkeys(("Grid", "align_rigid", "align_similarity"), "fetusmap.geometry"),
     **dict.fromkeys(
         (
-            "load_pose", "load_sequence", "load_volume", "save_pose", "save_volume",
+            "load_landmark_table", "load_pose", "load_sequence", "load_volume", "save_pose",
+            "save_volume", "write_landmark_table",
         ),
         "fetusmap.io",
     ),
@@ -92,6 +101,7 @@ __all__ = [
     "gestational_age",
     "joint_angles_deg",
     "load_dataset",
+    "load_landmark_table",
     "load_library",
     "load_pose",
     "load_sequence",
@@ -104,6 +114,7 @@ __all__ = [
     "save_pose",
     "save_volume",
     "trunk_flexion_deg",
+    "write_landmark_table",
 ]
 
 

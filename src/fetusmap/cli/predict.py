@@ -86,6 +86,12 @@ def predict(
     mirror: Mirror = False,
     frame: Frame = None,
     previews: Annotated[bool, typer.Option(help="Draw each case.")] = True,
+    parquet: Annotated[
+        bool,
+        typer.Option(
+            "--parquet", help="Write the landmarks of all cases as landmarks.parquet, too."
+        ),
+    ] = False,
     workers: Annotated[
         int | None, typer.Option(help="Number of processes; by default one per processor core.")
     ] = None,
@@ -118,6 +124,7 @@ def predict(
         mirror=mirror,
         follow_links=follow_links,
         previews=previews,
+        parquet=parquet,
     )
     found = find_volumes(inputs, recursive=recursive, follow_links=follow_links)
     volumes, renamed = assign_folders(

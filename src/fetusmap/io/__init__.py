@@ -2,6 +2,8 @@
 
 from fetusmap.io.poses import (
     check_highdicom,
+    check_pyarrow,
+    load_landmark_table,
     load_pose,
     plain_from_pose,
     pose_from_plain,
@@ -9,6 +11,7 @@ from fetusmap.io.poses import (
     save_pose,
     write_dicom_picture,
     write_dicom_report,
+    write_landmark_table,
     write_measurements_csv,
 )
 from fetusmap.io.volumes import (
@@ -51,10 +54,12 @@ __all__ = [
     "Source",
     "check_dicomdir",
     "check_highdicom",
+    "check_pyarrow",
     "count_frames",
     "find_sources",
     "gestational_age_days",
     "load_grid",
+    "load_landmark_table",
     "load_pose",
     "load_sequence",
     "load_volume",
@@ -71,5 +76,6 @@ __all__ = [
     "volume_of",
     "write_dicom_picture",
     "write_dicom_report",
+    "write_landmark_table",
     "write_measurements_csv",
 ]

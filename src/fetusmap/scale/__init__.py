@@ -1,6 +1,7 @@
 """Cohorts: many cases in several processes, resumable runs, and tables of results."""
 
 from fetusmap.scale.isolation import Killed, OpenExecutor, run_cases
+from fetusmap.scale.landmarks import write_landmarks
 from fetusmap.scale.names import assign_folders
 from fetusmap.scale.prediction import load_estimator, predict_case, predict_cases
 from fetusmap.scale.records import (
@@ -42,6 +43,7 @@ __all__ = [
     "read_failed",
     "run_cases",
     "split_sequences",
+    "write_landmarks",
     "write_record",
     "write_summary",
 ]

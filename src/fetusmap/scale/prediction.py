@@ -6,6 +6,7 @@ OUT/<case>/lengths.csv     lengths, angles and the crown-rump estimate
 OUT/<case>/preview.png
 OUT/<case>/done.json       written last: what was predicted, with what; see `records`
 OUT/summary.csv            one row per case of the folder, also for those that failed
+OUT/landmarks.csv          one row per landmark of each case that is done
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from fetusmap.model import model_sha256
 from fetusmap.network import one_thread
 from fetusmap.report import draw_prediction, save_figure
 from fetusmap.scale.isolation import Killed, OpenExecutor, run_cases
+from fetusmap.scale.landmarks import wants_parquet, write_landmarks
 from fetusmap.scale.records import (
     DONE_FILE,
     FAILED_FILE,
@@ -75,11 +77,12 @@ def predict_cases(
         open_executor: opens the executor that the cases run in.
 
     Raises:
-        BadInput: the model, the library or the device cannot be used, or the output cannot be
-            written.
+        BadInput: the model, the library, the device or Parquet cannot be used, or the output cannot
+            be written.
     """
     check_workers(workers)
     make_folder(output)
+    wants_parquet(output, settings.parquet)  # refused before the first case, not after the last one
     # A model or a library that cannot be used stops everything before the first case.
     load_estimator(settings).check(settings.refine)
     unfinished = [v for v in volumes if (output / v.case / STARTED_FILE).is_file()]
@@ -97,6 +100,7 @@ def predict_cases(
         results.append(result)
         yield result
     write_summary(output, results)
+    write_landmarks(output, parquet=settings.parquet)
 
 
 def predict_case(

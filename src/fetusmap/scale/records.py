@@ -48,6 +48,7 @@ class PredictionSettings(Document):
         mirror: exchange left and right of files that do not state their sides.
         follow_links: read through symbolic links.
         previews: draw each case.
+        parquet: write the landmarks of the cohort as Parquet, too.
     """
 
     model: str = "default"
@@ -61,6 +62,7 @@ class PredictionSettings(Document):
     mirror: bool = False
     follow_links: bool = False
     previews: bool = True
+    parquet: bool = False
 
     @property
     def limits(self) -> ReadLimits:

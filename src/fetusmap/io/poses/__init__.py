@@ -1,5 +1,10 @@
 """Pose files: one module per format; `load_pose` and `save_pose` choose the format."""
 
+from fetusmap.io.poses.cohort_table import (
+    check_pyarrow,
+    load_landmark_table,
+    write_landmark_table,
+)
 from fetusmap.io.poses.dicom_file import (
     check_highdicom,
     write_dicom_picture,
@@ -11,6 +16,8 @@ from fetusmap.io.poses.pose_json import plain_from_pose, pose_from_plain, pose_s
 
 __all__ = [
     "check_highdicom",
+    "check_pyarrow",
+    "load_landmark_table",
     "load_pose",
     "plain_from_pose",
     "pose_from_plain",
@@ -18,5 +25,6 @@ __all__ = [
     "save_pose",
     "write_dicom_picture",
     "write_dicom_report",
+    "write_landmark_table",
     "write_measurements_csv",
 ]

@@ -13,6 +13,8 @@ from fetusmap.files.names import case_name
 from fetusmap.files.tables import number_in, read_rows, write_rows
 
 LANDMARK_COLUMNS = ("case", "landmark", "x_mm", "y_mm", "z_mm", "confidence", "review")
+UNIT, FRAME = "mm", "LPS"
+OPTIONAL_COLUMNS = ("case", "unit", "frame", "confidence", "review")
 MEASUREMENT_COLUMNS = ("case", "kind", "name", "value", "unit")
 
 
@@ -53,27 +55,30 @@ def write_measurements_csv(
 def read_landmarks_csv(path: Path, skeleton: Skeleton | None = None) -> Pose:
     """Read the landmarks of one case, as `write_landmarks_csv` writes them.
 
-    The columns case, confidence and review may be missing (the confidence is then 1, and the review
-    "machine"). A landmark with empty coordinates, or without a row, is absent. Without a skeleton,
-    it is the built-in one that has the landmarks of the table.
+    The columns case, unit, frame, confidence and review may be missing (the confidence is then 1,
+    and the review "machine"). A landmark with empty coordinates, or without a row, is absent.
+    Without a skeleton, it is the built-in one that has the landmarks of the table.
 
     Raises:
         UnreadableFile: the table has more than one case, a landmark twice, a cell that is not a
-            number, or an unknown review.
+            number, another unit or frame, or an unknown review.
         BadInput: the skeleton has no landmark of that name.
     """
     with errors_about(path):
-        return _pose_of_rows(
-            path, read_rows(path, LANDMARK_COLUMNS[1:5], LANDMARK_COLUMNS), skeleton
-        )
+        rows = read_rows(path, LANDMARK_COLUMNS[1:5], OPTIONAL_COLUMNS)
+        if len({row.get("case", "") for row in rows}) > 1:
+            raise UnreadableFile(
+                path,
+                expected="one case",
+                found="several",
+                remedy="read it with fetusmap.load_landmark_table, or split it by its case column",
+            )
+        return pose_of_rows(path, rows, skeleton)
 
 
-def _pose_of_rows(path: Path, rows: list[dict[str, str]], skeleton: Skeleton | None) -> Pose:
+def pose_of_rows(path: object, rows: list[dict[str, str]], skeleton: Skeleton | None) -> Pose:
+    """Build the pose of one case, as `read_landmarks_csv` does; the path is for messages."""
     skeleton = skeleton or built_in_skeleton_for(row["landmark"] for row in rows)
-    if len({row.get("case", "") for row in rows}) > 1:
-        raise UnreadableFile(
-            path, expected="one case", found="several", remedy="split the table by its case column"
-        )
     positions = np.full((len(skeleton), 3), np.nan)
     confidence = np.ones(len(skeleton))
     review: list[Review] = ["machine"] * len(skeleton)
@@ -89,6 +94,8 @@ def _pose_of_rows(path: Path, rows: list[dict[str, str]], skeleton: Skeleton | N
             )
         seen.add(name)
         index = skeleton.index(name)
+        _check_statement(path, name, "unit", row.get("unit") or UNIT, UNIT)
+        _check_statement(path, name, "frame", row.get("frame") or FRAME, FRAME)
         review[index] = _review(path, name, row.get("review") or "machine")
         cells = [row[key] for key in ("x_mm", "y_mm", "z_mm")]
         if any(cells):
@@ -101,7 +108,17 @@ def _pose_of_rows(path: Path, rows: list[dict[str, str]], skeleton: Skeleton | N
     return Pose(skeleton, positions, confidence, review=tuple(review))
 
 
-def _review(path: Path, landmark: str, cell: str) -> Review:
+def _check_statement(path: object, landmark: str, what: str, cell: str, expected: str) -> None:
+    if cell.strip().casefold() != expected.casefold():
+        raise UnreadableFile(
+            path,
+            expected=f"the {what} {expected} for {landmark!r}",
+            found=repr(cell[:40]),
+            remedy=f"convert the positions to {UNIT} in {FRAME} (left, posterior, superior)",
+        )
+
+
+def _review(path: object, landmark: str, cell: str) -> Review:
     for word in REVIEWS:
         if word == cell:
             return word
@@ -113,7 +130,7 @@ def _review(path: Path, landmark: str, cell: str) -> Review:
     )
 
 
-def _number(path: Path, landmark: str, cell: str) -> float:
+def _number(path: object, landmark: str, cell: str) -> float:
     try:
         return number_in(cell)
     except ValueError:
