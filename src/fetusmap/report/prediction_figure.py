@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from textwrap import wrap
+
 from matplotlib.figure import Figure, SubFigure
 
 from fetusmap.anatomy import Pose
@@ -13,6 +16,9 @@ from fetusmap.volume import Volume
 
 PIXELS = 420
 WARNING = "#ffd166"
+CHARACTERS_PER_LINE = 165
+MAX_LINES = 8
+"""Lines of doubts below a picture; further ones are in the files of the case."""
 
 
 def draw_prediction(volume: Volume, pose: Pose, title: str = "") -> Figure:
@@ -21,7 +27,7 @@ def draw_prediction(volume: Volume, pose: Pose, title: str = "") -> Figure:
     The upper row shows the sagittal, coronal and transverse plane through the trunk with the
     landmarks near them. The lower row shows the skeleton from the front and from its right side
     with its lengths in mm, and the measurements. Left and right have the colours of the skeleton.
-    Reasons to doubt the pose are written at the bottom.
+    Reasons to doubt the pose, and warnings of the reader of the file, are written at the bottom.
 
     Args:
         volume: the volume in which the pose was found.
@@ -43,7 +49,7 @@ def draw_prediction(volume: Volume, pose: Pose, title: str = "") -> Figure:
         draw_skeleton(axes, pose, view, lengths=True)
     write_measurements(table, pose)
     figure.suptitle(f"{title or volume.name}   {_quality(pose)}", color=TEXT, fontsize=12)
-    _write_reasons(lower, pose)
+    _write_doubts(lower, pose)
     return figure
 
 
@@ -52,6 +58,15 @@ def _quality(pose: Pose) -> str:
     return "" if score is None else f"quality {score:.2f}"
 
 
-def _write_reasons(panel: SubFigure, pose: Pose) -> None:
-    if pose.quality.reasons:
-        panel.supxlabel("; ".join(pose.quality.reasons), color=WARNING, fontsize=9)
+def _write_doubts(panel: SubFigure, pose: Pose) -> None:
+    lines = [*_lines("", pose.quality.reasons), *_lines("file: ", pose.provenance.warnings)]
+    if len(lines) > MAX_LINES:
+        lines = [*lines[: MAX_LINES - 1], "... and more, see pose.json"]
+    if lines:
+        # Text from files is never read as a formula.
+        panel.supxlabel("\n".join(lines), color=WARNING, fontsize=9, parse_math=False)
+
+
+def _lines(label: str, sentences: Sequence[str]) -> list[str]:
+    text = "; ".join(sentences)
+    return wrap(label + text, CHARACTERS_PER_LINE) if text else []
