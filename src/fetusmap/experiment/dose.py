@@ -9,7 +9,7 @@ takes part.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable
 from functools import cache, partial
 from pathlib import Path
 
@@ -28,7 +28,8 @@ from fetusmap.network import one_thread
 from fetusmap.preprocess import prepare
 from fetusmap.refine import Refinement, TrainingRefinement, refine_by_training
 from fetusmap.threads import one_blas_thread
-from fetusmap.types import FloatArray
+from fetusmap.types import FloatArray, Points3
+from fetusmap.volume import Volume
 from fetusmap.workers import map_in_processes
 
 TUNING = "tuning"
@@ -132,38 +133,68 @@ def tried_cases(folder: Path) -> int:
     return len([p for p in visible_files(folder / TUNING, "*.json") if p.name != DOSE_FILE])
 
 
-def _try_on(folder: Path, profile: Profile, device: str, case: Case) -> str:
-    """Refine one case with every learning rate, and write the error after each step."""
-    volume, truth = case.load_volume(), case.load_pose().positions_mm
-    pipeline = _pipeline(folder, profile, device)
+def refine_with_doses(
+    pipeline: SinglePass,
+    volume: Volume,
+    profile: Profile,
+    learning_rates: Iterable[float],
+    iterations: int,
+) -> dict[float, Refinement]:
+    """Train a network on one volume, with each learning rate anew.
+
+    Args:
+        pipeline: the network, and the poses to refine with.
+        volume: the volume.
+        profile: profile of the experiment to which the network belongs.
+        learning_rates: learning rates.
+        iterations: number of steps.
+
+    Returns:
+        The refinement by learning rate, in the world of the volume; empty if no body is found.
+    """
+    spacing_mm = profile.training_config(TUNING_NETWORK).spacing_mm
     half = profile.precision == "bf16-mixed"
-    prepared = prepare(volume, profile.training_config(TUNING_NETWORK).spacing_mm)
-    errors: dict[str, list[float]] = {}
+    prepared = prepare(volume, spacing_mm)
     with one_thread(), one_blas_thread():
         found = pipeline.detect(prepared.volume, flip_average=False, half=half)
-        for rate in LEARNING_RATES if found else ():
-            refinement = refine_by_training(
+        return {
+            rate: refine_by_training(
                 pipeline.last, found[0], pipeline.library, pipeline.library, prepared.volume,
-                TrainingRefinement(learning_rate=rate, iterations=MAX_ITERATIONS),
+                TrainingRefinement(learning_rate=rate, iterations=iterations),
                 flip_average=False, half=half,
-            ).transformed(prepared.world_from_network)  # fmt: skip
-            errors[f"{rate:g}"] = [
-                mean_error_mm(np.linalg.norm(pose - truth, axis=1)) for pose in _poses(refinement)
-            ]
+            ).transformed(prepared.world_from_network)
+            for rate in (learning_rates if found else ())
+        }  # fmt: skip
+
+
+def poses_by_step(refinement: Refinement, iterations: int) -> Points3:
+    """Return the (iterations + 1, N, 3) poses before the first step and after each step, mm.
+
+    If no atlas could be aligned, the pose stays the same.
+    """
+    poses = [iteration.positions_mm for iteration in refinement.iterations]
+    missing = iterations + 1 - len(poses)
+    return np.array([*poses, *[refinement.detection.positions_mm] * missing])
+
+
+def _try_on(folder: Path, profile: Profile, device: str, case: Case) -> str:
+    """Refine one case with every learning rate, and write the error after each step."""
+    truth = case.load_pose().positions_mm
+    refinements = refine_with_doses(
+        _pipeline(folder, profile, device), case.load_volume(), profile, LEARNING_RATES,
+        MAX_ITERATIONS,
+    )  # fmt: skip
+    errors = {
+        f"{rate:g}": [
+            mean_error_mm(np.linalg.norm(pose - truth, axis=1))
+            for pose in poses_by_step(refinement, MAX_ITERATIONS)
+        ]
+        for rate, refinement in refinements.items()
+    }
     path = _path(folder, case.name)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, json.dumps(errors) + "\n")
     return case.name
-
-
-def _poses(refinement: Refinement) -> Iterator[FloatArray]:
-    """Yield the pose before the first step and after each step.
-
-    If no atlas could be aligned, the pose stays the same.
-    """
-    yield from (iteration.positions_mm for iteration in refinement.iterations)
-    for _ in range(len(refinement.iterations), MAX_ITERATIONS + 1):
-        yield refinement.detection.positions_mm
 
 
 @cache
