@@ -1,12 +1,13 @@
 """Corrections through the interface: each action, undo, questions, two windows, a crash."""
 
 import threading
+from collections import OrderedDict
 from functools import partial
 
 import pytest
 
 from fetusmap.corrections import CORRECTIONS_FILE, read_log
-from fetusmap.serve import engine
+from fetusmap.serve import work
 
 from .conftest import prediction
 
@@ -131,7 +132,7 @@ def test_a_server_that_was_killed_while_it_saved_goes_on_where_it_was(results, s
 
 
 def test_a_question_pins_what_a_person_did_and_moves_the_rest(client, monkeypatch):
-    asked = []
+    asked, prepared = [], threading.Event()
 
     class Session:
         """Answers with the predicted pose, moved by 5 mm; pins stay."""
@@ -156,9 +157,15 @@ def test_a_question_pins_what_a_person_did_and_moves_the_rest(client, monkeypatc
 
         def session(self, volume):
             assert volume.array.shape == (20, 20, 20)
+            assert not prepared.is_set()  # once for all questions
+            prepared.set()
             return Session()
 
-    monkeypatch.setattr(engine, "load_estimator", lambda _: Estimator())
+    monkeypatch.setattr(work, "load_estimator", lambda _: Estimator())
+    monkeypatch.setattr(work, "_SESSIONS", OrderedDict())
+    assert client.post(f"{CASE}/prepare").status_code == 202
+    assert prepared.wait(10)
+    assert client.post("/api/cases/none/prepare").status_code == 404
     unasked = client.post(f"{CASE}/ask", json={"author": "Anna"})
     assert "no landmark of a person" in unasked.json()["error"]
     send(client, "move", landmarks=["left_wrist"], position=[1, 2, 3])

@@ -12,6 +12,7 @@ from fastapi import APIRouter, FastAPI, HTTPException, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse
+from starlette.exceptions import HTTPException as AnyHTTPException
 
 from fetusmap._version import __version__
 from fetusmap.corrections import CORRECTIONS_FILE
@@ -95,9 +96,7 @@ def create_app(application: Application, access: Access, bundle: Path = BUNDLE) 
     add_pages(app, application, bundle)
     app.add_exception_handler(FetusmapError, _described)
     app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _refused)
-    app.add_exception_handler(404, _refused)
-    app.add_exception_handler(405, _refused)
+    app.add_exception_handler(AnyHTTPException, _refused)
     app.add_exception_handler(Exception, _internal)
     return Guard(app, access)
 
@@ -228,6 +227,13 @@ def post_ask(request: Request, case: str, who: AuthorRequest) -> CaseDetail:
     return case_detail(served, who.author)
 
 
+@router.post("/cases/{case}/prepare", status_code=202)
+def post_prepare(request: Request, case: str) -> None:
+    """Prepare a case for questions in the background; whoever opens a case should call it."""
+    application = _application(request)
+    application.prepare(application.workspace.case(case))
+
+
 @router.post("/cases/{case}/predict", responses={429: {"model": Problem}})
 def post_predict(request: Request, case: str) -> JobItem:
     """Put the prediction of a case into the queue; corrections stay."""
@@ -328,8 +334,9 @@ def _invalid(_: Request, error: Exception) -> JSONResponse:
 
 
 def _refused(_: Request, error: Exception) -> JSONResponse:
-    status = getattr(error, "status_code", 404)
-    return JSONResponse({"error": one_line(str(getattr(error, "detail", "")))}, status)
+    if not isinstance(error, AnyHTTPException):
+        raise error
+    return JSONResponse({"error": one_line(error.detail)}, error.status_code, error.headers)
 
 
 def _internal(_: Request, error: Exception) -> JSONResponse:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 
-from fetusmap.anatomy import Pose
+from fetusmap.anatomy import Pose, Review
 from fetusmap.corrections import (
     Action,
     Correction,
@@ -27,12 +29,14 @@ from fetusmap.io import load_volume
 from fetusmap.report import viewing_nifti
 from fetusmap.scale import PredictionSettings
 from fetusmap.serve.cases import base_pose, whole_limbs
-from fetusmap.serve.engine import Engine, Question, answer_question, predict_file
 from fetusmap.serve.jobs import Job, JobQueue
 from fetusmap.serve.limits import ServeLimits, place_in
 from fetusmap.serve.models import CorrectionRequest
 from fetusmap.serve.uploads import Uploads
-from fetusmap.serve.workspace import ServedCase, Workspace
+from fetusmap.serve.work import Question, answer_question, predict_file, prepare_volume
+from fetusmap.serve.workspace import Reading, ServedCase, Workspace
+from fetusmap.types import Triple
+from fetusmap.work_process import WorkProcess
 
 
 class Application:
@@ -43,7 +47,7 @@ class Application:
         workspace: Workspace,
         settings: PredictionSettings,
         limits: ServeLimits | None = None,
-        engine: Engine | None = None,
+        engine: WorkProcess | None = None,
     ) -> None:
         """Combine the parts of a server.
 
@@ -57,10 +61,11 @@ class Application:
         self.workspace = workspace
         self.settings = settings
         self.limits = limits
-        self.engine = engine or Engine()
+        self.engine = engine or WorkProcess()
         self.jobs = JobQueue(limits.waiting_jobs)
         self.uploads = Uploads(workspace, limits)
         self._questions = threading.BoundedSemaphore(limits.questions)
+        self._preparing = threading.BoundedSemaphore(1)
         self._viewing = threading.BoundedSemaphore(limits.volumes_at_once)
         self._volumes: OrderedDict[tuple[str, str], bytes] = OrderedDict()
         self._lock = threading.Lock()
@@ -131,14 +136,7 @@ class Application:
                 found="no landmark of a person" if not pins else "no volume",
                 remedy="move a landmark first" if not pins else "restore the file of the volume",
             )
-        question = Question(
-            reading.source,
-            reading.file_key,
-            reading.spacing_mm,
-            reading.conversion,
-            reading.limits,
-            pins,
-        )
+        question = _question(reading, pins)
         with place_in(self._questions, "other questions are waiting"):
             answer = self.engine.call(
                 partial(answer_question, self.settings, question),
@@ -149,6 +147,30 @@ class Application:
         return append_correction(
             case.log_path, lambda _: new_correction(prediction, author, "ask", states)
         )
+
+    def prepare(self, case: ServedCase) -> None:
+        """Prepare the volume of a case for questions, in the background, if nothing else runs.
+
+        Whoever opens a case calls this, so that the first answer comes soon. An error is not
+        reported here: the question itself will report it.
+        """
+        reading = case.reading
+        if reading is None or not reading.file_key or self.jobs.is_busy:
+            return
+        if not self._preparing.acquire(blocking=False):
+            return
+
+        def run() -> None:
+            try:
+                with suppress(FetusmapError):
+                    self.engine.call(
+                        partial(prepare_volume, self.settings, _question(reading, {})),
+                        timeout_s=self.limits.question_s,
+                    )
+            finally:
+                self._preparing.release()
+
+        threading.Thread(target=run, daemon=True).start()
 
     def viewing_volume(self, case: ServedCase) -> tuple[bytes, str]:
         """Return the viewing copy of a case's volume as `.nii.gz`, and a key of its content.
@@ -240,6 +262,17 @@ class Application:
                 "force_spacing": conversion.force_spacing,
             }
         )
+
+
+def _question(reading: Reading, pins: Mapping[str, tuple[Triple, Review]]) -> Question:
+    return Question(
+        reading.source,
+        reading.file_key,
+        reading.spacing_mm,
+        reading.conversion,
+        reading.limits,
+        pins,
+    )
 
 
 def _states(prediction: Pose, pose: Pose, request: CorrectionRequest) -> States:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from fetusmap.errors import FetusmapError, one_line
-from fetusmap.serve.engine import Stopped
+from fetusmap.work_process import Stopped
 
 JobState = Literal["waiting", "running", "done", "failed", "cancelled"]
 
@@ -99,6 +99,12 @@ class JobQueue:
         """
         with self._change:
             self._check_room()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a job runs or waits."""
+        with self._change:
+            return any(job.ended is None for job in self._jobs.values())
 
     def jobs(self) -> list[Job]:
         """Return all jobs that are remembered, the latest first."""

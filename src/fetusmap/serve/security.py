@@ -170,12 +170,14 @@ def _limited(receive: Receive, path: str) -> Receive:
         try:
             message = await asyncio.wait_for(receive(), BODY_TIMEOUT_S)
         except TimeoutError:
-            raise HTTPException(408, f"no data came for {BODY_TIMEOUT_S:.0f} s") from None
+            reason = f"no data came for {BODY_TIMEOUT_S:.0f} s"
+            raise HTTPException(408, reason, {"connection": "close"}) from None
         complete = message["type"] != "http.request" or not message.get("more_body", False)
         if left is not None and message["type"] == "http.request":
             left -= len(message.get("body", b""))
             if left < 0:
-                raise HTTPException(413, f"a request has at most {MAX_BODY_BYTES} bytes")
+                reason = f"a request has at most {MAX_BODY_BYTES} bytes"
+                raise HTTPException(413, reason, {"connection": "close"})
         return message
 
     return limited

@@ -82,6 +82,11 @@ def run_server(
         listening: result of `open_socket`.
         when_ready: called once, when requests are answered.
     """
+    make_server(app, when_ready).run(sockets=[listening])
+
+
+def make_server(app: App, when_ready: Callable[[], None] | None = None) -> uvicorn.Server:
+    """Return a server for the application, see `run_server`."""
     config = uvicorn.Config(
         app,
         http=PatientProtocol,
@@ -96,7 +101,7 @@ def run_server(
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=SHUTDOWN_S,
     )
-    _Server(config, when_ready).run(sockets=[listening])
+    return _Server(config, when_ready)
 
 
 class _Server(uvicorn.Server):

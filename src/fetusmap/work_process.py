@@ -1,8 +1,8 @@
-"""One process that holds the estimator: it predicts files and answers questions with pins.
+"""One process that does one piece of work at a time, and that can be stopped at any moment.
 
-The process is separate from the server for three reasons. A volume that kills it (not enough
-memory, a crash in a library) does not kill the server; work can be stopped at any moment; and two
-pieces of work never compete for the processor. It starts with the first piece of work.
+It is separate from its owner for three reasons. Work that kills it (not enough memory, a crash in a
+library) does not kill the owner; work can be stopped wherever it is; and two pieces of work never
+compete for the processor. The process keeps what the work leaves in memory, such as a model.
 """
 
 from __future__ import annotations
@@ -11,32 +11,14 @@ import multiprocessing
 import signal
 import threading
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from functools import partial
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any, TypeVar
 
-from fetusmap.anatomy import Pose, Review
 from fetusmap.errors import FetusmapError, ResourceError
-from fetusmap.io import Conversion, ReadLimits, Source, load_volume
-from fetusmap.scale import (
-    CaseResult,
-    PredictionSettings,
-    VolumeFile,
-    load_estimator,
-    predict_case,
-    write_summary,
-)
-from fetusmap.session import Session
-from fetusmap.types import Triple
 
 ResultT = TypeVar("ResultT")
-
-MAX_SESSIONS = 4
-"""Volumes that stay prepared for questions; each takes about 100 MB."""
 
 CHECK_EVERY_S = 0.05
 
@@ -45,29 +27,11 @@ class Stopped(FetusmapError):
     """Work was stopped before its end, because someone cancelled it."""
 
 
-@dataclass(frozen=True)
-class Question:
-    """A question to a `Session`: which pose agrees with these landmarks?
+class WorkProcess:
+    """Runs functions in one process, one at a time; urgent ones go before those that wait.
 
-    Attributes:
-        source: the volume.
-        file_key: changes with the content of the volume's file.
-        spacing_mm: replaces the spacing of the file.
-        conversion: how beams are converted.
-        limits: limits for reading the volume.
-        pins: position (LPS mm) and review of each pinned landmark, by its name.
+    The process starts with the first function, and again after it was stopped.
     """
-
-    source: Source
-    file_key: str
-    spacing_mm: Triple | None = None
-    conversion: Conversion = field(default_factory=Conversion)
-    limits: ReadLimits = field(default_factory=ReadLimits)
-    pins: Mapping[str, tuple[Triple, Review]] = field(default_factory=dict)
-
-
-class Engine:
-    """Runs functions in one process, one at a time; urgent ones go before those that wait."""
 
     def __init__(self) -> None:
         self._turn = threading.Condition()
@@ -87,7 +51,7 @@ class Engine:
         """Call a function in the process and return its result.
 
         Args:
-            function: importable by name, such as a `partial` of a function of this module.
+            function: importable by name, such as a `partial` of a function.
             timeout_s: time for the work; waiting for a turn takes as long again at most, if urgent.
             urgent: go before everything else that waits.
             cancelled: stops the work when it is set.
@@ -127,7 +91,7 @@ class Engine:
                         raise Stopped("cancelled")
                     if deadline is not None and time.monotonic() > deadline:
                         raise ResourceError(
-                            "estimator",
+                            "work process",
                             expected=f"a turn within {timeout_s:.0f} s",
                             found="other work that takes longer",
                             remedy="wait for it or cancel it, and ask again",
@@ -151,16 +115,16 @@ class Engine:
                 if time.monotonic() > deadline:
                     self.close()
                     raise ResourceError(
-                        "prediction",
+                        "work process",
                         expected=f"a result within {timeout_s:.0f} s",
                         found="none",
-                        remedy="use a smaller volume, or predict it on the command line",
+                        remedy="use a smaller volume, or the command line",
                     )
             succeeded, value = connection.recv()
         except (EOFError, OSError) as error:
             self.close()
             raise ResourceError(
-                "prediction",
+                "work process",
                 expected="a process that runs to the end",
                 found="one that was killed: not enough memory, or a library crashed",
                 remedy="close other programs, or use a smaller volume",
@@ -199,43 +163,3 @@ def work(connection: Connection) -> None:
         except Exception as error:
             answer = (False, FetusmapError(f"internal error: {type(error).__name__}: {error}"))
         connection.send(answer)
-
-
-def predict_file(output: Path, settings: PredictionSettings, volume: VolumeFile) -> CaseResult:
-    """Predict a case into its folder, and write the table of all cases."""
-    result = predict_case(output, settings, volume, all_threads=True)
-    write_summary(output, [result])
-    return result
-
-
-_SESSIONS: OrderedDict[tuple[Any, ...], Session] = OrderedDict()
-
-
-def answer_question(settings: PredictionSettings, question: Question) -> Pose:
-    """Answer a question; the volumes of the latest questions stay prepared.
-
-    Raises:
-        BadInput: the volume cannot be read, or a pin is no landmark.
-    """
-    estimator = load_estimator(settings)
-    key = (estimator.model_sha256, question.source, question.file_key)
-    session = _SESSIONS.pop(key, None)
-    if session is None:
-        session = estimator.session(
-            load_volume(
-                question.source,
-                spacing_mm=question.spacing_mm,
-                conversion=question.conversion,
-                limits=question.limits,
-            )
-        )
-    _SESSIONS[key] = session
-    while len(_SESSIONS) > MAX_SESSIONS:
-        _SESSIONS.popitem(last=False)
-    known = set(estimator.pipeline.skeleton.landmarks)
-    for landmark in [*session.pins]:
-        session.unpin(landmark)
-    for landmark, (position_mm, review) in question.pins.items():
-        if landmark in known:
-            session.pin(landmark, position_mm, review)
-    return session.solve()
