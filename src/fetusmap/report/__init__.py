@@ -1,6 +1,7 @@
-"""Figures of volumes and poses."""
+"""Figures of volumes and poses, and pages for browsers."""
 
 from fetusmap.report.case_figure import ComparedCase, draw_cases
+from fetusmap.report.case_page import MAX_PAGE_BYTES, case_page, thumbnail
 from fetusmap.report.figure_file import FIGURE_SUFFIXES, save_figure
 from fetusmap.report.library_figure import draw_library
 from fetusmap.report.pck_figure import draw_pck
@@ -15,9 +16,11 @@ from fetusmap.report.volume_figure import draw_volume
 
 __all__ = [
     "FIGURE_SUFFIXES",
+    "MAX_PAGE_BYTES",
     "ComparedCase",
     "View",
     "body_views",
+    "case_page",
     "draw_cases",
     "draw_contact_sheet",
     "draw_joint_angles",
@@ -32,6 +35,7 @@ __all__ = [
     "preview_picture",
     "save_figure",
     "save_picture",
+    "thumbnail",
     "viewing_nifti",
     "viewing_volume",
 ]

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from fetusmap.anatomy import (
     JointAngle,
-    Measurement,
     Pose,
     crown_rump_length,
     gestational_age_interval,
     joint_angles_deg,
-    measurements,
 )
-from fetusmap.report.sides import SidedName, sided_angles, sided_segments
+from fetusmap.report.measurement_rows import DEGREE, MeasurementRow, angle_rows, length_rows
+from fetusmap.report.sides import sided_angles
 from fetusmap.report.theme import MUTED, TEXT, new_figure
 from fetusmap.report.views import View, body_views, draw_skeleton
 from fetusmap.types import FloatArray, Points3
-
-DEGREE = "\N{DEGREE SIGN}"
 
 
 def draw_pose(pose: Pose, title: str = "") -> Figure:
@@ -47,23 +41,19 @@ def write_measurements(axes: Axes, pose: Pose) -> None:
     axes.set_axis_off()
     axes.set_xlim(0, 1)
     crl = crown_rump_length(pose)
-    texts: dict[str, dict[str, str]] = {}
-    for m in measurements(pose):
-        texts.setdefault(m.kind, {})[m.name] = _text_of(m)
     age = gestational_age_interval(crl.length_mm, crl.half_width_mm)
-    lines = [
-        _Line("Lengths, mm", "left", "right", is_heading=True),
-        *_lines(texts.get("length", {}), sided_segments(pose.skeleton)),
-        _Line("Angles", "left", "right", is_heading=True),
-        *_lines(texts.get("angle", {}), sided_angles(pose.skeleton)),
-        _Line(f"CRL, {crl.method}", middle=crl.with_interval, is_heading=True),
-        _Line("Gestational age", middle=str(age), is_heading=True),
-    ]
+    headings = (
+        MeasurementRow("Lengths, mm", "left", "right"),
+        MeasurementRow("Angles", "left", "right"),
+        MeasurementRow(f"CRL, {crl.method}", middle=crl.with_interval),
+        MeasurementRow("Gestational age", middle=str(age)),
+    )
+    lines = [headings[0], *length_rows(pose), headings[1], *angle_rows(pose), *headings[2:]]
     heights = 1 - (np.arange(len(lines)) + 0.5) / max(len(lines), 22)
     left, right = pose.skeleton.color("left"), pose.skeleton.color("right")
     for line, y in zip(lines, heights, strict=True):
-        color, size = (TEXT, 8.0) if line.is_heading else (MUTED, 7.5)
-        axes.text(0.0, y, line.name.replace("_", " "), color=color, fontsize=size, va="center")
+        color, size = (TEXT, 8.0) if line in headings else (MUTED, 7.5)
+        axes.text(0.0, y, line.name, color=color, fontsize=size, va="center")
         for x, text, shade in (
             (0.98, line.middle, TEXT), (0.74, line.left, left), (0.98, line.right, right),
         ):  # fmt: skip
@@ -137,38 +127,3 @@ def _arc(first: FloatArray, second: FloatArray, count: int = 32) -> Points3:
     across /= np.linalg.norm(across)
     turn = np.linspace(0, angle, count)[:, None]
     return np.asarray(np.cos(turn) * u + np.sin(turn) * across)
-
-
-@dataclass(frozen=True)
-class _Line:
-    """One line of the table: values of both sides, or one value of the midline."""
-
-    name: str
-    left: str = ""
-    right: str = ""
-    middle: str = ""
-    is_heading: bool = False
-
-
-def _lines(texts: Mapping[str, str], sided: Mapping[str, SidedName]) -> list[_Line]:
-    """Return one line for each measure, in order; both sides of a measure share a line."""
-    lines: dict[str, _Line] = {}
-    for name, text in texts.items():
-        label, side = sided.get(name, SidedName(name, "midline"))
-        line = lines.get(label, _Line(label))
-        match side:
-            case "left":
-                lines[label] = replace(line, left=text)
-            case "right":
-                lines[label] = replace(line, right=text)
-            case _:
-                lines[label] = replace(line, middle=text)
-    return list(lines.values())
-
-
-def _text_of(measurement: Measurement) -> str:
-    if not np.isfinite(measurement.value):
-        return "-"
-    if measurement.unit == "mm":
-        return f"{measurement.value:.1f}"
-    return f"{measurement.value:.0f}{DEGREE}"

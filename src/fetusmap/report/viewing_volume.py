@@ -53,10 +53,14 @@ def viewing_nifti(volume: Volume, *, max_bytes: int = MAX_VIEWING_BYTES) -> byte
 
     The same volume gives the same bytes. The file holds neither name nor facts of the volume.
     """
-    small = viewing_volume(volume, max_bytes=max_bytes)
+    return nifti_bytes(viewing_volume(volume, max_bytes=max_bytes))
+
+
+def nifti_bytes(volume: Volume) -> bytes:
+    """Return a volume as the bytes of a `.nii.gz` file; the same volume gives the same bytes."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "volume.nii"
-        save_volume(small, path)
+        save_volume(volume, path)
         return gzip.compress(path.read_bytes(), 4, mtime=0)
 
 
