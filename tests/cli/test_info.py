@@ -71,7 +71,9 @@ def test_an_odd_pose_is_warned_about(fetusmap: Callable, tmp_path: Path) -> None
     positions = fm.reference_pose(60.0).positions_mm.copy()
     positions[fm.load_skeleton().index("left_ankle")] += 40
     fm.save_pose(fm.Pose(fm.load_skeleton(), positions), tmp_path / "odd.json")
-    assert "the lengths of the left leg are implausible" in fetusmap("info", tmp_path / "odd.json").err
+    assert (
+        "the lengths of the left leg are implausible" in fetusmap("info", tmp_path / "odd.json").err
+    )
 
 
 def test_dataset(fetusmap: Callable, volume: Path, tmp_path: Path) -> None:
@@ -83,6 +85,15 @@ def test_dataset(fetusmap: Callable, volume: Path, tmp_path: Path) -> None:
     assert outcome.code == 0
     assert "1 of 1 subjects" in outcome.out
     assert "12.0 to 12.0 weeks" in outcome.out
+    assert "0 cases" in outcome.out
+
+
+def test_cases_to_be_checked_are_named(fetusmap: Callable, volume: Path, tmp_path: Path) -> None:
+    with fm.DatasetWriter(tmp_path / "d", name="demo", licence="CC0-1.0") as writer:
+        writer.add(fm.load_volume(volume), fm.reference_pose(), to_check=["one", "two"])
+    outcome = fetusmap("info", tmp_path / "d")
+    assert "1 cases" in outcome.out
+    assert "warning: case case is to be checked: two" in outcome.err
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 
 import fetusmap as fm
 from fetusmap.anatomy import plain_from_skeleton, skeleton_from_plain
-from fetusmap.dataset import Case, is_dataset
+from fetusmap.dataset import Case, is_dataset, read_subjects
 
 
 def test_reads_back_as_written(dataset_folder: Path, make_volume: Callable[..., fm.Volume]) -> None:
@@ -266,7 +266,17 @@ def test_a_dataset_cannot_make_us_open_another_file(dataset_folder: Path, skelet
         fm.load_dataset(dataset_folder)
 
 
-@pytest.mark.parametrize("days", [0, -5, float("inf"), float("nan"), 400])
+def test_weeks_are_no_days(tmp_path: Path, make_volume: Callable[..., fm.Volume]) -> None:
+    writer = fm.DatasetWriter(tmp_path / "d", name="d", licence="none", skeleton=fm.load_skeleton())
+    with pytest.raises(fm.BadInput, match=r"give days .*: 12\.29 weeks are 86 days"):
+        writer.add(make_volume("a"), None, gestational_age_days=12.29)
+    table = tmp_path / "subjects.csv"
+    table.write_text("case,subject,gestational_age_days\na,A,12.29\n")
+    with pytest.raises(fm.UnreadableFile, match=r"found '12\.29'; give days .* are 86 days"):
+        read_subjects(table)
+
+
+@pytest.mark.parametrize("days", [0, -5, float("inf"), float("nan"), 400, 12.29])
 def test_an_age_that_is_none_is_refused(
     tmp_path: Path, make_volume: Callable[..., fm.Volume], days: float
 ) -> None:

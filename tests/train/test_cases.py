@@ -14,6 +14,7 @@ from fetusmap.simulate import SimulationSettings
 from fetusmap.train import CoarseConfig, LandConfig
 from fetusmap.train.cases import (
     TrainingCase,
+    annotated_cases,
     cached,
     case_pool,
     dataset_cases,
@@ -306,6 +307,18 @@ def test_a_split_without_annotated_cases_is_refused_in_one_line(
     assert "\n" not in str(caught.value)
     assert str(folder) in str(caught.value)
     assert asked.get("split", "train") in str(caught.value)
+
+
+def test_cases_to_be_checked_are_left_out(write_dataset):
+    folder = write_dataset()
+    table = (folder / "cases.csv").read_text().splitlines()
+    doubts = ["to_check", "", "", "left and right leg are exchanged; head lies outside", "", ""]
+    lines = [f"{line},{doubt}" for line, doubt in zip(table, doubts, strict=True)]
+    (folder / "cases.csv").write_text("\n".join(lines) + "\n")
+    dataset = fm.load_dataset(folder)
+    assert dataset.cases[2].to_check == ("left and right leg are exchanged", "head lies outside")
+    names = [case.name for case in annotated_cases(dataset, "train")]
+    assert names == ["case-1", "case-3", "case-4"]
 
 
 @pytest.fixture

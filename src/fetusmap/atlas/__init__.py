@@ -20,6 +20,7 @@ from fetusmap.atlas.retrieval import (
     usable_atlases,
 )
 from fetusmap.atlas.shipped import SHIPPED_LIBRARY, atlases_for, load_atlases
+from fetusmap.atlas.side_check import exchanged_parts
 from fetusmap.atlas.sides import name_peaks, name_sides
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "body_sizes_mm",
     "distances_to_atlas_mean",
     "exchange_candidates",
+    "exchanged_parts",
     "find_exchange",
     "find_support",
     "find_support_in_maps",

@@ -12,7 +12,8 @@ from typing import Annotated, Any
 import typer
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
-from fetusmap.cli.console import err, out
+from fetusmap.cli.console import err, out, warn
+from fetusmap.dataset import load_dataset
 from fetusmap.errors import BadInput
 from fetusmap.model import ModelCard
 from fetusmap.network import device_named
@@ -52,6 +53,9 @@ class Profile(StrEnum):
     product = "product"
     land = "land"
 
+
+MAX_NAMED = 10
+"""Number of cases that a warning names."""
 
 STAGES = {Profile.product: ("coarse", "canonical"), Profile.land: ("land",)}
 
@@ -112,6 +116,7 @@ def train(
     configs = _configs(profile, dataset, minutes, settings or [])
     if memory is not None and len(configs) == 1:
         configs = (_fitting(configs[0], memory, settings or []),)
+    _name_unchecked(configs[0].dataset)
     where = device_named(device).type
     board = TensorBoard(output) if tensorboard else None
     card = _train_visibly(configs, output, cache or output / "cases", workers, where, board)
@@ -120,6 +125,19 @@ def train(
         f"{card.metrics['cases']} held-out cases; use it with --model {output / 'model'}"
     )
     return 0
+
+
+def _name_unchecked(dataset: str | None) -> None:
+    """Name the cases of a dataset that are left out because their annotation is to be checked."""
+    cases = () if dataset is None else load_dataset(dataset).cases
+    names = [case.name for case in cases if case.to_check]
+    if names:
+        shown = ", ".join(names[:MAX_NAMED]) + (" and others" if len(names) > MAX_NAMED else "")
+        warn(
+            f"{len(names)} cases are left out because their annotation is to be checked: {shown}; "
+            f"'fetusmap info {dataset}' says why, and an empty cell to_check in cases.csv takes "
+            "them in"
+        )
 
 
 def _check_options(profile: Profile, minutes: float | None, memory: str | None) -> None:

@@ -2,6 +2,7 @@
 
 from fetusmap.dataset.importers import (
     ForeignCase,
+    ImportedCase,
     Subject,
     export_nnlandmark,
     find_foreign_cases,
@@ -28,6 +29,7 @@ __all__ = [
     "Dataset",
     "DatasetWriter",
     "ForeignCase",
+    "ImportedCase",
     "Subject",
     "check_fractions",
     "check_splits",

@@ -19,6 +19,7 @@ from pathlib import Path
 from pydantic import RootModel
 
 from fetusmap.anatomy import Pose, Skeleton
+from fetusmap.dataset.annotation_checks import check_annotation
 from fetusmap.dataset.layout import CASE_COLUMNS, Case, Dataset, age_in_days
 from fetusmap.dataset.writer import DatasetWriter
 from fetusmap.errors import BadInput, FetusmapError, UnreadableFile
@@ -117,25 +118,25 @@ class ForeignCase:
         """Read volume and pose.
 
         Raises:
-            BadInput: one of them cannot be read, or a landmark lies farther outside of the volume
-                than the volume is large, which means that the two do not belong together.
+            BadInput: one of them cannot be read.
         """
         volume = load_volume(
             self.volume_path, spacing_mm=spacing_mm, conversion=conversion, limits=limits
         )
-        pose = self.read_pose(volume.grid, skeleton)
-        farthest = float(volume.grid.extent_mm.max())
-        inside = volume.grid.contains(pose.positions_mm, margin_mm=-farthest)
-        outside = [mark.name for mark, near in zip(pose, inside, strict=True) if not near]
-        outside = [name for name in outside if pose[name].is_present]
-        if outside:
-            raise BadInput(
-                self.name,
-                expected="landmarks in or near the volume",
-                found=f"{outside[0]} {farthest:.0f} mm away or more",
-                remedy="check that volume and landmarks belong together, and their coordinates",
-            )
-        return replace(volume, name=self.name), pose
+        return replace(volume, name=self.name), self.read_pose(volume.grid, skeleton)
+
+
+@dataclass(frozen=True)
+class ImportedCase:
+    """A foreign case that was written into a dataset.
+
+    Attributes:
+        case: the case, with what is to be checked about its annotation.
+        warnings: warnings of the reader of its volume.
+    """
+
+    case: Case
+    warnings: tuple[str, ...]
 
 
 def find_foreign_cases(folder: str | Path) -> tuple[ForeignCase, ...]:
@@ -183,8 +184,11 @@ def import_cases(
     spacing_mm: Triple | None = None,
     conversion: Conversion = AS_STORED,
     limits: ReadLimits = DEFAULT_LIMITS,
-) -> Iterator[tuple[ForeignCase, Volume | FetusmapError]]:
+) -> Iterator[tuple[ForeignCase, ImportedCase | FetusmapError]]:
     """Write foreign cases into a dataset, one per step; an error in one does not stop the others.
+
+    Each annotation is checked, see `check_annotation`. A doubtful case is written as one that is
+    to be checked.
 
     Args:
         cases: result of `find_foreign_cases`.
@@ -195,7 +199,7 @@ def import_cases(
         limits: limits for reading the volumes.
 
     Yields:
-        Each case, with the volume that was written or the error that excluded the case.
+        Each case, with what was written or the error that excluded the case.
     """
     for case in cases:
         subject = Subject(case.name) if subjects is None else subjects.get(case.name)
@@ -210,16 +214,18 @@ def import_cases(
             volume, pose = case.load(
                 writer.skeleton, spacing_mm=spacing_mm, conversion=conversion, limits=limits
             )
-            writer.add(
+            pose, doubts = check_annotation(pose, volume.grid, case.name)
+            written = writer.add(
                 volume,
                 pose,
                 subject=subject.name,
                 gestational_age_days=subject.gestational_age_days,
+                to_check=doubts,
             )
         except FetusmapError as error:
             yield case, error
         else:
-            yield case, volume
+            yield case, ImportedCase(written, volume.warnings)
 
 
 def read_subjects(path: Path) -> dict[str, Subject]:

@@ -41,8 +41,15 @@ from fetusmap.io import DEFAULT_LIMITS, ReadLimits, load_grid, load_pose, load_v
 from fetusmap.types import FrozenMapping
 from fetusmap.volume import Volume
 
+MIN_GESTATIONAL_AGE_DAYS = 43
+"""The longest pregnancies have 42 weeks, so a smaller number is one of weeks or months."""
+
 MAX_GESTATIONAL_AGE_DAYS = 330
 CASE_COLUMNS = ("case", "subject", "gestational_age_days")
+CHECK_COLUMN = "to_check"
+"""Column with what is doubtful about an annotation; a table without doubts does not have it."""
+
+DOUBT_SEPARATOR = "; "
 VOLUME_FORMATS = (".nii.gz", ".vol")
 """Suffixes that a volume of a dataset may have."""
 
@@ -62,6 +69,8 @@ class Case:
         gestational_age_days: None if it is not known.
         facts: further columns of the table; stored as a mapping that cannot be changed.
         volume_suffix: format of the volume, ".nii.gz" or ".vol".
+        to_check: what is doubtful about the annotation, a sentence each. `train` leaves out such
+            cases, until a person has emptied the cell of the table.
     """
 
     name: str
@@ -71,6 +80,7 @@ class Case:
     gestational_age_days: float | None = None
     facts: Mapping[str, str] = field(default_factory=dict)
     volume_suffix: str = VOLUME_FORMATS[0]
+    to_check: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Freeze the facts, so that a case can be hashed."""
@@ -208,9 +218,18 @@ def _read_cases(folder: Path, skeleton: Skeleton) -> tuple[Case, ...]:
         facts = {
             RENAMED_COLUMNS.get(key, key): value
             for key, value in row.items()
-            if key not in CASE_COLUMNS
+            if key not in (*CASE_COLUMNS, CHECK_COLUMN)
         }
-        case = Case(name, row["subject"].strip() or name, folder, skeleton, days, facts)
+        doubts = (doubt.strip() for doubt in row.get(CHECK_COLUMN, "").split(DOUBT_SEPARATOR))
+        case = Case(
+            name,
+            row["subject"].strip() or name,
+            folder,
+            skeleton,
+            days,
+            facts,
+            to_check=tuple(filter(None, doubts)),
+        )
         versions = (replace(case, volume_suffix=suffix) for suffix in VOLUME_FORMATS)
         cases[name] = next((there for there in versions if there.volume_path.is_file()), case)
         if not cases[name].volume_path.is_file():
@@ -225,7 +244,14 @@ def _read_cases(folder: Path, skeleton: Skeleton) -> tuple[Case, ...]:
 
 def is_age(days: float) -> bool:
     """Return whether a number can be a gestational age in days."""
-    return 0 < days <= MAX_GESTATIONAL_AGE_DAYS
+    return MIN_GESTATIONAL_AGE_DAYS <= days <= MAX_GESTATIONAL_AGE_DAYS
+
+
+def remedy_for_age(days: float) -> str:
+    """Return what to do about a number that is no gestational age in days."""
+    if 0 < days < MIN_GESTATIONAL_AGE_DAYS:
+        return f"give days since the last menstrual period: {days:g} weeks are {7 * days:.0f} days"
+    return "give days since the last menstrual period, or nothing if the age is not known"
 
 
 def age_in_days(cell: str, path: Path, case: str) -> float | None:
@@ -236,14 +262,17 @@ def age_in_days(cell: str, path: Path, case: str) -> float | None:
     """
     if not cell.strip():
         return None
+    days = float("nan")
     with suppress(ValueError):
-        if is_age(days := number_in(cell)):
-            return days
+        days = number_in(cell)
+    if is_age(days):
+        return days
     raise UnreadableFile(
         path,
-        expected=f"a number of days for {case!r}",
+        expected=f"the gestational age of {case!r} in days, {MIN_GESTATIONAL_AGE_DAYS} to "
+        f"{MAX_GESTATIONAL_AGE_DAYS}",
         found=repr(cell),
-        remedy="give days, or leave the cell empty if the age is not known",
+        remedy=remedy_for_age(days),
     )
 
 

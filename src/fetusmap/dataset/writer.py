@@ -9,7 +9,8 @@ The dataset counts as finished when `dataset.json` exists, which is written last
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -28,9 +29,16 @@ from fetusmap.dataset.documents import (
     write_document,
 )
 from fetusmap.dataset.folder_state import begin_folder, check_folder
-from fetusmap.dataset.layout import CASE_COLUMNS, Case, is_age
+from fetusmap.dataset.layout import (
+    CASE_COLUMNS,
+    CHECK_COLUMN,
+    DOUBT_SEPARATOR,
+    Case,
+    is_age,
+    remedy_for_age,
+)
 from fetusmap.dataset.splits import check_splits
-from fetusmap.errors import BadInput
+from fetusmap.errors import BadInput, one_line
 from fetusmap.files import safe_name, writable, write_rows
 from fetusmap.io import save_pose, save_volume
 from fetusmap.volume import Volume
@@ -140,6 +148,7 @@ class DatasetWriter:
         subject: str | None = None,
         gestational_age_days: float | None = None,
         facts: Mapping[str, str] | None = None,
+        to_check: Sequence[str] = (),
     ) -> Case:
         """Write one case, which takes the name of its volume.
 
@@ -150,6 +159,7 @@ class DatasetWriter:
             gestational_age_days: None if it is not known.
             facts: further columns of the table of cases. The volume's warnings become the column
                 `warnings`, unless the facts have one.
+            to_check: what is doubtful about the annotation, see `Case`.
 
         Raises:
             BadInput: the name is no file name or is taken, the pose has another skeleton, a fact is
@@ -161,6 +171,7 @@ class DatasetWriter:
         if volume.warnings:
             columns.setdefault("warnings", "; ".join(volume.warnings))
         case = self.case(volume.name, subject, gestational_age_days, columns)
+        case = replace(case, to_check=tuple(one_line(doubt) for doubt in to_check))
         write_case(case, volume, pose)
         self.adopt(case, annotated=pose is not None)
         return case
@@ -191,13 +202,13 @@ class DatasetWriter:
                 f"case {name!r}",
                 expected="a gestational age in days",
                 found=f"{gestational_age_days}",
-                remedy="give days since the last menstrual period, or None",
+                remedy=remedy_for_age(gestational_age_days),
             )
-        clashing = sorted(set(facts or {}) & set(CASE_COLUMNS))
+        clashing = sorted(set(facts or {}) & {*CASE_COLUMNS, CHECK_COLUMN})
         if clashing:
             raise BadInput(
                 f"case {name!r}",
-                expected=f"facts other than {', '.join(CASE_COLUMNS)}",
+                expected=f"facts other than {', '.join((*CASE_COLUMNS, CHECK_COLUMN))}",
                 found=", ".join(clashing),
                 remedy="give them as arguments",
             )
@@ -256,12 +267,15 @@ class DatasetWriter:
     def _finish(self) -> None:
         _ = self.skeleton  # raises without one
         check_splits(self.splits, {c.name: c.subject for c in self.cases}, self.folder)
+        is_doubtful = any(case.to_check for case in self.cases)
         extra = sorted({key for case in self.cases for key in case.facts})
+        extra = [CHECK_COLUMN, *extra] if is_doubtful else extra
         rows = [
             {
                 "case": case.name,
                 "subject": case.subject,
                 "gestational_age_days": case.gestational_age_days,
+                **({CHECK_COLUMN: DOUBT_SEPARATOR.join(case.to_check)} if is_doubtful else {}),
                 **case.facts,
             }
             for case in self.cases

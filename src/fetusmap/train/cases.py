@@ -231,9 +231,10 @@ def _cases_of_split(config: TrainingConfig, dataset: Dataset) -> tuple[Case, ...
     if not annotated:
         raise BadInput(
             dataset.folder,
-            expected=f"annotated cases in the split {config.split!r}",
+            expected=f"annotated cases in the split {config.split!r} that need no check",
             found="none",
-            remedy="annotate some, or name another split with --set split=NAME",
+            remedy="annotate some, name another split with --set split=NAME, or check the cases "
+            "that 'fetusmap info' names",
         )
     return annotated
 
@@ -257,9 +258,12 @@ def _held_out_part(cases: tuple[Case, ...]) -> tuple[Case, ...]:
 
 
 def annotated_cases(dataset: Dataset, split: str) -> tuple[Case, ...]:
-    """Return the annotated cases of a split, or of all cases if the dataset has no splits."""
+    """Return the annotated cases of a split, or of all cases if the dataset has no splits.
+
+    Cases whose annotation is to be checked are left out.
+    """
     listed = dataset.split(split) if dataset.splits else dataset.cases
-    return tuple(case for case in listed if case.is_annotated)
+    return tuple(case for case in listed if case.is_annotated and not case.to_check)
 
 
 def pool_of_dataset(
