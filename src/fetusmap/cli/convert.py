@@ -10,6 +10,13 @@ import typer
 
 from fetusmap.anatomy import Skeleton, built_in_skeleton_for
 from fetusmap.cli.console import out, track, warn
+from fetusmap.cli.dicom_report import (
+    Anonymous,
+    ClinicalLimbCodes,
+    Scan,
+    is_report,
+    write_report,
+)
 from fetusmap.cli.options import (
     FollowLinks,
     ForceSpacing,
@@ -52,6 +59,7 @@ from fetusmap.io import (
     save_pose,
     save_volume,
 )
+from fetusmap.scale import ReportSettings
 from fetusmap.types import Triple
 from fetusmap.volume import Volume
 
@@ -62,6 +70,10 @@ APPLICABLE: dict[str, set[str]] = {
         "--dtype", "--order", "--overwrite", "--follow-links",
     },
     "a pose": {"--skeleton", "--overwrite"},
+    "a report about a pose": {
+        "--source", "--frame", "--anonymous", "--clinical-limb-codes", "--skeleton",
+        "--overwrite", "--follow-links",
+    },
     "a folder": {
         "--spacing", "--force-spacing", "--skeleton", "--subjects", "--split", "--licence",
         "--follow-links",
@@ -75,7 +87,8 @@ app = typer.Typer(add_completion=False, rich_markup_mode="rich")
 
 @app.command(
     epilog="Examples:\n\n  fetusmap convert scan.vol scan.nii.gz\n\n  fetusmap convert pose.json "
-    "pose.mrk.json\n\n  fetusmap convert ANNOTATED_FOLDER DATASET --split train=0.7 --split "
+    "pose.mrk.json\n\n  fetusmap convert results/scan report.dcm --source scan.dcm"
+    "\n\n  fetusmap convert ANNOTATED_FOLDER DATASET --split train=0.7 --split "
     "test=0.3\n\n  fetusmap convert DATASET NNLANDMARK_FOLDER"
 )
 def convert(
@@ -92,6 +105,9 @@ def convert(
     dtype: RawType = None,
     order: RawOrder = None,
     skeleton: SkeletonName = None,
+    scan: Scan = None,
+    anonymous: Anonymous = False,
+    clinical_limb_codes: ClinicalLimbCodes = False,
     subjects: Annotated[
         Path | None,
         typer.Option(help="CSV with columns case, subject, gestational_age_days for a folder."),
@@ -107,12 +123,16 @@ def convert(
     """Convert between volume formats, pose formats, and layouts of annotated cases.
 
     A folder with volumes and annotations beside them (nnLandmark, 3D Slicer markups) becomes a
-    dataset; a dataset becomes a folder of nnLandmark annotations.
+    dataset; a dataset becomes a folder of nnLandmark annotations. A pose, or the folder of a
+    predicted case, becomes a DICOM report of measurements in the study of its scan.
     """
     conversion = Conversion(voxel_size, mirror, force_spacing)
     given = {
         **given_reader_options(spacing, conversion, frame, shape, dtype, order),
         "--skeleton": skeleton is not None,
+        "--source": scan is not None,
+        "--anonymous": anonymous,
+        "--clinical-limb-codes": clinical_limb_codes,
         "--subjects": subjects is not None,
         "--split": bool(split),
         "--licence": licence != NO_LICENCE,
@@ -121,9 +141,17 @@ def convert(
     }
     if suffix_of(target, WRITABLE_SUFFIXES) and len(found := volumes_in(source)) == 1:
         source = found[0].path  # a folder with a DICOM series is one volume
-    kind = kind_of(source)
+    kind = "a report about a pose" if is_report(target) else kind_of(source)
     check_options(source, kind, given, APPLICABLE)
     limits = replace(DEFAULT_LIMITS, follow_links=follow_links)
+    if kind == "a report about a pose":
+        own = skeleton_named(skeleton)
+        write_report(
+            source,
+            target,
+            ReportSettings(scan, frame, anonymous, clinical_limb_codes, own, overwrite, limits),
+        )
+        return 0
     if kind == "a pose library":
         raise BadInput(
             source,

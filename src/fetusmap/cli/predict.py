@@ -8,9 +8,10 @@ from typing import Annotated
 import typer
 
 from fetusmap.cli.console import err, out, print_table, track, warn
+from fetusmap.cli.dicom_report import write_reports
 from fetusmap.cli.options import FollowLinks, ForceSpacing, Frame, Mirror, Spacing, VoxelSize
 from fetusmap.errors import BadInput
-from fetusmap.io import check_dicomdir
+from fetusmap.io import check_dicomdir, check_highdicom
 from fetusmap.network import device_named
 from fetusmap.refine import refinement_named
 from fetusmap.scale import (
@@ -92,6 +93,10 @@ def predict(
             "--parquet", help="Write the landmarks of all cases as landmarks.parquet, too."
         ),
     ] = False,
+    dicom: Annotated[
+        bool,
+        typer.Option("--dicom", help="Write a DICOM report about each case whose scan is DICOM."),
+    ] = False,
     workers: Annotated[
         int | None, typer.Option(help="Number of processes; by default one per processor core.")
     ] = None,
@@ -126,6 +131,8 @@ def predict(
         previews=previews,
         parquet=parquet,
     )
+    if dicom:
+        check_highdicom()
     found = find_volumes(inputs, recursive=recursive, follow_links=follow_links)
     volumes, renamed = assign_folders(
         split_sequences(found, settings.limits, frame), output, settings.limits
@@ -149,7 +156,8 @@ def predict(
     count = len(results) - len(failed)
     what = f"{count} of {len(results)} cases" if failed else f"{count} case{'s' * (count > 1)}"
     out.print(f"{what} predicted; see {output / SUMMARY_FILE}")
-    return 1 if failed or found.left_out else 0
+    without_report = write_reports(volumes, results, output, settings.limits) if dicom else 0
+    return 1 if failed or without_report or found.left_out else 0
 
 
 def _process_count(asked: int | None, device: str, cases: int) -> int:

@@ -1,5 +1,11 @@
 """Cohorts: many cases in several processes, resumable runs, and tables of results."""
 
+from fetusmap.scale.dicom_export import (
+    ReportSettings,
+    export_case_report,
+    export_report,
+    pose_file,
+)
 from fetusmap.scale.isolation import Killed, OpenExecutor, run_cases
 from fetusmap.scale.landmarks import write_landmarks
 from fetusmap.scale.names import assign_folders
@@ -30,13 +36,17 @@ __all__ = [
     "Killed",
     "OpenExecutor",
     "PredictionSettings",
+    "ReportSettings",
     "VolumeFile",
     "assign_folders",
     "changes_of",
+    "export_case_report",
+    "export_report",
     "find_volumes",
     "folders_of_cases",
     "joined",
     "load_estimator",
+    "pose_file",
     "predict_case",
     "predict_cases",
     "read_done",

@@ -38,6 +38,9 @@ from fetusmap.scale.landmarks import wants_parquet, write_landmarks
 from fetusmap.scale.records import (
     DONE_FILE,
     FAILED_FILE,
+    PREVIEW_FILE,
+    REPORT_FILE,
+    REPORT_PICTURE_FILE,
     RESULT_FILES,
     STARTED_FILE,
     DoneDocument,
@@ -51,8 +54,6 @@ from fetusmap.scale.summary import CaseResult, write_summary
 from fetusmap.scale.volume_file import VolumeFile
 from fetusmap.threads import one_blas_thread
 from fetusmap.workers import check_workers, process_executor
-
-PREVIEW_FILE = "preview.png"
 
 
 def predict_cases(
@@ -200,7 +201,8 @@ def _predict(folder: Path, settings: PredictionSettings, file: VolumeFile) -> tu
 
 
 def _remove_results(folder: Path) -> None:
-    for name in (DONE_FILE, FAILED_FILE, *RESULT_FILES, PREVIEW_FILE):
+    reports = (REPORT_FILE, REPORT_PICTURE_FILE)
+    for name in (DONE_FILE, FAILED_FILE, *RESULT_FILES, PREVIEW_FILE, *reports):
         (folder / name).unlink(missing_ok=True)
 
 

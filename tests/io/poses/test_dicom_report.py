@@ -24,6 +24,7 @@ from fetusmap.io.poses import dicom_codes as codes
 from fetusmap.io.volumes.dicom_study import ReferencedImage
 from fetusmap.simulate import draw_poses
 
+SHOWN = np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8)
 RETIRED_US = "1.2.840.10008.5.1.4.1.1.6"
 STUDY = DicomStudy(
     uid="1.2.3",
@@ -64,6 +65,14 @@ def path(pose, tmp_path_factory):
     path = tmp_path_factory.mktemp("report") / "report.dcm"
     write_dicom_report(pose, STUDY, path)
     return path
+
+
+@pytest.fixture(scope="module")
+def picture(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("picture")
+    Image.fromarray(SHOWN).save(folder / "preview.png")
+    write_dicom_picture(folder / "preview.png", STUDY, folder / "picture.dcm")
+    return folder / "picture.dcm"
 
 
 @pytest.fixture(scope="module")
@@ -190,12 +199,19 @@ def test_dsrdump_reads_it(path):
     assert told.count("SCOORD3D") == 21 + 20 + 1  # landmarks, segments, crown to rump
 
 
-def test_picture(tmp_path, refused):
-    shown = np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8)
-    Image.fromarray(shown).save(tmp_path / "preview.png")
-    write_dicom_picture(tmp_path / "preview.png", STUDY, tmp_path / "picture.dcm")
-    data = pydicom.dcmread(tmp_path / "picture.dcm")
-    assert np.array_equal(data.pixel_array, shown)
+def test_dciodvfy_finds_no_error(path, picture):
+    """The checker of dicom3tools knows what the standard demands of each kind of instance."""
+    program = shutil.which("dciodvfy")
+    if program is None:
+        pytest.skip("dicom3tools is not installed: dciodvfy is missing")
+    for written in (path, picture):
+        told = subprocess.run([program, str(written)], capture_output=True, text=True, check=False)
+        assert [line for line in told.stderr.splitlines() if line.startswith("Error")] == []
+
+
+def test_picture(picture, tmp_path, refused):
+    data = pydicom.dcmread(picture)
+    assert np.array_equal(data.pixel_array, SHOWN)
     assert (data.StudyInstanceUID, str(data.PatientName)) == ("1.2.3", "Müller^Ä")
     assert data.BurnedInAnnotation == "YES"  # the name of the case
     (tmp_path / "preview.png").write_bytes(b"no picture")

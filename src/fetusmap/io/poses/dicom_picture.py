@@ -57,6 +57,6 @@ def picture_of(path: Path, study: DicomStudy) -> Dataset:
         specific_character_set="ISO_IR 192",
         transfer_syntax_uid=ExplicitVRLittleEndian,
     )
-    captured.PatientOrientation = []  # a page with several views has none
+    captured.PatientOrientation, captured.Laterality = [], ""  # several views on one page
     captured.BurnedInAnnotation = "YES"
     return captured
