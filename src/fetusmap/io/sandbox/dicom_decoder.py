@@ -50,6 +50,7 @@ from fetusmap.io.sandbox.dicom_elements import (
     number_of,
     plain,
     sequence,
+    stated,
     syntax_of,
     tags_of,
 )
@@ -215,7 +216,7 @@ class Opened:
 
     def description(self, age: tuple[str, ...]) -> dict[str, Any]:
         """Return what the instance states, by keyword; only the listed keywords."""
-        tags = {word: plain(self.data, word) for word in (*ALLOWED, *age) if word in self.data}
+        tags = {**stated(self.data), **{w: plain(self.data, w) for w in age if w in self.data}}
         for name, tag in (("slices", QLAB_SLICES), ("delta z", QLAB_DELTA_Z)):
             if tag in self.data:
                 tags[name] = number_of(self.data, tag)

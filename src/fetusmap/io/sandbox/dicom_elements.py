@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, BinaryIO
 
 import pydicom
@@ -41,6 +41,10 @@ NESTED = (
     "PlanePositionSequence", "PlaneOrientationSequence", "FrameContentSequence",
     "PixelValueTransformationSequence", "TemporalPositionSequence", "ImageDataTypeSequence",
 )  # fmt: skip
+ALLOWED_TAGS, NESTED_TAGS = (
+    {int(tag): word for word in words if (tag := tag_for_keyword(word)) is not None}
+    for words in (ALLOWED, NESTED)
+)
 QLAB_SLICES, QLAB_DELTA_Z = 0x30011001, 0x30011003
 REGIONS, OFFSETS = "SequenceOfUltrasoundRegions", 0x7FE00001
 PIXELS, ITEM, END_OF_ITEMS = 0x7FE00010, 0xFFFEE000, 0xFFFEE0DD
@@ -131,7 +135,7 @@ def tags_of(words: Iterable[str]) -> list[BaseTag | int]:
     return [tag for tag in tags if tag is not None]
 
 
-def plain(data: Any, word: str) -> Any:
+def plain(data: Any, word: str | int) -> Any:
     """Return the value of an element as numbers or short texts; a value of a wrong kind as text."""
     try:
         value = data[word].value
@@ -178,10 +182,15 @@ def sequence(data: Any, word: str) -> list[Any]:
     return list(value)
 
 
+def stated(data: Any, words: Mapping[int, str] = ALLOWED_TAGS) -> dict[str, Any]:
+    """Return the values of those elements whose keywords are listed."""
+    return {words[tag]: plain(data, tag) for tag in data.keys() & words.keys()}
+
+
 def flat(item: Any) -> dict[str, Any]:
     """Return the allowed values of a group of functional groups, and of the groups in it."""
-    values = {word: plain(item, word) for word in ALLOWED if word in item}
-    for name in NESTED:
+    values = stated(item)
+    for name in (word for tag, word in NESTED_TAGS.items() if tag in item):
         for inner in sequence(item, name)[:1]:
-            values.update({word: plain(inner, word) for word in ALLOWED if word in inner})
+            values.update(stated(inner))
     return values
