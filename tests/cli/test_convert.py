@@ -120,6 +120,21 @@ def test_subjects_and_splits(fetusmap: Callable, annotated: Path, tmp_path: Path
     assert [case.gestational_age_days for case in dataset.cases] == [80.0, None]
     assert sorted(len(cases) for cases in dataset.splits.values()) == [1, 1]
     assert "NAME=PART" in fetusmap("convert", annotated, tmp_path / "e", "--split", "x").err
+    unnamed = fetusmap("convert", annotated, tmp_path / "f", *words[2:])
+    assert "without a table of subjects each case counts as a fetus of its own" in unnamed.err
+
+
+def test_doubtful_annotations_are_named_and_imported(
+    fetusmap: Callable, annotated: Path, tmp_path: Path
+) -> None:
+    (annotated / "b.nrrd").unlink()
+    (annotated / "b.mrk.json").unlink()
+    fm.save_pose(fm.reference_pose(60.0).exchange_sides(), annotated / "a.mrk.json")
+    outcome = fetusmap("convert", annotated, tmp_path / "d")
+    assert outcome.out.strip().endswith("2 cases, 0 failed, 2 to be checked")
+    assert "case a: to be checked: left and right of the whole body are exchanged" in outcome.err
+    assert "case c: to be checked: the body is 10 mm long" in outcome.err
+    assert "case a is to be checked: left and right" in fetusmap("info", tmp_path / "d").err
 
 
 def test_a_dataset_becomes_nnlandmark_files_and_back(
@@ -172,7 +187,7 @@ def test_a_bad_table_of_subjects_stops_before_anything_is_written(
     words = ["--subjects", tmp_path / "subjects.csv"]
     outcome = fetusmap("convert", annotated, tmp_path / "d", *words)
     assert outcome.code == 2
-    assert "a number of days for 'a', found '12+3'" in outcome.err
+    assert "the gestational age of 'a' in days, 43 to 330, found '12+3'" in outcome.err
     assert not (tmp_path / "d").exists()
 
 

@@ -10,6 +10,7 @@ import typer
 
 from fetusmap.anatomy import Skeleton, built_in_skeleton_for
 from fetusmap.cli.console import out, track, warn
+from fetusmap.cli.convert_results import CorrectedImport, Merge, import_results, is_results
 from fetusmap.cli.dicom_report import (
     Anonymous,
     ClinicalLimbCodes,
@@ -39,6 +40,7 @@ from fetusmap.cli.options import (
 )
 from fetusmap.dataset import (
     DatasetWriter,
+    ImportedCase,
     export_nnlandmark,
     find_foreign_cases,
     import_cases,
@@ -61,9 +63,12 @@ from fetusmap.io import (
 )
 from fetusmap.scale import ReportSettings
 from fetusmap.types import Triple
-from fetusmap.volume import Volume
 
 NO_LICENCE = "unknown"
+NO_SUBJECTS = (
+    "without a table of subjects each case counts as a fetus of its own, so two cases of one fetus "
+    "may be in training and in test; name the fetuses with --subjects CSV"
+)
 APPLICABLE: dict[str, set[str]] = {
     "a volume": {
         "--spacing", "--force-spacing", "--voxel-size", "--mirror", "--frame", "--shape",
@@ -78,6 +83,9 @@ APPLICABLE: dict[str, set[str]] = {
         "--spacing", "--force-spacing", "--skeleton", "--subjects", "--split", "--licence",
         "--follow-links",
     },
+    "a folder of results": {
+        "--merge", "--skeleton", "--subjects", "--split", "--licence", "--follow-links",
+    },
     "a dataset": {"--overwrite"},
     "a pose library": set(),
 }  # fmt: skip
@@ -89,7 +97,8 @@ app = typer.Typer(add_completion=False, rich_markup_mode="rich")
     epilog="Examples:\n\n  fetusmap convert scan.vol scan.nii.gz\n\n  fetusmap convert pose.json "
     "pose.mrk.json\n\n  fetusmap convert results/scan report.dcm --source scan.dcm"
     "\n\n  fetusmap convert ANNOTATED_FOLDER DATASET --split train=0.7 --split "
-    "test=0.3\n\n  fetusmap convert DATASET NNLANDMARK_FOLDER"
+    "test=0.3\n\n  fetusmap convert RESULTS DATASET --merge COPY_OF_RESULTS"
+    "\n\n  fetusmap convert DATASET NNLANDMARK_FOLDER"
 )
 def convert(
     source: Annotated[
@@ -115,6 +124,7 @@ def convert(
     split: Splits = None,
     seed: Annotated[int, typer.Option(help="Seed of the random splits.")] = 0,
     licence: Annotated[str, typer.Option(help="Licence of the data in a folder.")] = NO_LICENCE,
+    merge: Merge = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace an existing file.")
     ] = False,
@@ -123,7 +133,8 @@ def convert(
     """Convert between volume formats, pose formats, and layouts of annotated cases.
 
     A folder with volumes and annotations beside them (nnLandmark, 3D Slicer markups) becomes a
-    dataset; a dataset becomes a folder of nnLandmark annotations. A pose, or the folder of a
+    dataset; a dataset becomes a folder of nnLandmark annotations. The cases of a folder of results
+    that a person has accepted become a dataset with the corrected poses. A pose, or the folder of a
     predicted case, becomes a DICOM report of measurements in the study of its scan.
     """
     conversion = Conversion(voxel_size, mirror, force_spacing)
@@ -136,12 +147,15 @@ def convert(
         "--subjects": subjects is not None,
         "--split": bool(split),
         "--licence": licence != NO_LICENCE,
+        "--merge": bool(merge),
         "--overwrite": overwrite,
         "--follow-links": follow_links,
     }
     if suffix_of(target, WRITABLE_SUFFIXES) and len(found := volumes_in(source)) == 1:
         source = found[0].path  # a folder with a DICOM series is one volume
     kind = "a report about a pose" if is_report(target) else kind_of(source)
+    if kind == "a folder" and is_results(source):
+        kind = "a folder of results"
     check_options(source, kind, given, APPLICABLE)
     limits = replace(DEFAULT_LIMITS, follow_links=follow_links)
     if kind == "a report about a pose":
@@ -161,6 +175,13 @@ def convert(
         )
     if kind == "a dataset":
         return _export(source, target, overwrite)
+    if kind == "a folder of results":
+        chosen, parts = skeleton_named(skeleton), parts_of(split or [])
+        return import_results(
+            [source, *(merge or [])],
+            target,
+            CorrectedImport(licence, chosen, subjects, parts, seed, limits),
+        )
     if kind == "a folder":
         wanted = _Import(spacing, conversion, limits, subjects, parts_of(split or []), seed)
         return _import(source, target, skeleton_named(skeleton), licence, wanted)
@@ -228,17 +249,21 @@ def _import(
                 remedy="see the warnings above",
             )
         if wanted.parts:
+            if table is None:
+                warn(NO_SUBJECTS)
             subject_of = {case.name: case.subject for case in writer.cases}
             writer.splits = split_by_subject(subject_of, wanted.parts, wanted.seed)
-    out.print(f"{target}: {len(writer.cases)} cases, {failed} failed")
+    doubtful = sum(bool(case.to_check) for case in writer.cases)
+    to_check = f", {doubtful} to be checked" if doubtful else ""
+    out.print(f"{target}: {len(writer.cases)} cases, {failed} failed{to_check}")
     return 1 if failed else 0
 
 
-def _messages_about(outcome: Volume | FetusmapError) -> tuple[str, ...]:
-    """Return the warnings about an imported case, or why it was left out."""
+def _messages_about(outcome: ImportedCase | FetusmapError) -> tuple[str, ...]:
+    """Return the warnings and doubts about an imported case, or why it was left out."""
     if isinstance(outcome, FetusmapError):
         return (f"left out: {outcome}",)
-    return outcome.warnings
+    return (*outcome.warnings, *(f"to be checked: {doubt}" for doubt in outcome.case.to_check))
 
 
 def _export(source: Path, target: Path, overwrite: bool) -> int:
