@@ -22,7 +22,9 @@ COMMON = {
     "validate_every", "checkpoint_minutes",
 }  # fmt: skip
 UNET = COMMON | {"batch", "weight_decay"}
-LAND = COMMON | {"spacing_mm", "checkpointing", "own_statistics"}
+LAND = COMMON | {"spacing_mm", "checkpointing", "own_statistics", "symmetry", "side_weight"}
+GAN = LAND | {"adversarial_weight", "discriminator_rate", "spectral"}
+RNN = LAND | {"recurrent_turns", "gated"}
 
 
 @pytest.mark.parametrize(
@@ -31,13 +33,13 @@ LAND = COMMON | {"spacing_mm", "checkpointing", "own_statistics"}
         ("coarse", UNET),
         ("canonical", UNET),
         ("land", LAND),
-        ("gan", LAND | {"adversarial_weight"}),
-        ("rnn", LAND | {"recurrent_turns"}),
+        ("gan", GAN),
+        ("rnn", RNN),
     ],
 )
 def test_a_stage_has_the_fields_that_affect_it_and_no_others(stage, fields):
     assert set(CONFIG_OF_STAGE[stage].model_fields) == fields
-    other = next(iter((UNET | LAND | {"adversarial_weight", "recurrent_turns"}) - fields))
+    other = next(iter((UNET | GAN | RNN) - fields))
     with pytest.raises(BadInput, match=other):
         parse_training_config({"stage": stage, other: 1}, "config.json")
 

@@ -1,6 +1,7 @@
 """Losses, by hand and by a second path."""
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,7 +11,13 @@ from torch.autograd.graph import saved_tensors_hooks
 
 from fetusmap.network import POLICIES, LandWidths, predict_peak_bytes
 from fetusmap.network.ledger import Ledger, TrainingStep, levels_of
-from fetusmap.train.losses import scaled_squared_error, voxel_cross_entropy
+from fetusmap.train.losses import (
+    SIDE_SHARPNESS,
+    scaled_squared_error,
+    side_cross_entropy,
+    squared_error_with_sides,
+    voxel_cross_entropy,
+)
 
 
 def random_target(*shape, seed=0):
@@ -157,3 +164,46 @@ def test_a_step_with_the_squared_error_peaks_where_the_planner_says(policy):
         step.optimizer.step()
     peak = ledger.timeline().peak_bytes(shape, on_cpu=True)
     assert peak == pytest.approx(predict_peak_bytes(widths, policy, shape), rel=1e-4)
+
+
+# Sides
+
+PAIRS = [(0, 1), (2, 3)]
+
+
+def test_the_cross_entropy_of_the_sides_by_hand():
+    """One voxel for each landmark of one pair; the other pair is not in view."""
+    target = torch.zeros(1, 4, 1, 1, 3)
+    target[0, 0, 0, 0, 0] = target[0, 1, 0, 0, 2] = 10.0
+    output = torch.zeros_like(target)
+    loss = partial(side_cross_entropy, pairs=PAIRS, height=10.0)
+    assert float(loss(output, target)) == pytest.approx(math.log(2))
+    output[0, 0, 0, 0, 0], output[0, 1, 0, 0, 2] = 10.0, 5.0
+    logits = (SIDE_SHARPNESS, SIDE_SHARPNESS / 2)
+    expected = sum(math.log1p(math.exp(-logit)) for logit in logits) / 2
+    assert float(loss(output, target)) == pytest.approx(expected)
+    exchanged = output[:, [1, 0, 3, 2]]
+    assert float(loss(exchanged, target)) == pytest.approx(expected + 0.75 * SIDE_SHARPNESS)
+    assert float(loss(output, torch.zeros_like(target))) == 0
+
+
+def test_the_sides_do_not_depend_on_the_localisation():
+    """Voxels without a landmark of the pair count nothing, and equal changes of both maps neither."""
+    generator = torch.Generator().manual_seed(0)
+    target = torch.rand(2, 4, 3, 4, 5, generator=generator)
+    target[..., 0] = 0
+    output = torch.randn(2, 4, 3, 4, 5, generator=generator)
+    loss = partial(side_cross_entropy, pairs=PAIRS)
+    other = output.clone()
+    other[..., 0] += 100 * torch.randn(2, 4, 3, 4, generator=generator)
+    other[:, 0:2] += 7.0
+    torch.testing.assert_close(loss(other, target), loss(output, target))
+
+
+def test_the_sides_are_added_to_the_squared_errors():
+    generator = torch.Generator().manual_seed(1)
+    target, output = (torch.rand(1, 4, 2, 3, 4, generator=generator) for _ in range(2))
+    found = squared_error_with_sides(output, target, pairs=PAIRS, weight=20.0, height=2.0)
+    sides = side_cross_entropy(output, target, pairs=PAIRS, height=2.0)
+    plain = scaled_squared_error(output, target, height=2.0)
+    torch.testing.assert_close(found, plain + 20 * sides)

@@ -154,6 +154,8 @@ class _LandConfig(_Config):
         symmetry: how samples are turned and flipped along the volume's axes: "right-angles" (all 48
             ways), "flips" (the eight flips, which keep the four clinical presentations of the
             simulator), or "sagittal-flip" (across the median plane, which keeps each of them).
+        side_weight: weight of the cross-entropy of left against right beside the squared errors,
+            which are of the order of tens; 0 is the paper's plain L2.
         own_statistics: normalise each volume by its own statistics. With running statistics,
             which a batch of one makes uncertain, errors were larger by half.
     """
@@ -174,6 +176,7 @@ class _LandConfig(_Config):
     spacing_mm: Annotated[float, Field(gt=0.1, lt=10)] = 1.25
     checkpointing: Literal["none", "norms", "paper", "lean", "blocks"] = "none"
     symmetry: Symmetry = "right-angles"
+    side_weight: Annotated[float, Field(ge=0)] = 0.0
     own_statistics: bool = True
 
     @property

@@ -22,7 +22,11 @@ from fetusmap.train.config import (
     TrainingConfig,
     WholeVolumeConfig,
 )
-from fetusmap.train.losses import scaled_squared_error, voxel_cross_entropy
+from fetusmap.train.losses import (
+    scaled_squared_error,
+    squared_error_with_sides,
+    voxel_cross_entropy,
+)
 from fetusmap.train.muon import Muon
 from fetusmap.train.objectives import Adversarial, Loss, Objective, Supervised
 
@@ -104,6 +108,13 @@ def _land(config: WholeVolumeConfig, skeleton: Skeleton) -> Stage:
     """Return the stage of the paper's detector: whole volume, squared errors, Adam."""
     input_grid = WholeVolumeGrid(spacing_mm=config.spacing_mm)
     loss = partial(scaled_squared_error, height=HEIGHT)
+    if config.side_weight and skeleton.mirror_pairs:
+        pairs = [
+            (skeleton.index(left), skeleton.index(right)) for left, right in skeleton.mirror_pairs
+        ]
+        loss = partial(
+            squared_error_with_sides, pairs=pairs, weight=config.side_weight, height=HEIGHT
+        )
     return Stage(
         input_grid=input_grid,
         channels=channel_per_landmark(skeleton),
