@@ -188,7 +188,7 @@ def test_the_cross_entropy_of_the_sides_by_hand():
 
 
 def test_the_sides_do_not_depend_on_the_localisation():
-    """Voxels without a landmark of the pair count nothing, and equal changes of both maps neither."""
+    """Voxels without a landmark count nothing, and neither do equal changes of both maps."""
     generator = torch.Generator().manual_seed(0)
     target = torch.rand(2, 4, 3, 4, 5, generator=generator)
     target[..., 0] = 0
