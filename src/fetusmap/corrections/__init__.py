@@ -26,10 +26,17 @@ from fetusmap.corrections.records import (
     LandmarkState,
     Note,
 )
-from fetusmap.corrections.store import CORRECTIONS_FILE, append_correction, read_log, write_log
+from fetusmap.corrections.store import (
+    CORRECTIONS_FILE,
+    CORRECTIONS_FOLDER,
+    append_correction,
+    read_log,
+    write_log,
+)
 
 __all__ = [
     "CORRECTIONS_FILE",
+    "CORRECTIONS_FOLDER",
     "Action",
     "Author",
     "CaseStatus",

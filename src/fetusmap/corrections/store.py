@@ -25,6 +25,10 @@ if sys.platform != "win32":
     import fcntl
 
 CORRECTIONS_FILE = "corrections.jsonl"
+"""In the folder of a predicted case."""
+
+CORRECTIONS_FOLDER = "corrections"
+"""In a dataset, with one log per case."""
 
 MAX_LOG_BYTES = 64 * 1024 * 1024
 """A correction takes 0.3 kB, an answer of the machine 3 kB; a larger file is not ours."""

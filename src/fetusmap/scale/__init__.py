@@ -1,5 +1,12 @@
 """Cohorts: many cases in several processes, resumable runs, and tables of results."""
 
+from fetusmap.scale.corrected import (
+    CorrectedCase,
+    ImportedCorrection,
+    find_corrected_cases,
+    import_corrected,
+    load_prediction,
+)
 from fetusmap.scale.dicom_export import (
     ReportSettings,
     export_case_report,
@@ -31,8 +38,10 @@ from fetusmap.scale.volume_file import VolumeFile
 __all__ = [
     "SUMMARY_FILE",
     "CaseResult",
+    "CorrectedCase",
     "DoneDocument",
     "FoundVolumes",
+    "ImportedCorrection",
     "Killed",
     "OpenExecutor",
     "PredictionSettings",
@@ -42,10 +51,13 @@ __all__ = [
     "changes_of",
     "export_case_report",
     "export_report",
+    "find_corrected_cases",
     "find_volumes",
     "folders_of_cases",
+    "import_corrected",
     "joined",
     "load_estimator",
+    "load_prediction",
     "pose_file",
     "predict_case",
     "predict_cases",

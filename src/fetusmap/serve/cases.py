@@ -231,7 +231,9 @@ def _history(prediction: Pose, log: CorrectionLog, author: str) -> History:
         redo=None if redo is None else redo.action,
         damaged_lines=log.damaged,
         disagreements=disagreements(prediction, log),
-        prediction_changed=any(entry.base_sha256 != base for entry in log.effective),
+        # The pose of a dataset may hold the corrections already, and then names the people.
+        prediction_changed="annotators" not in prediction.provenance.notes
+        and any(entry.base_sha256 != base for entry in log.effective),
     )
 
 

@@ -15,7 +15,12 @@ from pathlib import Path
 import numpy as np
 
 from fetusmap.anatomy import Pose, Skeleton
-from fetusmap.corrections import CORRECTIONS_FILE, CorrectionLog, read_log
+from fetusmap.corrections import (
+    CORRECTIONS_FILE,
+    CORRECTIONS_FOLDER,
+    CorrectionLog,
+    read_log,
+)
 from fetusmap.dataset import Dataset, is_dataset, load_dataset
 from fetusmap.errors import BadInput, FetusmapError
 from fetusmap.files import VOLUME_SUFFIXES, make_folder, read_rows, safe_name, suffix_of
@@ -33,7 +38,6 @@ from fetusmap.scale import (
 from fetusmap.types import Triple
 
 POSE_FILE = "pose.json"
-CORRECTIONS_FOLDER = "corrections"
 UPLOAD_STEM = "upload"
 UPLOADS_FOLDER = ".uploads"
 """Files that are being received; what is in it when the server starts is removed."""
