@@ -13,7 +13,7 @@ import typer
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
 from fetusmap.cli.console import err, out, warn
-from fetusmap.dataset import load_dataset
+from fetusmap.dataset import is_dataset, load_dataset
 from fetusmap.errors import BadInput
 from fetusmap.model import ModelCard
 from fetusmap.network import device_named
@@ -129,7 +129,9 @@ def train(
 
 def _name_unchecked(dataset: str | None) -> None:
     """Name the cases of a dataset that are left out because their annotation is to be checked."""
-    cases = () if dataset is None else load_dataset(dataset).cases
+    if dataset is None or not is_dataset(dataset):  # the training refuses what is no dataset
+        return
+    cases = load_dataset(dataset).cases
     names = [case.name for case in cases if case.to_check]
     if names:
         shown = ", ".join(names[:MAX_NAMED]) + (" and others" if len(names) > MAX_NAMED else "")
