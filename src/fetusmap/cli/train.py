@@ -129,7 +129,7 @@ def train(
 
 def _name_unchecked(dataset: str | None) -> None:
     """Name the cases of a dataset that are left out because their annotation is to be checked."""
-    if dataset is None or not is_dataset(dataset):  # the training refuses what is no dataset
+    if dataset is None or not is_dataset(Path(dataset)):  # the training refuses what is no dataset
         return
     cases = load_dataset(dataset).cases
     names = [case.name for case in cases if case.to_check]
