@@ -23,7 +23,7 @@ from fetusmap.io import load_pose, save_pose, save_volume
 from fetusmap.scale import DoneDocument, write_record
 from fetusmap.volume import Volume
 
-GRID = Grid.from_spacing((20, 20, 20), 3.0)
+GRID = Grid.from_spacing((60, 60, 60), 1.0)
 PREDICTION = Pose(
     load_skeleton("fetus-22"),
     reference_pose(40.0, load_skeleton("fetus-22")).positions_mm + 30.0,
@@ -34,7 +34,7 @@ PREDICTION = Pose(
 @pytest.fixture
 def results(tmp_path):
     """A folder of results with three cases."""
-    array = np.random.default_rng(0).integers(0, 255, (20, 20, 20)).astype(np.uint8)
+    array = np.random.default_rng(0).integers(0, 255, (60, 60, 60)).astype(np.uint8)
     root = tmp_path / "results"
     for name in ("one", "two", "three"):
         save_volume(Volume(array, GRID), tmp_path / f"scan of {name}.nii.gz")
@@ -88,9 +88,11 @@ def test_two_corrected_copies_become_one_dataset_with_both_names(results, tmp_pa
     assert {entry.author for entry in log.entries} == {"Anna", "Bert"}
     assert len(log.entries) == 4
     assert corrected_pose(pose, log).equals(pose)
-    assert cases["one"].load_volume().array.shape == (20, 20, 20)
+    assert cases["one"].load_volume().array.shape == (60, 60, 60)
     assert (results / "one" / CORRECTIONS_FILE).read_bytes() == before
     assert load_pose(results / "one" / "pose.json").equals(PREDICTION)
+    assert run(["convert", str(out), str(tmp_path / "exported")]) == 0
+    assert "2 cases say which landmarks a person accepted" in capsys.readouterr().err
 
 
 def test_a_case_without_its_volume_is_named_and_the_rest_is_done(results, tmp_path, capsys):

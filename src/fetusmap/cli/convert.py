@@ -270,11 +270,18 @@ def _export(source: Path, target: Path, overwrite: bool) -> int:
     """Turn a dataset into a folder of volumes with landmark files."""
     dataset = load_dataset(source)
     make_folder(target)
-    done = failed = 0
+    done = failed = reviewed = 0
     steps = export_nnlandmark(dataset, target, overwrite=overwrite)
     for case, trouble in track(steps, "exporting", sum(c.is_annotated for c in dataset.cases)):
         done, failed = done + (trouble is None), failed + (trouble is not None)
         if trouble is not None:
             warn(f"case {case.name}: left out: {trouble}")
+        else:
+            reviewed += set(case.load_pose().review) != {"machine"}
+    if reviewed:
+        warn(
+            f"{reviewed} cases say which landmarks a person accepted, moved or placed; the layout "
+            "of nnLandmark cannot hold that, nor confidences"
+        )
     out.print(f"{target}: {done} cases, {failed} failed")
     return 1 if failed else 0
