@@ -10,7 +10,7 @@ import pytest
 from fetusmap.anatomy import Pose, load_skeleton, reference_pose, skeleton_from_plain
 from fetusmap.dataset import DatasetWriter
 from fetusmap.geometry import Grid
-from fetusmap.io import save_pose
+from fetusmap.io import save_pose, write_landmark_table
 from fetusmap.volume import Volume
 
 CASES = ("a", "b", "c")
@@ -121,7 +121,7 @@ def test_a_prediction_without_annotation_is_listed(fetusmap, dataset, truth, tmp
     save_pose(truth["a"], found / "z.json")
     outcome = fetusmap("evaluate", str(found), "--truth", str(dataset))
     assert outcome.code == 0
-    assert "1 case predicted but not annotated in the dataset, not counted: z" in outcome.err
+    assert "1 case predicted but not annotated, not counted: z" in outcome.err
     assert metrics_of(outcome)["missed"] == "0"
 
 
@@ -249,7 +249,7 @@ def test_bad_input_is_one_line(fetusmap, dataset, truth, tmp_path):
     write_pose(strangers, skeleton_of("top", "L"), [[0, 0, 0], [1, 1, 1]])
     for words, said in (
         ((str(tmp_path / "nowhere"),), "found no such folder"),
-        ((str(others),), "expected predictions of the dataset's cases, such as a, found others"),
+        ((str(others),), "expected predictions of the annotated cases, such as a, found others"),
         ((str(found), str(found)), "expected folders that differ in their names"),
         ((str(found), "--split", "val"), "val"),
         ((str(strangers),), "prediction of a: expected a landmark that the annotations (fetus-16)"),
@@ -259,3 +259,94 @@ def test_bad_input_is_one_line(fetusmap, dataset, truth, tmp_path):
         (line,) = outcome.err.splitlines()
         assert line.startswith("fetusmap: ")
         assert said in line
+
+
+def write_poses(folder, poses, layout):
+    """Write poses in a layout: one file per case, or one table."""
+    folder.mkdir(exist_ok=True)
+    if layout.startswith("landmarks"):
+        write_landmark_table(poses.items(), folder / layout)
+        return folder / layout
+    for name, pose in poses.items():
+        save_pose(pose, folder / layout.format(name))
+    return folder
+
+
+LAYOUTS = ["{}.json", "{}.mrk.json", "{}.csv", "landmarks.csv", "landmarks.parquet"]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_either_side_may_be_files_or_a_table(fetusmap, truth, layout, tmp_path):
+    moved = {
+        f"{name}_0000": Pose(pose.skeleton, pose.positions_mm + np.array([0, 0, 2.5]))
+        for name, pose in truth.items()
+    }
+    true = write_poses(tmp_path / "true", truth, layout)
+    found = write_poses(tmp_path / "found", moved, LAYOUTS[-1 - LAYOUTS.index(layout)])
+    outcome = fetusmap("evaluate", str(found), "--truth", str(true))
+    assert outcome.code == 0
+    assert metrics_of(outcome)["mean, mm"] == "2.50 (2.50 to 2.50)"
+    assert "3 matched by other names: a_0000 = a, b_0000 = b, c_0000 = c" in outcome.err
+    assert "3 of 3 annotated cases predicted, 0 counted as missed, 0 predicted but" in outcome.out
+
+
+def test_a_dataset_may_be_the_prediction(fetusmap, dataset, truth, tmp_path):
+    true = write_poses(tmp_path / "true", truth, "landmarks.csv")
+    outcome = fetusmap("evaluate", str(dataset), "--truth", str(true))
+    assert metrics_of(outcome)["mean, mm"] == "0.00 (0.00 to 0.00)"
+
+
+def test_names_are_mapped_by_a_table(fetusmap, dataset, truth, tmp_path):
+    found = write_off_by(tmp_path / "found", truth, 1.0)
+    for old, new in zip(CASES, ("x", "y", "c"), strict=True):
+        (found / old).rename(found / new)
+    (tmp_path / "names.csv").write_text("prediction;truth\nx.json;a\ny;b\nq;r\n")
+    words = ("evaluate", str(found), "--truth", str(dataset))
+    outcome = fetusmap(*words, "--names", str(tmp_path / "names.csv"), "-o", str(tmp_path / "out"))
+    assert outcome.code == 0
+    assert "3 of 3 annotated cases predicted" in outcome.out
+    assert "names that no case has: q, r" in outcome.err
+    without = fetusmap(*words, "-o", str(tmp_path / "out"))
+    assert "1 of 3 annotated cases predicted, 2 counted as missed, 2 predicted but" in without.out
+    with (tmp_path / "out" / "unmatched.csv").open(newline="") as file:
+        rows = [(row["case"], row["lacks"]) for row in csv.DictReader(file)]
+    assert rows == [
+        ("a", "prediction"),
+        ("b", "prediction"),
+        ("x", "annotation"),
+        ("y", "annotation"),
+    ]
+
+
+def test_names_are_mapped_by_a_pattern(fetusmap, truth, tmp_path):
+    numbered = dict(zip(("P-01", "P-02", "P-03"), truth.values(), strict=True))
+    found = {f"scan{name[2:]}-of-{n}": pose for n, (name, pose) in enumerate(numbered.items())}
+    true = write_poses(tmp_path / "true", numbered, "{}.mrk.json")
+    predicted = write_poses(tmp_path / "found", found, "{}.json")
+    words = ("evaluate", str(predicted), "--truth", str(true))
+    assert fetusmap(*words).code == 2
+    outcome = fetusmap(*words, "--match", r"(\d\d)")
+    assert metrics_of(outcome)["mean, mm"] == "0.00 (0.00 to 0.00)"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--match", r"^(.)"), "predictions a_0000, a_pred and annotations a"),
+        ((), "predictions a_0000, a_pred and annotations a; leave one out, or map them"),
+        (("--match", "(("), "--match: expected a regular expression"),
+        (("--match", "a", "--names", "n.csv"), "expected --names or --match, found both"),
+        (("--split", "test"), "expected a dataset as --truth, which has splits"),
+        (("--names", "NAMES"), "'a' twice"),
+    ],
+)
+def test_names_that_fit_two_ways_are_refused(fetusmap, truth, words, said, tmp_path):
+    two = dict.fromkeys(("a_0000", "a_pred"), truth["a"])
+    true = write_poses(tmp_path / "true", truth, "landmarks.csv")
+    found = write_poses(tmp_path / "found", two, "{}.json")
+    (tmp_path / "names.csv").write_text("prediction,truth\na_0000,a\na_pred,a\n")
+    words = [str(tmp_path / "names.csv") if word == "NAMES" else word for word in words]
+    outcome = fetusmap("evaluate", str(found), "--truth", str(true), *words)
+    assert outcome.code == 2
+    (line,) = outcome.err.splitlines()
+    assert said in line

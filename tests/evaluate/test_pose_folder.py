@@ -6,7 +6,7 @@ import pytest
 from fetusmap.anatomy import Pose, Skeleton, reference_pose
 from fetusmap.errors import BadInput
 from fetusmap.evaluate import find_poses
-from fetusmap.io import save_pose
+from fetusmap.io import save_pose, write_landmark_table
 
 NOSE = Skeleton(
     "nose-and-ears", ("nose", "left_ear", "right_ear"), (), (("left_ear", "right_ear"),)
@@ -87,3 +87,38 @@ def test_what_a_killed_process_left_is_no_pose(tmp_path):
     save_pose(reference_pose(60.0), tmp_path / "a.json")
     (tmp_path / ".0123456789abcdef.partial.json").write_text('{"format": "fetus')
     assert list(find_poses(tmp_path)) == ["a"]
+
+
+def test_pose_files_of_every_format_may_lie_in_one_folder(tmp_path):
+    poses = {name: reference_pose(40.0 + n) for n, name in enumerate("abcde")}
+    save_pose(poses["a"], tmp_path / "a.json")
+    save_pose(poses["b"], tmp_path / "b.mrk.json")
+    save_pose(poses["c"], tmp_path / "c.csv")
+    write_landmark_table([(name, poses[name]) for name in "de"], tmp_path / "readers.csv")
+    (tmp_path / "ages.csv").write_text("case,age\na,90\n")
+    found = find_poses(tmp_path)
+    assert list(found) == list("abcde")
+    assert all(found[name].equals(pose) for name, pose in poses.items())
+
+
+def test_beside_folders_of_cases_tables_are_not_read(tmp_path):
+    (tmp_path / "a").mkdir()
+    save_pose(reference_pose(50.0), tmp_path / "a" / "pose.json")
+    write_landmark_table([("a", reference_pose(60.0))], tmp_path / "landmarks.csv")
+    assert find_poses(tmp_path)["a"].equals(reference_pose(50.0))
+    assert find_poses(tmp_path / "landmarks.csv")["a"].equals(reference_pose(60.0))
+
+
+def test_two_formats_of_one_case_are_refused(tmp_path):
+    for name in ("a.json", "a.mrk.json", "b.json"):
+        save_pose(reference_pose(50.0), tmp_path / name)
+    with pytest.raises(BadInput, match=r"found 1 with two, such as a\.json and a\.mrk\.json"):
+        find_poses(tmp_path)
+
+
+def test_landmarks_that_the_given_skeleton_lacks_are_read_with_another(tmp_path):
+    save_pose(reference_pose(50.0), tmp_path / "a.csv")
+    save_pose(reference_pose(50.0), tmp_path / "b.mrk.json")
+    found = find_poses(tmp_path, NOSE)
+    assert found["a"].equals(reference_pose(50.0))
+    assert found["b"].equals(reference_pose(50.0))

@@ -10,7 +10,15 @@ import typer
 
 from fetusmap.anatomy import built_in_skeletons, load_skeleton
 from fetusmap.cli.console import out, print_table, warn
-from fetusmap.dataset import Dataset, load_dataset
+from fetusmap.cli.evaluated_cases import (
+    UNMATCHED_FILE,
+    Matching,
+    describe_cases,
+    load_annotations,
+    pair_cases,
+    write_unmatched,
+)
+from fetusmap.cli.options import SkeletonName, skeleton_named
 from fetusmap.errors import BadInput
 from fetusmap.evaluate import (
     SUMMARY_COLUMNS,
@@ -20,12 +28,10 @@ from fetusmap.evaluate import (
     auc_percent,
     compare,
     describe_landmarks,
-    find_poses,
     format_interval,
     format_number,
     format_p_value,
     mean_error_mm,
-    pair_with_truth,
     summarize,
     summary_cells,
     write_errors_csv,
@@ -41,20 +47,43 @@ app = typer.Typer(add_completion=False, rich_markup_mode="rich")
 
 @app.command(
     epilog="Examples:\n\n  fetusmap evaluate results --truth DATASET\n\n  fetusmap evaluate before "
-    "after --truth DATASET --split test -o comparison"
+    "after --truth DATASET --split test -o comparison\n\n  fetusmap evaluate results --truth "
+    "annotations.csv --names names.csv"
 )
 def evaluate(
     predictions: Annotated[
         list[Path],
         typer.Argument(
             metavar="PREDICTIONS...",
-            help="Folders that predict wrote, or folders of pose files named after their cases.",
+            help="Folders that predict wrote, folders of pose files named after their cases, "
+            "tables of landmarks, or datasets.",
         ),
     ],
-    truth: Annotated[Path, typer.Option(metavar="DATASET", help="Dataset with the annotations.")],
+    truth: Annotated[
+        Path,
+        typer.Option(
+            metavar="DATASET|FOLDER|TABLE",
+            help="Dataset with the annotations, or whatever holds predictions.",
+        ),
+    ],
     split: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="Split of the dataset; without it, all of its cases."),
+    ] = None,
+    names: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="TABLE",
+            help="CSV with the columns prediction and truth, for cases whose names differ.",
+        ),
+    ] = None,
+    match: Annotated[
+        str | None,
+        typer.Option(
+            metavar="REGEX",
+            help="What is the same in the names of a prediction and its annotation, for example "
+            r"(.+)_0000 or (\d+).",
+        ),
     ] = None,
     landmarks: Annotated[
         str | None,
@@ -64,6 +93,7 @@ def evaluate(
             "name.",
         ),
     ] = None,
+    skeleton: SkeletonName = None,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="Folder into which tables and curves are written."),
@@ -75,14 +105,18 @@ def evaluate(
     compared with the first one, case by case. A case without a prediction counts as missed.
     Predictions and annotations are compared over the landmarks whose names they share, such as
     those of fetus-16 if one side has the landmarks of fetus-22.
+
+    Names of cases that differ only by a usual ending, such as case_0000 and case, belong together.
     """
-    dataset = load_dataset(truth)
+    annotations = load_annotations(truth, split, skeleton_named(skeleton))
+    matching = Matching(names, match)
     wanted = None if landmarks is None else _named_landmarks(landmarks)
+    paired = {
+        name: pair_cases(place, annotations, matching)
+        for name, place in _by_name(predictions).items()
+    }
     methods = _comparable(
-        {
-            name: _pairs(folder, dataset, split, wanted)
-            for name, folder in _by_name(predictions).items()
-        }
+        {name: _restricted(name, each.pairs, wanted) for name, each in paired.items()}
     )
     summaries = {name: summarize(pairs) for name, pairs in methods.items()}
     rows = [(name, *summary_cells(summary)) for name, summary in summaries.items()]
@@ -92,14 +126,17 @@ def evaluate(
     first = next(iter(methods.values()))
     title = f"{len(first.cases)} cases of {truth}"
     print_table(title, ("", *transposed[0][1:]), transposed[1:])
-    names = first.skeleton.landmarks
-    print_table("Mean error by landmark, mm", ("", *summaries), _by_landmark(names, summaries))
-    out.print(f"compared: {describe_landmarks(names)}")
+    by_landmark = _by_landmark(first.skeleton.landmarks, summaries)
+    print_table("Mean error by landmark, mm", ("", *summaries), by_landmark)
+    out.print(f"compared: {describe_landmarks(first.skeleton.landmarks)}")
+    for name, each in paired.items():
+        out.print(f"{name}: {describe_cases(each)}")
     if len(methods) > 1:
         title = f"Difference from {next(iter(methods))}, case by case"
         print_table(title, ("", "mean, mm", "p (Wilcoxon)", "AUC, %"), _differences(methods))
     if output is not None:
         _write(output, methods, columns, rows)
+        write_unmatched(output / UNMATCHED_FILE, paired)
         out.print(f"\nsee {output}")
     return 0
 
@@ -134,29 +171,8 @@ def _by_landmark(names: tuple[str, ...], summaries: Mapping[str, Summary]) -> li
     ]
 
 
-def _pairs(
-    folder: Path, dataset: Dataset, split: str | None, landmarks: tuple[str, ...] | None
-) -> Pairs:
-    """Pair the predictions of a folder with the annotations; warn of what is only on one side."""
-    cases = dataset.cases if split is None else dataset.split(split)
-    found = find_poses(folder, dataset.skeleton)
-    pairs = pair_with_truth(found, cases)
-    if len(pairs.without_prediction) == len(pairs.cases):
-        raise BadInput(
-            folder,
-            expected=f"predictions of the dataset's cases, such as {pairs.cases[0]}",
-            found=f"others, such as {next(iter(found))}",
-            remedy="give the dataset that was predicted, or another --split",
-        )
-    elsewhere = {case.name for case in dataset.cases if case.is_annotated}  # in another split
-    unknown = [name for name in pairs.without_truth if name not in elsewhere]
-    for names, what in (
-        (pairs.without_prediction, "without a prediction, counted as missed"),
-        (unknown, "predicted but not annotated in the dataset, not counted"),
-    ):
-        if names:
-            count = f"{len(names)} case{'s' * (len(names) > 1)}"
-            warn(f"{folder}: {count} {what}: {abbreviate_names(names)}")
+def _restricted(method: str, pairs: Pairs, landmarks: tuple[str, ...] | None) -> Pairs:
+    """Return pairs over the wanted landmarks; warn if each side has some that the other lacks."""
     if landmarks is not None:
         return pairs.restricted_to(landmarks)
     if not (pairs.only_found and pairs.only_true):  # one side has all landmarks of the other
@@ -167,7 +183,7 @@ def _pairs(
     ]
     shared = f"{len(pairs.skeleton)} landmark" + "s" * (len(pairs.skeleton) > 1)
     warn(
-        f"{folder}: compared over the {shared} that predictions and annotations share; "
+        f"{method}: compared over the {shared} that predictions and annotations share; "
         + "; ".join(left_out)
     )
     return pairs

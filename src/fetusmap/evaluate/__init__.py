@@ -1,5 +1,6 @@
 """How accurate predictions are: errors in mm, areas under curves, exchanged sides, intervals."""
 
+from fetusmap.evaluate.case_names import match_by_pattern, match_by_table, match_names
 from fetusmap.evaluate.error_table import write_errors_csv
 from fetusmap.evaluate.formatting import (
     SUMMARY_COLUMNS,
@@ -23,6 +24,7 @@ from fetusmap.evaluate.pairs import (
     Pairs,
     abbreviate_names,
     describe_landmarks,
+    pair_poses,
     pair_with_truth,
 )
 from fetusmap.evaluate.pose_folder import find_poses
@@ -53,8 +55,12 @@ __all__ = [
     "format_number",
     "format_p_value",
     "landmark_errors_mm",
+    "match_by_pattern",
+    "match_by_table",
+    "match_names",
     "mean_error_mm",
     "median_error_mm",
+    "pair_poses",
     "pair_with_truth",
     "pck_curve_percent",
     "pck_interval",

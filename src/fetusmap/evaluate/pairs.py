@@ -76,11 +76,7 @@ class Pairs:
 
 
 def pair_with_truth(found: Mapping[str, Pose], cases: Sequence[Case]) -> Pairs:
-    """Pair predictions with the annotations of their cases, by the names of the landmarks.
-
-    The skeletons may differ: the pairs hold the landmarks that the annotations share with every
-    prediction. A case without a prediction counts as missed altogether. A landmark whose annotation
-    has confidence 0 (outside the volume) is not counted at all.
+    """Pair predictions with the annotations of the cases of a dataset, see `pair_poses`.
 
     Args:
         found: predicted poses by the name of their case.
@@ -97,27 +93,75 @@ def pair_with_truth(found: Mapping[str, Pose], cases: Sequence[Case]) -> Pairs:
             found="none" if not cases else f"{len(cases)} without annotation",
             remedy="name a dataset, or a split of it, that has landmarks",
         )
-    truths = [case.load_pose() for case in annotated]
-    poses = {case.name: found[case.name] for case in annotated if case.name in found}
+    return pair_poses(
+        found,
+        {case.name: case.load_pose() for case in annotated},
+        {case.name: case.subject for case in annotated},
+    )
+
+
+def pair_poses(
+    found: Mapping[str, Pose], truth: Mapping[str, Pose], subjects: Mapping[str, str] | None = None
+) -> Pairs:
+    """Pair predictions with annotations by the names of their cases and of their landmarks.
+
+    The skeletons may differ: the pairs hold the landmarks that the annotations share with every
+    prediction. A case without a prediction counts as missed altogether. A landmark whose annotation
+    has confidence 0 (outside the volume) is not counted at all.
+
+    Args:
+        found: predicted poses by the name of their case.
+        truth: annotated poses by the name of their case. If their skeletons differ, all are taken
+            on the built-in one that has the most of their landmarks.
+        subjects: subject of each annotated case; a case that has none is its own subject.
+
+    Raises:
+        BadInput: there is no annotation, predictions and annotations share no landmark, or the
+            annotations are of skeletons that have no common one.
+    """
+    if not truth:
+        raise BadInput(
+            "evaluation", expected="annotated cases", found="none", remedy="give annotations"
+        )
+    poses = {name: found[name] for name in truth if name in found}
+    truths = _on_one_skeleton(list(truth.values()))
     whole = truths[0].skeleton
     shared = _shared_landmarks(whole, poses)
     predicted = dict.fromkeys(name for pose in poses.values() for name in pose.skeleton.landmarks)
     nowhere = np.full((len(shared), 3), np.nan)
     rows = whole.indices(shared)
-    names = tuple(case.name for case in annotated)
+    names = tuple(truth)
+    known = subjects or {}
     return Pairs(
         skeleton=_skeleton_of(whole, shared),
         cases=names,
-        subjects=tuple(case.subject or case.name for case in annotated),
+        subjects=tuple(known.get(name) or name for name in names),
         found_mm=np.array(
             [_positions(poses[name], shared) if name in poses else nowhere for name in names]
         ),
-        true_mm=np.array([_annotated_positions(truth)[rows] for truth in truths]),
+        true_mm=np.array([_annotated_positions(pose)[rows] for pose in truths]),
         without_prediction=tuple(name for name in names if name not in poses),
         without_truth=tuple(sorted(set(found) - set(names))),
         only_found=tuple(name for name in predicted if name not in whole.landmarks),
         only_true=tuple(name for name in whole.landmarks if name not in shared),
     )
+
+
+def _on_one_skeleton(poses: Sequence[Pose]) -> list[Pose]:
+    """Return annotations that may be of several skeletons on one; what one lacks is absent."""
+    skeletons = {pose.skeleton for pose in poses}
+    if len(skeletons) == 1:
+        return list(poses)
+    names = {name for skeleton in skeletons for name in skeleton.landmarks}
+    whole = built_in_skeleton_for(names)
+    if not names <= set(whole.landmarks):
+        raise BadInput(
+            "annotations",
+            expected="one skeleton, or built-in ones",
+            found=" and ".join(sorted(skeleton.name for skeleton in skeletons)),
+            remedy="evaluate the annotations of each skeleton for themselves",
+        )
+    return [pose.on(whole) for pose in poses]
 
 
 def describe_landmarks(names: Sequence[str]) -> str:

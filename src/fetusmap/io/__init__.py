@@ -1,6 +1,7 @@
 """Reading and writing of volumes and poses; untrusted voxels are decoded in a sandbox."""
 
 from fetusmap.io.poses import (
+    MAX_LANDMARK_TABLE_BYTES,
     check_highdicom,
     check_pyarrow,
     load_landmark_table,
@@ -45,6 +46,7 @@ __all__ = [
     "AS_STORED",
     "DEFAULT_LIMITS",
     "DICOMDIR",
+    "MAX_LANDMARK_TABLE_BYTES",
     "WRITABLE_SUFFIXES",
     "Conversion",
     "DicomStudy",

@@ -30,7 +30,7 @@ COHORT_COLUMNS = (
 )  # fmt: skip
 NUMBERS = ("x_mm", "y_mm", "z_mm", "confidence")
 TABLE_SUFFIXES = (".csv", ".parquet")
-MAX_COHORT_BYTES = 256 * 1024 * 1024
+MAX_LANDMARK_TABLE_BYTES = 256 * 1024 * 1024
 """About 90,000 cases of 22 landmarks as CSV."""
 
 MAX_ROWS = 4_000_000
@@ -57,7 +57,9 @@ def write_landmark_table(
     suffix = format_suffix(path, TABLE_SUFFIXES, "table")
     rows = (row for case, pose in poses for row in _rows(case, pose))
     if suffix == ".csv":
-        write_rows(path, COHORT_COLUMNS, rows, overwrite=overwrite, max_bytes=MAX_COHORT_BYTES)
+        write_rows(
+            path, COHORT_COLUMNS, rows, overwrite=overwrite, max_bytes=MAX_LANDMARK_TABLE_BYTES
+        )
     else:
         _write_parquet(rows, path, overwrite)
 
@@ -81,7 +83,7 @@ def load_landmark_table(path: str | Path, skeleton: Skeleton | None = None) -> d
     path = Path(path)
     suffix = format_suffix(path, TABLE_SUFFIXES, "table")
     rows = (
-        read_rows(path, LANDMARK_COLUMNS[1:5], OPTIONAL_COLUMNS, max_bytes=MAX_COHORT_BYTES)
+        read_rows(path, LANDMARK_COLUMNS[1:5], OPTIONAL_COLUMNS, max_bytes=MAX_LANDMARK_TABLE_BYTES)
         if suffix == ".csv"
         else _read_parquet(path)
     )
