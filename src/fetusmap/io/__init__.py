@@ -38,6 +38,7 @@ from fetusmap.io.volumes import (
     open_source,
     read_volume_header,
     save_volume,
+    series_in,
     study_of,
     volume_of,
 )
@@ -74,6 +75,7 @@ __all__ = [
     "read_volume_header",
     "save_pose",
     "save_volume",
+    "series_in",
     "study_of",
     "volume_of",
     "write_dicom_picture",

@@ -12,7 +12,15 @@ from typing import overload
 from fetusmap.dataset import is_dataset, load_dataset
 from fetusmap.errors import BadInput
 from fetusmap.files import VOLUME_SUFFIXES, case_name, is_folder, suffix_of
-from fetusmap.io import DICOMDIR, ReadLimits, count_frames, find_sources
+from fetusmap.io import (
+    DEFAULT_LIMITS,
+    DICOMDIR,
+    ReadLimits,
+    Source,
+    count_frames,
+    find_sources,
+    series_in,
+)
 from fetusmap.scale.input_table import TABLE_SUFFIXES, read_input_table
 from fetusmap.scale.names import joined_name, with_unique_names
 from fetusmap.scale.records import owner_of
@@ -85,6 +93,7 @@ def find_volumes(
             found=f"none in {len(inputs)} inputs; {search.left_out[0]}",
             remedy="give volume files, a folder of them, a dataset, or a CSV with their paths",
         )
+    _join_series(search)
     volumes = _without_repetitions(search)
     return FoundVolumes(
         tuple(with_unique_names(volumes)), tuple(search.left_out), tuple(search.notes)
@@ -175,6 +184,30 @@ class _Search:
             self.notes.append(f"{folder}: a link to a folder, not searched; --follow-links does so")
         elif owner_of(folder) is None:  # results hold no scans
             self.add_folder(folder, (*within, folder.name))
+
+
+def _join_series(search: _Search) -> None:
+    """Make one case of files that were given one by one, but are frames of one DICOM series."""
+    by_folder: dict[Path, list[VolumeFile]] = {}
+    for volume in search.found:
+        if suffix_of(volume.path, VOLUME_SUFFIXES) in ("", ".dcm") and not volume.is_named:
+            by_folder.setdefault(volume.path.parent, []).append(volume)
+    for folder, volumes in by_folder.items():
+        series: list[tuple[Path, ...]] = []
+        if len(volumes) > 1 and is_folder(folder):
+            with suppress(BadInput):  # a file that cannot be read is reported when its turn comes
+                series = series_in(folder, DEFAULT_LIMITS)
+        for members in series:
+            given = [volume for volume in volumes if volume.path in members]
+            if len(given) > 1:
+                usual = Source(members[0], "series").name
+                name = next((v.case for v in given if v.case.endswith(usual)), usual)
+                search.found = [
+                    replace(volume, case=name, path=members[0]) if volume in given else volume
+                    for volume in search.found
+                    if volume not in given[1:] or volume == given[0]
+                ]
+                search.notes.append(f"{folder}: {len(given)} files are one DICOM series, one case")
 
 
 def _without_repetitions(search: _Search) -> list[VolumeFile]:

@@ -1,6 +1,7 @@
 """Volume files: one module per format, and the functions that read and write any of them."""
 
 from fetusmap.io.volumes.dicom_age import gestational_age_days
+from fetusmap.io.volumes.dicom_series import series_in
 from fetusmap.io.volumes.dicom_study import DicomStudy, new_study, study_of
 from fetusmap.io.volumes.dicomdir import DICOMDIR, check_dicomdir
 from fetusmap.io.volumes.limits import DEFAULT_LIMITS, ReadLimits
@@ -47,6 +48,7 @@ __all__ = [
     "open_source",
     "read_volume_header",
     "save_volume",
+    "series_in",
     "study_of",
     "volume_of",
 ]

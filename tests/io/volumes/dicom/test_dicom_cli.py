@@ -75,6 +75,26 @@ def test_a_folder_and_a_dicomdir_are_described_and_are_cases(disk, capfd):
     assert "17 DICOM instances" in capfd.readouterr().out
 
 
+def test_files_of_a_series_given_one_by_one_are_one_case(disk):
+    files = sorted((disk / "S0").iterdir())
+    found = find_volumes([disk / "S1" / "I0", *files[3:]])
+    assert [(volume.case, volume.path) for volume in found] == [
+        ("I0", disk / "S1" / "I0"), ("S0-I00", files[0]),
+    ]  # fmt: skip
+    assert "14 files are one DICOM series, one case" in found.notes[0]
+    assert [volume.case for volume in find_volumes([disk / "S0", files[2]])] == ["S0-I00"]
+
+
+def test_a_folder_of_series_is_searched_once(disk):
+    for name in ("DICOMDIR", "none"):
+        found = find_volumes([disk], recursive=True)
+        assert [volume.case for volume in found] == (
+            ["S0-I00", "I0"] if name == "DICOMDIR" else ["S0-I00", "S1-I0"]
+        )
+        assert not found.notes
+        (disk / "DICOMDIR").unlink(missing_ok=True)
+
+
 def test_a_series_is_converted(disk):
     target = disk / "scan.nii.gz"
     assert run(["convert", str(disk / "S0"), str(target)]) == 0
