@@ -20,7 +20,7 @@ def test_a_new_prediction_leaves_corrections_untouched(small, tmp_path):
     noise = np.random.default_rng(0).integers(0, 255, (48, 48, 48)).astype(np.uint8)
     scan, out = tmp_path / "scan.nii.gz", tmp_path / "out"
     save_volume(Volume(noise, Grid.from_spacing((48, 48, 48), 1.5)), scan)
-    settings = PredictionSettings(model=str(small / "model"), previews=False)
+    settings = PredictionSettings(model=str(small / "model"), previews=False, pages=False)
     (first,) = predict_cases(find_volumes([scan]), out, settings)
     assert first.error == ""
     log_path = out / "scan" / CORRECTIONS_FILE

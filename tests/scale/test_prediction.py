@@ -24,8 +24,11 @@ from fetusmap.scale import (
 )
 from fetusmap.simulate import SimulationSettings, simulate_case
 
-FILES = {"pose.json", "pose.mrk.json", "lengths.csv", "preview.png", "done.json"}
-PLAIN = PredictionSettings(previews=False)
+FILES = {
+    "pose.json", "pose.mrk.json", "lengths.csv", "preview.png", "report.html", "thumbnail.jpg",
+    "done.json",
+}  # fmt: skip
+PLAIN = PredictionSettings(previews=False, pages=False)
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +65,12 @@ def test_a_case_becomes_a_folder_with_everything_in_it(scan, made, tmp_path):
     assert float(row["quality"]) == pose.quality.score
     assert pose.provenance.model == "default"
     assert pose.provenance.refine == "none"
+    page = out / "scan" / "report.html"
+    written = page.read_bytes()
+    assert written.startswith(b"<!doctype html>")
+    page.unlink()  # as in the results of an earlier version
+    assert predict_case(out, PredictionSettings(), VolumeFile("scan", scan)).seconds is None
+    assert page.read_bytes() == written
 
 
 def test_what_is_done_is_not_done_again_unless_something_changed(scan, made, tmp_path):
@@ -74,7 +83,9 @@ def test_what_is_done_is_not_done_again_unless_something_changed(scan, made, tmp
     assert again.seconds is None
     assert again.pose.equals(first.pose)
     assert {path.name: path.read_bytes() for path in (out / "scan").iterdir()} == before
-    assert predict_case(out, PredictionSettings(previews=False, flip_average=False), file).seconds
+    assert predict_case(
+        out, PredictionSettings(previews=False, pages=False, flip_average=False), file
+    ).seconds
     assert predict_case(out, PLAIN, file).seconds  # the folder holds the other settings' pose now
     (out / "scan" / "done.json").write_text("{")
     assert predict_case(out, PLAIN, file).seconds
@@ -155,7 +166,7 @@ def test_done_json_says_what_was_predicted(scan, tmp_path):
 
 def refined(small, **changed):
     given = {"refine": "fast", "library": str(small / "2.safetensors"), **changed}
-    return PredictionSettings(model=str(small / "model"), previews=False, **given)
+    return PredictionSettings(model=str(small / "model"), previews=False, pages=False, **given)
 
 
 def test_another_library_or_refinement_is_predicted_anew(scan, small, tmp_path):
@@ -302,7 +313,7 @@ def test_warnings_of_the_reader_are_in_the_table(scan, small, tmp_path):
 def test_a_model_that_was_replaced_is_loaded_anew(scan, small, tmp_path):
     folder = tmp_path / "model"
     shutil.copytree(small / "model", folder)
-    settings = PredictionSettings(model=str(folder), previews=False)
+    settings = PredictionSettings(model=str(folder), previews=False, pages=False)
     first = predict_case(tmp_path, settings, VolumeFile("scan", scan))
     pipeline, card = load_model(folder)
     with torch.no_grad():
@@ -321,7 +332,13 @@ def test_the_hash_of_settings_covers_what_changes_a_result_and_nothing_else():
     plain = PredictionSettings()
     for changed in ({"refine": "fast"}, {"flip_average": False}, {"spacing_mm": (1.0, 1.0, 2.0)}):
         assert PredictionSettings(**changed).sha256 != plain.sha256
-    for same in ({"previews": False}, {"follow_links": True}, {"model": "land"}, {"library": "x"}):
+    for same in (
+        {"previews": False},
+        {"pages": False},
+        {"follow_links": True},
+        {"model": "land"},
+        {"library": "x"},
+    ):
         assert PredictionSettings(**same).sha256 == plain.sha256
     assert PredictionSettings(refine="paper") == PredictionSettings(refine="test-time-training")
 

@@ -4,6 +4,7 @@ from fetusmap.report.case_figure import ComparedCase, draw_cases
 from fetusmap.report.case_page import MAX_PAGE_BYTES, case_page, thumbnail
 from fetusmap.report.figure_file import FIGURE_SUFFIXES, save_figure
 from fetusmap.report.library_figure import draw_library
+from fetusmap.report.page import check_bundle
 from fetusmap.report.pck_figure import draw_pck
 from fetusmap.report.pose_figure import draw_joint_angles, draw_pose
 from fetusmap.report.prediction_figure import draw_prediction
@@ -21,6 +22,7 @@ __all__ = [
     "View",
     "body_views",
     "case_page",
+    "check_bundle",
     "draw_cases",
     "draw_contact_sheet",
     "draw_joint_angles",

@@ -55,6 +55,11 @@ def render_page(template: str, script: str, *, images: str = "data:", **facts: A
     )
 
 
+def check_bundle() -> None:
+    """Check that the package was installed with what its pages need; see `bundled`."""
+    bundled("case.js")
+
+
 @cache
 def bundled(name: str) -> str:
     """Return a text file of the bundle, which is built from `web/` when the package is installed.

@@ -4,6 +4,7 @@ OUT/<case>/pose.json       landmarks, confidences, quality, provenance
 OUT/<case>/pose.mrk.json   the same for 3D Slicer
 OUT/<case>/lengths.csv     lengths, angles and the crown-rump estimate
 OUT/<case>/preview.png
+OUT/<case>/report.html     page for browsers; see `pages`
 OUT/<case>/done.json       written last: what was predicted, with what; see `records`
 OUT/summary.csv            one row per case of the folder, also for those that failed
 OUT/landmarks.csv          one row per landmark of each case that is done
@@ -32,17 +33,20 @@ from fetusmap.io import (
 )
 from fetusmap.model import model_sha256
 from fetusmap.network import one_thread
-from fetusmap.report import draw_prediction, save_figure
+from fetusmap.report import check_bundle, draw_prediction, save_figure
 from fetusmap.scale.isolation import Killed, OpenExecutor, run_cases
 from fetusmap.scale.landmarks import wants_parquet, write_landmarks
+from fetusmap.scale.pages import has_case_page, write_case_page
 from fetusmap.scale.records import (
     DONE_FILE,
     FAILED_FILE,
+    PAGE_FILE,
     PREVIEW_FILE,
     REPORT_FILE,
     REPORT_PICTURE_FILE,
     RESULT_FILES,
     STARTED_FILE,
+    THUMBNAIL_FILE,
     DoneDocument,
     FailedDocument,
     PredictionSettings,
@@ -86,6 +90,8 @@ def predict_cases(
     wants_parquet(output, settings.parquet)  # refused before the first case, not after the last one
     # A model or a library that cannot be used stops everything before the first case.
     load_estimator(settings).check(settings.refine)
+    if settings.pages:
+        check_bundle()
     unfinished = [v for v in volumes if (output / v.case / STARTED_FILE).is_file()]
     others = [volume for volume in volumes if volume not in unfinished]
     results: list[CaseResult] = []
@@ -158,6 +164,14 @@ def _predict(folder: Path, settings: PredictionSettings, file: VolumeFile) -> tu
     limits = settings.limits
     origin = Source(file.path, frame=file.frame)
     with open_source(origin, limits) as opened:
+        read = partial(
+            volume_of,
+            origin,
+            opened,
+            spacing_mm=settings.spacing_mm,
+            conversion=settings.conversion,
+            limits=limits,
+        )
         done = DoneDocument(
             source=file.source,
             frame=file.frame,
@@ -177,32 +191,30 @@ def _predict(folder: Path, settings: PredictionSettings, file: VolumeFile) -> tu
         if _is_done(folder, done, settings):
             with suppress(FetusmapError):  # a damaged pose is predicted anew
                 pose = load_pose(folder / "pose.json", estimator.pipeline.skeleton)
+                if settings.pages and not has_case_page(folder):
+                    write_case_page(folder, read(), pose, file.case)
                 write_record(folder, DONE_FILE, done)  # the file may have been moved
                 for name in (STARTED_FILE, FAILED_FILE):
                     (folder / name).unlink(missing_ok=True)
                 return pose, False
         _remove_results(folder)  # of other settings, or of an earlier version of the file
-        volume = volume_of(
-            origin,
-            opened,
-            spacing_mm=settings.spacing_mm,
-            conversion=settings.conversion,
-            limits=limits,
-        )
+        volume = read()
     found = estimator(volume, refine=settings.refine, flip_average=settings.flip_average)
     save_pose(found.pose, folder / "pose.json")
     save_pose(found.pose, folder / "pose.mrk.json")
     write_measurements_csv(found.pose, folder / "lengths.csv", file.case)
     if settings.previews:
         save_figure(draw_prediction(volume, found.pose, file.case), folder / PREVIEW_FILE)
+    if settings.pages:
+        write_case_page(folder, volume, found.pose, file.case)
     write_record(folder, DONE_FILE, done)
     (folder / STARTED_FILE).unlink()
     return found.pose, True
 
 
 def _remove_results(folder: Path) -> None:
-    reports = (REPORT_FILE, REPORT_PICTURE_FILE)
-    for name in (DONE_FILE, FAILED_FILE, *RESULT_FILES, PREVIEW_FILE, *reports):
+    reports = (PREVIEW_FILE, PAGE_FILE, THUMBNAIL_FILE, REPORT_FILE, REPORT_PICTURE_FILE)
+    for name in (DONE_FILE, FAILED_FILE, *RESULT_FILES, *reports):
         (folder / name).unlink(missing_ok=True)
 
 

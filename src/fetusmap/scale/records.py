@@ -30,6 +30,7 @@ FAILED_FILE = "failed.json"
 STARTED_FILE = "started.json"
 RESULT_FILES = ("pose.json", "pose.mrk.json", "lengths.csv")
 PREVIEW_FILE = "preview.png"
+PAGE_FILE, THUMBNAIL_FILE = "report.html", "thumbnail.jpg"
 REPORT_FILE, REPORT_PICTURE_FILE = "report.dcm", "report-picture.dcm"
 
 
@@ -48,6 +49,7 @@ class PredictionSettings(Document):
         mirror: exchange left and right of files that do not state their sides.
         follow_links: read through symbolic links.
         previews: draw each case.
+        pages: write a page for browsers about each case.
         parquet: write the landmarks of the cohort as Parquet, too.
     """
 
@@ -62,6 +64,7 @@ class PredictionSettings(Document):
     mirror: bool = False
     follow_links: bool = False
     previews: bool = True
+    pages: bool = True
     parquet: bool = False
 
     @property
