@@ -96,7 +96,7 @@ def serve(
     _check_public(public, token)
     root, volumes = _root_of(inputs or [], output)
     workspace = Workspace(root, volumes, None if order is None else _names_in(order))
-    for sentence in workspace.renamed:
+    for sentence in workspace.notes:
         warn(sentence)
     settings = PredictionSettings(model=model, device=device, refine=refinement_named(refine))
     listening = open_socket("0.0.0.0" if public else "127.0.0.1", port)  # noqa: S104 - asked for

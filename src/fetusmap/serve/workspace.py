@@ -122,6 +122,9 @@ class Workspace:
         inputs: volumes to predict into the folder.
         order: names of cases in the order of a list; cases that are not in it come last.
 
+    Attributes:
+        notes: a sentence for each input that was left out, or is not used as one might expect.
+
     Raises:
         BadInput: the folder cannot be used.
     """
@@ -132,17 +135,21 @@ class Workspace:
         self.root = root
         self.order = None if order is None else {name: n for n, name in enumerate(order)}
         self.dataset: Dataset | None = load_dataset(root) if is_dataset(root) else None
+        self.notes: tuple[str, ...] = ()
         self._inputs: dict[str, VolumeFile] = {}
         self._lock = threading.Lock()
         self._logs: dict[str, tuple[tuple[int, int, int], CorrectionLog]] = {}
         if self.dataset is None:
             make_folder(root)
             shutil.rmtree(root / UPLOADS_FOLDER, ignore_errors=True)
-            found = split_sequences(find_volumes(inputs), DEFAULT_LIMITS) if inputs else []
-            volumes, self.renamed = assign_folders(found, root, DEFAULT_LIMITS)
-            self._inputs = {volume.case: volume for volume in volumes}
+            if inputs:
+                found = find_volumes(inputs)
+                volumes, renamed = assign_folders(
+                    split_sequences(found, DEFAULT_LIMITS), root, DEFAULT_LIMITS
+                )
+                self._inputs = {volume.case: volume for volume in volumes}
+                self.notes = (*found.left_out, *found.notes, *renamed)
         else:
-            self.renamed = []
             self._cases_of_dataset = {case.name: case for case in self.dataset.cases}
 
     @property
@@ -270,7 +277,7 @@ class Workspace:
             return Reading(source, done.spacing_mm, conversion)
         given = self._inputs.get(folder.name)
         if given is not None:
-            return Reading(Source(given.path, frame=given.frame))
+            return Reading(Source(given.path, frame=given.frame), given.spacing_mm)
         failed = read_failed(folder)
         return Reading(Source(Path(failed.source))) if failed is not None else None
 
