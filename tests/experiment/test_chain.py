@@ -54,7 +54,8 @@ def test_the_tables_have_all_rows(finished):
     assert list(results["rows"]) == [
         "Land-R4", "Land-GCP", "RNN-R4", "RNN-GCP", "GAN-R4", "GAN-GCP", "SSL-R4", "SSL-GCP",
         "SSL-tuned-R4", "SSL-tuned-GCP", "SSL-tuned-20k-R4", "SSL-tuned-20k-GCP", "Fast-100-R4",
-        "Fast-100-GCP", "Fast-R4", "Fast-GCP", "GRU-R4", "GRU-GCP", "Product", "Product-fast",
+        "Fast-100-GCP", "Fast-R4", "Fast-GCP", "GRU-R4", "GRU-GCP", "Sides-R4", "Pairs-R4",
+        "Product", "Product-fast",
     ]  # fmt: skip
     assert results["unfinished"] == []
     assert results["rows"]["Product"]["mean_mm"][0] < 3 < results["rows"]["Land-R4"]["mean_mm"][0]

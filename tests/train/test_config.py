@@ -22,7 +22,14 @@ COMMON = {
     "validate_every", "checkpoint_minutes",
 }  # fmt: skip
 UNET = COMMON | {"batch", "weight_decay"}
-LAND = COMMON | {"spacing_mm", "checkpointing", "own_statistics", "symmetry", "side_weight"}
+LAND = COMMON | {
+    "spacing_mm",
+    "checkpointing",
+    "own_statistics",
+    "symmetry",
+    "side_weight",
+    "pair_channels",
+}
 GAN = LAND | {"adversarial_weight", "discriminator_rate", "spectral"}
 RNN = LAND | {"recurrent_turns", "gated"}
 

@@ -1,6 +1,6 @@
 """From a prepared volume to landmarks: detectors, and the pipelines that combine them."""
 
-from fetusmap.detect.cascade import MIN_PASSES, Cascade, back_to_front
+from fetusmap.detect.cascade import MIN_PASSES, Cascade, back_to_front, peaks_in_volume
 from fetusmap.detect.detection import (
     Detection,
     Pipeline,
@@ -31,6 +31,7 @@ __all__ = [
     "highest_peaks",
     "is_out_of_memory",
     "mean_heatmaps",
+    "peaks_in_volume",
     "predict_mirrored",
     "predict_on",
     "transformed_grid",

@@ -130,11 +130,7 @@ class Cascade:
         self, prepared: Volume, *, coarsen: float = 1.0, half: bool | None = None
     ) -> Peaks:
         """Find the two highest peaks of each heatmap of the first pass."""
-        whole = self.coarse.input_grid
-        assert isinstance(whole, WholeVolumeGrid)  # noqa: S101 - the model card guarantees it
-        whole = replace(whole, spacing_mm=whole.spacing_mm * coarsen)
-        grid = whole.around(prepared.grid, self.coarse.multiple)
-        return find_peaks(self.coarse.predict(prepared, grid, half=half), count=2)
+        return peaks_in_volume(self.coarse, prepared, coarsen=coarsen, half=half)
 
     def frames_of(self, peaks: Peaks) -> list[BodyFrame]:
         """Find the body frames that fit the peaks of the first pass best, at most `MAX_FRAMES`.
@@ -197,6 +193,24 @@ class Cascade:
             if len(chosen) == MAX_FRAMES:
                 break
         return chosen
+
+
+def peaks_in_volume(
+    detector: Detector, prepared: Volume, *, coarsen: float = 1.0, half: bool | None = None
+) -> Peaks:
+    """Find the two highest peaks of each heatmap of a detector over the whole volume.
+
+    Args:
+        detector: a detector whose channels may show both landmarks of a pair.
+        prepared: the prepared volume.
+        coarsen: factor on the spacing of the input.
+        half: compute in bfloat16; None does so where bfloat16 is fast.
+    """
+    whole = detector.input_grid
+    assert isinstance(whole, WholeVolumeGrid)  # noqa: S101 - the model card guarantees it
+    whole = replace(whole, spacing_mm=whole.spacing_mm * coarsen)
+    grid = whole.around(prepared.grid, detector.multiple)
+    return find_peaks(detector.predict(prepared, grid, half=half), count=2)
 
 
 def back_to_front(frame: BodyFrame) -> BodyFrame:

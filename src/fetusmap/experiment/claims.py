@@ -67,6 +67,8 @@ OUR_CLAIMS = (
     *(Claim("our refinement, with its 20,000 atlases, is better than SSL, with the training poses",
             f"Fast-{s}", f"SSL-{s}")
       for s in ("R4", "GCP")),
+    Claim("sides learnt by a loss of their own are better than plain L2", "Sides-R4", "Land-R4"),
+    Claim("sides named by the library are better than sides learnt by L2", "Pairs-R4", "Land-R4"),
     *(Claim("a recurrent layer with gates is better than one without", f"GRU-{s}", f"RNN-{s}")
       for s in ("R4", "GCP")),
     Claim("our refinement helps the product", "Product-fast", "Product"),

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from fetusmap.anatomy import Pose, Provenance, load_skeleton
-from fetusmap.atlas import PoseLibrary, load_atlases
+from fetusmap.anatomy import Pose, Provenance, Skeleton, load_skeleton
+from fetusmap.atlas import MIN_ALIGNMENT_WEIGHT, PoseLibrary, load_atlases, name_peaks
 from fetusmap.dataset import Case
-from fetusmap.detect import Detection, SinglePass
+from fetusmap.detect import Detection, SinglePass, peaks_in_volume
+from fetusmap.errors import DegenerateAlignment
 from fetusmap.estimate import PoseEstimator
 from fetusmap.experiment.cohort import COHORT_SKELETON, load_test_cases, training_poses
 from fetusmap.experiment.dose import load_dose
@@ -22,9 +23,10 @@ from fetusmap.experiment.resources import measured
 from fetusmap.experiment.rows import SHIPPED_MODEL, Row
 from fetusmap.experiment.training import load_network, weights_path
 from fetusmap.files import sha256_of, write_text
+from fetusmap.geometry import apply_affine
 from fetusmap.io import save_pose
 from fetusmap.network import one_thread
-from fetusmap.preprocess import prepare
+from fetusmap.preprocess import Prepared, prepare
 from fetusmap.refine import TrainingRefinement, refine_by_training, refine_fast
 from fetusmap.threads import one_blas_thread
 from fetusmap.volume import Volume
@@ -100,15 +102,33 @@ def _pose_of(job: _Job, volume: Volume) -> Pose:
     pipeline = _pipeline(job)
     prepared = prepare(volume, job.profile.training_config(row.network).spacing_mm)
     half = job.profile.precision == "bf16-mixed"
-    found = pipeline.detect(prepared.volume, flip_average=row.flip_average, half=half)
-    skeleton = pipeline.skeleton
     provenance = Provenance(model=row.network.name, refine=row.refine)
+    if row.network.family == "Pairs":
+        return _named_pose(job, prepared, provenance, half=half)
+    found = pipeline.detect(prepared.volume, flip_average=row.flip_average, half=half)
     if not found:
-        nowhere = np.full((len(skeleton), 3), np.nan)
-        return Pose(skeleton, nowhere, np.zeros(len(skeleton)), provenance=provenance)
+        return _empty_pose(pipeline.skeleton, provenance)
     refined = _refined(job, pipeline, found[0], prepared.volume, half=half)
     best = refined.transformed(prepared.world_from_network)
-    return Pose(skeleton, best.positions_mm, best.masses, provenance=provenance)
+    return Pose(pipeline.skeleton, best.positions_mm, best.masses, provenance=provenance)
+
+
+def _named_pose(job: _Job, prepared: Prepared, provenance: Provenance, *, half: bool) -> Pose:
+    """Predict with a network that does not distinguish sides; the training poses name them."""
+    detector, library = _pipeline(job).plain, _pipeline(job).library
+    peaks = peaks_in_volume(detector, prepared.volume, half=half)
+    strengths = np.sqrt(peaks.masses) + MIN_ALIGNMENT_WEIGHT
+    try:
+        named = name_peaks(peaks, strengths, detector.channels, library)[0]
+    except DegenerateAlignment:
+        return _empty_pose(library.skeleton, provenance)
+    positions = apply_affine(prepared.world_from_network, named.positions_mm)
+    return Pose(library.skeleton, positions, named.weights.clip(0, 1), provenance=provenance)
+
+
+def _empty_pose(skeleton: Skeleton, provenance: Provenance) -> Pose:
+    nowhere = np.full((len(skeleton), 3), np.nan)
+    return Pose(skeleton, nowhere, np.zeros(len(skeleton)), provenance=provenance)
 
 
 def _refined(

@@ -15,7 +15,7 @@ from fetusmap.refine import TrainingRefinement
 from fetusmap.simulate import Presentation
 from fetusmap.train import PAPER, GanConfig, LandConfig, RnnConfig, Symmetry
 
-Family = Literal["Land", "RNN", "GAN", "GRU"]
+Family = Literal["Land", "RNN", "GAN", "GRU", "Sides", "Pairs"]
 Size = Literal["R4", "GCP"]
 
 NetworkConfig = LandConfig | RnnConfig | GanConfig
@@ -25,8 +25,11 @@ CONFIG_OF_FAMILY: dict[Family, Callable[..., NetworkConfig]] = {
     "RNN": RnnConfig,
     "GAN": GanConfig,
     "GRU": partial(RnnConfig, gated=True),
+    "Sides": partial(LandConfig, side_weight=20.0),
+    "Pairs": partial(LandConfig, pair_channels=True),
 }
-"""The paper's three families, and the recurrent network with gates."""
+"""The paper's three families; the recurrent network with gates; and two ways to learn the sides: by
+a loss of their own, or not at all, so that the pose library names them."""
 
 FULL_SPACING_MM = 0.5
 """Spacing of the paper's volumes; a scale of 0.4 gives voxels of 1.25 mm."""
@@ -216,10 +219,14 @@ class Network:
         return f"{self.family}-{self.size}" + "-tuning" * self.for_tuning
 
 
-FAMILIES: tuple[Family, ...] = get_args(Family)
 SIZES: tuple[Size, ...] = get_args(Size)
 TUNING_NETWORK = Network("Land", "R4", for_tuning=True)
-NETWORKS = (*(Network(family, size) for family in FAMILIES for size in SIZES), TUNING_NETWORK)
+NETWORKS = (
+    *(Network(family, size) for family in ("Land", "RNN", "GAN", "GRU") for size in SIZES),
+    Network("Sides", "R4"),
+    Network("Pairs", "R4"),
+    TUNING_NETWORK,
+)
 """First those that most rows need; last the one for tuning."""
 
 PROFILES = {

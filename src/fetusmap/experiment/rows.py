@@ -103,6 +103,14 @@ OUR_ROWS = (
         for size in SIZES
     ),
     Row(
+        "Sides-R4", "ours", Network("Sides", "R4"),
+        about="Land-R4 with a cross-entropy of left against right beside the squared errors",
+    ),
+    Row(
+        "Pairs-R4", "ours", Network("Pairs", "R4"),
+        about="Land-R4 that predicts pairs; the library of the training poses names the sides",
+    ),
+    Row(
         "Product", "ours", flip_average=True,
         about="the shipped model: a cascade of two passes, trained on 6,000 other simulated cases",
     ),

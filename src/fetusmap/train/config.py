@@ -154,6 +154,7 @@ class _LandConfig(_Config):
         symmetry: how samples are turned and flipped along the volume's axes: "right-angles" (all 48
             ways), "flips" (the eight flips, which keep the four clinical presentations of the
             simulator), or "sagittal-flip" (across the median plane, which keeps each of them).
+        pair_channels: predict both landmarks of a mirror pair in one channel, without their sides.
         side_weight: weight of the cross-entropy of left against right beside the squared errors,
             which are of the order of tens; 0 is the paper's plain L2.
         own_statistics: normalise each volume by its own statistics. With running statistics,
@@ -176,8 +177,15 @@ class _LandConfig(_Config):
     spacing_mm: Annotated[float, Field(gt=0.1, lt=10)] = 1.25
     checkpointing: Literal["none", "norms", "paper", "lean", "blocks"] = "none"
     symmetry: Symmetry = "right-angles"
+    pair_channels: bool = False
     side_weight: Annotated[float, Field(ge=0)] = 0.0
     own_statistics: bool = True
+
+    @model_validator(mode="after")
+    def _check_sides(self) -> Self:
+        if self.pair_channels and self.side_weight:
+            raise ValueError("side_weight needs a channel for each side, so no pair_channels")
+        return self
 
     @property
     def network(self) -> NetworkSpec:

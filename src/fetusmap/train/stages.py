@@ -117,7 +117,7 @@ def _land(config: WholeVolumeConfig, skeleton: Skeleton) -> Stage:
         )
     return Stage(
         input_grid=input_grid,
-        channels=channel_per_landmark(skeleton),
+        channels=(channel_per_pair if config.pair_channels else channel_per_landmark)(skeleton),
         height=HEIGHT,
         draw_grid=RightAngles(input_grid, *SYMMETRIES[config.symmetry]),
         network=config.network,
