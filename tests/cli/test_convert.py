@@ -141,11 +141,10 @@ def test_a_dataset_becomes_nnlandmark_files_and_back(
     fetusmap: Callable, annotated: Path, tmp_path: Path
 ) -> None:
     fetusmap("convert", annotated, tmp_path / "d")
-    assert (
-        fetusmap("convert", tmp_path / "d", tmp_path / "nn")
-        .out.strip()
-        .endswith("2 cases, 0 failed")
-    )
+    outcome = fetusmap("convert", tmp_path / "d", tmp_path / "nn")
+    assert outcome.out.strip().endswith("2 cases, 0 failed")
+    assert "only by a name like Dataset901_d" in outcome.err
+    assert (tmp_path / "nn/labelsTr/a.nii.gz").is_file()
     assert fetusmap("convert", tmp_path / "nn", tmp_path / "again").code == 0
     again = fm.load_dataset(tmp_path / "again")
     assert np.allclose(

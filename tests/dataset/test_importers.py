@@ -10,7 +10,6 @@ import pytest
 import fetusmap as fm
 from fetusmap.dataset import (
     Subject,
-    export_nnlandmark,
     find_foreign_cases,
     import_cases,
     is_dataset,
@@ -75,17 +74,6 @@ def test_markups_beside_volumes(
     fm.save_pose(pose, tmp_path / "q.mrk.json")
     (case,) = find_foreign_cases(tmp_path)
     assert case.load(fm.load_skeleton())[1].equals(pose)
-
-
-def test_export_and_import_again(dataset_folder: Path, tmp_path: Path) -> None:
-    dataset = fm.load_dataset(dataset_folder)
-    (tmp_path / "nn").mkdir()
-    outcomes = list(export_nnlandmark(dataset, tmp_path / "nn"))
-    assert [(case.name, error) for case, error in outcomes] == [
-        (f"case-{n}", None) for n in range(1, 6)
-    ]
-    for found, case in zip(find_foreign_cases(tmp_path / "nn"), dataset.cases[1:], strict=True):
-        assert same_place(found.load(dataset.skeleton)[1], case.load_pose())
 
 
 @pytest.mark.parametrize("stated", [[0.5, 0.5, 0.5], 0.5])
@@ -173,22 +161,6 @@ def test_a_table_of_spacings_that_is_none_is_refused(tmp_path: Path) -> None:
     (tmp_path / "spacing.json").write_text("[]")
     with pytest.raises(fm.BadInput, match=r"spacing\.json"):
         find_foreign_cases(tmp_path)
-
-
-def test_export_leaves_out_what_cannot_be_written_and_goes_on(
-    tmp_path: Path, make_volume: Callable[..., fm.Volume]
-) -> None:
-    absent = fm.Pose.from_positions({})
-    with fm.DatasetWriter(
-        tmp_path / "d", name="d", licence="none", skeleton=fm.load_skeleton()
-    ) as writer:
-        for name, pose in (("a", fm.reference_pose()), ("b", absent), ("c", fm.reference_pose())):
-            writer.add(make_volume(name), pose)
-    (tmp_path / "nn").mkdir()
-    outcomes = dict(export_nnlandmark(fm.load_dataset(tmp_path / "d"), tmp_path / "nn"))
-    assert [case.name for case, error in outcomes.items() if error] == ["b"]
-    names = sorted(path.name for path in (tmp_path / "nn").iterdir())
-    assert names == ["a.nii.gz", "a_landmark.json", "c.nii.gz", "c_landmark.json"]
 
 
 def test_annotations_in_two_layouts_are_refused(tmp_path: Path, pose: fm.Pose) -> None:

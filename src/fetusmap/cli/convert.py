@@ -39,6 +39,7 @@ from fetusmap.cli.options import (
     volumes_in,
 )
 from fetusmap.dataset import (
+    NNUNET_FOLDER_NAME,
     DatasetWriter,
     ImportedCase,
     export_nnlandmark,
@@ -98,7 +99,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode="rich")
     "pose.mrk.json\n\n  fetusmap convert results/scan report.dcm --source scan.dcm"
     "\n\n  fetusmap convert ANNOTATED_FOLDER DATASET --split train=0.7 --split "
     "test=0.3\n\n  fetusmap convert RESULTS DATASET --merge COPY_OF_RESULTS"
-    "\n\n  fetusmap convert DATASET NNLANDMARK_FOLDER"
+    "\n\n  fetusmap convert DATASET Dataset901_Fetus"
 )
 def convert(
     source: Annotated[
@@ -133,7 +134,7 @@ def convert(
     """Convert between volume formats, pose formats, and layouts of annotated cases.
 
     A folder with volumes and annotations beside them (nnLandmark, 3D Slicer markups) becomes a
-    dataset; a dataset becomes a folder of nnLandmark annotations. The cases of a folder of results
+    dataset; a dataset becomes a raw folder of nnLandmark. The cases of a folder of results
     that a person has accepted become a dataset with the corrected poses. A pose, or the folder of a
     predicted case, becomes a DICOM report of measurements in the study of its scan.
     """
@@ -267,9 +268,11 @@ def _messages_about(outcome: ImportedCase | FetusmapError) -> tuple[str, ...]:
 
 
 def _export(source: Path, target: Path, overwrite: bool) -> int:
-    """Turn a dataset into a folder of volumes with landmark files."""
+    """Turn a dataset into a raw folder of nnLandmark."""
     dataset = load_dataset(source)
     make_folder(target)
+    if not NNUNET_FOLDER_NAME.fullmatch(target.name):
+        warn(f"nnLandmark finds {target} only by a name like Dataset901_{dataset.name}")
     done = failed = reviewed = 0
     steps = export_nnlandmark(dataset, target, overwrite=overwrite)
     for case, trouble in track(steps, "exporting", sum(c.is_annotated for c in dataset.cases)):

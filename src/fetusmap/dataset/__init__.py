@@ -1,10 +1,9 @@
 """Datasets: read, write and split them, import other layouts, and build pose libraries."""
 
+from fetusmap.dataset.foreign_case import ForeignCase
 from fetusmap.dataset.importers import (
-    ForeignCase,
     ImportedCase,
     Subject,
-    export_nnlandmark,
     find_foreign_cases,
     import_cases,
     landmark_names,
@@ -16,6 +15,7 @@ from fetusmap.dataset.libraries import (
     library_from_dataset,
     library_from_files,
 )
+from fetusmap.dataset.nnlandmark_folder import NNUNET_FOLDER_NAME, export_nnlandmark
 from fetusmap.dataset.splits import (
     check_fractions,
     check_splits,
@@ -25,6 +25,7 @@ from fetusmap.dataset.splits import (
 from fetusmap.dataset.writer import DatasetWriter, write_case
 
 __all__ = [
+    "NNUNET_FOLDER_NAME",
     "Case",
     "Dataset",
     "DatasetWriter",

@@ -8,79 +8,26 @@ a `._<name>` beside each file that it copies to a foreign disk.
 
 from __future__ import annotations
 
-import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from pydantic import RootModel
-
 from fetusmap.anatomy import Pose, Skeleton
 from fetusmap.dataset.annotation_checks import check_annotation
-from fetusmap.dataset.layout import CASE_COLUMNS, Case, Dataset, age_in_days
+from fetusmap.dataset.foreign_case import ForeignCase
+from fetusmap.dataset.layout import CASE_COLUMNS, Case, age_in_days
+from fetusmap.dataset.nnlandmark_folder import ALL_LANDMARKS, find_raw_cases
 from fetusmap.dataset.writer import DatasetWriter
 from fetusmap.errors import BadInput, FetusmapError, UnreadableFile
-from fetusmap.files import (
-    MAX_TABLE_BYTES,
-    VOLUME_SUFFIXES,
-    Document,
-    atomic_path,
-    is_plain_name,
-    parse_document,
-    read_json,
-    read_rows,
-    safe_name,
-    suffix_of,
-)
+from fetusmap.files import VOLUME_SUFFIXES, read_rows, safe_name, suffix_of
 from fetusmap.geometry import Grid
-from fetusmap.io import AS_STORED, DEFAULT_LIMITS, Conversion, ReadLimits, load_volume
+from fetusmap.io import AS_STORED, DEFAULT_LIMITS, Conversion, ReadLimits
 from fetusmap.io.poses.markups import read_labels, read_markups
-from fetusmap.io.poses.nnlandmark import (
-    SUFFIX,
-    NnLandmarkDocument,
-    OptionalPosition,
-    StatedSpacing,
-    pose_from_indices,
-    read_nnlandmark,
-    read_nnlandmark_names,
-    write_nnlandmark,
-)
-from fetusmap.io.volumes.stated_geometry import spacings_agree
+from fetusmap.io.poses.nnlandmark import SUFFIX, read_nnlandmark, read_nnlandmark_names
 from fetusmap.types import Triple
-from fetusmap.volume import Volume
-
-ALL_LANDMARKS = "all_landmarks_voxel.json"
-ALL_SPACINGS = "spacing.json"
-
-
-class SpacingEntry(Document):
-    """Entry of a case in nnLandmark's `spacing.json`."""
-
-    image_spacing: StatedSpacing | None = None
-    annotation_spacing: StatedSpacing | None = None
-
-    @property
-    def stated(self) -> StatedSpacing | None:
-        """The spacing of the image or, without one, that of the annotation, as nnLandmark does."""
-        return self.annotation_spacing if self.image_spacing is None else self.image_spacing
-
-    @property
-    def is_contradictory(self) -> bool:
-        """Whether image and annotation state different spacings."""
-        if self.image_spacing is None or self.annotation_spacing is None:
-            return False
-        return not spacings_agree(self.image_spacing, self.annotation_spacing)
-
-
-class LandmarkTable(RootModel[dict[str, dict[str, OptionalPosition]]]):
-    """Content of nnLandmark's `all_landmarks_voxel.json`."""
-
-
-class SpacingTable(RootModel[dict[str, SpacingEntry]]):
-    """Content of nnLandmark's `spacing.json`."""
 
 
 @dataclass(frozen=True)
@@ -89,41 +36,6 @@ class Subject:
 
     name: str
     gestational_age_days: float | None = None
-
-
-@dataclass(frozen=True)
-class ForeignCase:
-    """An annotated volume in the layout of another program.
-
-    Attributes:
-        name: safe as a file name.
-        volume_path: path of the volume.
-        read_pose: function that reads the pose, given the volume's grid and the skeleton.
-        read_names: function that reads the names of the annotated landmarks.
-    """
-
-    name: str
-    volume_path: Path
-    read_pose: Callable[[Grid, Skeleton], Pose]
-    read_names: Callable[[], Iterable[str]]
-
-    def load(
-        self,
-        skeleton: Skeleton,
-        *,
-        spacing_mm: Triple | None = None,
-        conversion: Conversion = AS_STORED,
-        limits: ReadLimits = DEFAULT_LIMITS,
-    ) -> tuple[Volume, Pose]:
-        """Read volume and pose.
-
-        Raises:
-            BadInput: one of them cannot be read.
-        """
-        volume = load_volume(
-            self.volume_path, spacing_mm=spacing_mm, conversion=conversion, limits=limits
-        )
-        return replace(volume, name=self.name), self.read_pose(volume.grid, skeleton)
 
 
 @dataclass(frozen=True)
@@ -148,7 +60,7 @@ def find_foreign_cases(folder: str | Path) -> tuple[ForeignCase, ...]:
     """
     folder = Path(folder)
     if folder.is_dir():
-        finders = (_find_nnlandmark_raw, _find_nnlandmark, _find_markups)
+        finders = (find_raw_cases, _find_nnlandmark, _find_markups)
         layouts = [cases for find in finders if (cases := find(folder))]
         if len(layouts) > 1:
             raise UnreadableFile(
@@ -250,28 +162,6 @@ def read_subjects(path: Path) -> dict[str, Subject]:
     return subjects
 
 
-def export_nnlandmark(
-    dataset: Dataset, folder: Path, *, overwrite: bool = False
-) -> Iterator[tuple[Case, FetusmapError | None]]:
-    """Write annotated cases as `<case>.nii.gz` with `<case>_landmark.json`, one per step.
-
-    Yields:
-        Each annotated case, with the error that excluded it, or None.
-    """
-    for case in dataset.cases:
-        if not case.is_annotated:
-            continue
-        path = folder / f"{case.name}{SUFFIX}"
-        try:
-            write_nnlandmark(case.load_pose(), path, case.load_grid(), overwrite=overwrite)
-            with atomic_path(folder / case.volume_path.name, overwrite=overwrite) as temporary:
-                shutil.copyfile(case.volume_path, temporary)
-        except FetusmapError as error:
-            yield case, error
-        else:
-            yield case, None
-
-
 def _find_nnlandmark(folder: Path) -> list[ForeignCase]:
     return [
         ForeignCase(
@@ -279,46 +169,6 @@ def _find_nnlandmark(folder: Path) -> list[ForeignCase]:
         )
         for path, stem, volume in _annotations(folder, SUFFIX)
     ]
-
-
-def _find_nnlandmark_raw(folder: Path) -> list[ForeignCase]:
-    path = folder / ALL_LANDMARKS
-    if not path.is_file():
-        return []
-    table = parse_document(
-        LandmarkTable, read_json(path, MAX_TABLE_BYTES, nan_is_null=True), path
-    ).root
-    spacings = SpacingTable({})
-    if (folder / ALL_SPACINGS).is_file():
-        plain = read_json(folder / ALL_SPACINGS, MAX_TABLE_BYTES)
-        spacings = parse_document(SpacingTable, plain, folder / ALL_SPACINGS)
-    cases = []
-    for stem, landmarks in table.items():
-        read = partial(
-            _pose_of_table, landmarks, spacings.root.get(stem) or SpacingEntry(), folder, stem
-        )
-        cases.append(ForeignCase(stem, _raw_volume(folder, stem), read, landmarks.keys))
-    return cases
-
-
-def _pose_of_table(
-    landmarks: dict[str, OptionalPosition],
-    spacing: SpacingEntry,
-    folder: Path,
-    stem: str,
-    grid: Grid,
-    skeleton: Skeleton,
-) -> Pose:
-    if spacing.is_contradictory:
-        raise BadInput(
-            f"{folder / ALL_SPACINGS} case {stem}",
-            expected="one spacing",
-            found=f"image_spacing {spacing.image_spacing}, annotation_spacing "
-            f"{spacing.annotation_spacing}",
-            remedy="replace the wrong one by null",
-        )
-    document = NnLandmarkDocument(spacing=spacing.stated, landmarks=landmarks)
-    return pose_from_indices(document, grid, skeleton, f"{folder / ALL_LANDMARKS} case {stem}")
 
 
 def _find_markups(folder: Path) -> list[ForeignCase]:
@@ -369,16 +219,3 @@ def _named(folder: Path, cases: list[ForeignCase]) -> tuple[ForeignCase, ...]:
             name = safe_name("-".join([*parts, case.name]))
         named.append(replace(case, name=name))
     return tuple(sorted(named, key=lambda case: case.name))
-
-
-def _raw_volume(folder: Path, stem: str) -> Path:
-    """Return the path of a case's volume; the case's name must not lead out of the folder."""
-    if not is_plain_name(stem):
-        raise UnreadableFile(
-            folder / ALL_LANDMARKS,
-            expected="case names without folders",
-            found=repr(stem),
-            remedy="name the cases as their files",
-        )
-    candidates = [folder / part / f"{stem}_0000.nii.gz" for part in ("imagesTr", "imagesTs")]
-    return next((c for c in candidates if c.exists()), candidates[0])
