@@ -1,7 +1,8 @@
 """DICOM: reads volumes of one instance or of a series, time series, and Kretz files inside of it.
 
 A child process parses every instance (`fetusmap.io.sandbox.dicom`). It passes on only what is
-listed in `fetusmap.io.sandbox.dicom_elements.ALLOWED`, so no patient data can reach this process.
+listed in `fetusmap.io.sandbox.dicom_elements.ALLOWED`, so no patient data can reach this process,
+except for a report that belongs to a patient, see `fetusmap.io.volumes.dicom_study`.
 
 Source: the DICOM standard, parts 3 and 5; for Philips QLAB, what independent public readers do.
 """
@@ -22,9 +23,12 @@ from fetusmap.io.sandbox.dicom import describe_instances
 from fetusmap.io.volumes.dicom_frames import Frame, frames_of, positive_integer, scales_of
 from fetusmap.io.volumes.dicom_geometry import Stack, stack_of
 from fetusmap.io.volumes.dicom_words import (
+    MEANINGS,
     SYNTAXES,
     describe_kind,
+    modality_of,
     sequence_words,
+    syntax_words,
     warnings_of,
 )
 from fetusmap.io.volumes.frame_plan import FramePlan
@@ -208,7 +212,7 @@ def _check_instances(described: Sequence[Mapping[str, Any]], path: Path) -> None
     """Refuse instances without voxels, of several kinds, or with a compression that is not read."""
     for one in described:
         if not one["has pixels"]:
-            kind = Frame(0, 0, one["tags"], path).text("Modality") or "unknown"
+            kind = modality_of(Frame(0, 0, one["tags"], path))
             raise UnreadableFile(
                 path,
                 expected="a DICOM image",
@@ -228,7 +232,7 @@ def _check_instances(described: Sequence[Mapping[str, Any]], path: Path) -> None
             raise UnreadableFile(
                 path,
                 expected="voxels that are not compressed, or by JPEG, JPEG-LS, JPEG 2000 or RLE",
-                found=f"transfer syntax {one['syntax'][:64]}",
+                found=f"transfer syntax {syntax_words(one['syntax'])}",
                 remedy="export it without compression",
             )
 
@@ -246,7 +250,7 @@ def _voxel_type(frame: Frame, path: Path) -> tuple[str, float | None]:
             path,
             expected="grey values of 8, 16 or 32 bits",
             found=f"{stored} of {bits} bits, {samples} sample{'s' * (samples > 1)} of "
-            f"{meaning or 'unknown meaning'}",
+            f"{meaning if meaning in MEANINGS else 'unknown meaning'}",
             remedy="export the volume in grey values",
         )
     inverted = meaning == "MONOCHROME1"

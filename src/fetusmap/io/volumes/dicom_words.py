@@ -40,6 +40,15 @@ SYNTAXES = {
 }
 """Transfer syntaxes that are read, and how they compress."""
 
+MODALITIES = frozenset(
+    "US MR CT PT NM XA RF CR DX MG IVUS OCT ES OT SC SR KO PR SEG REG DOC ECG FID RTSTRUCT".split()
+)
+MEANINGS = frozenset(
+    ["MONOCHROME1", "MONOCHROME2", "PALETTE COLOR", "RGB", "HSV", "ARGB", "CMYK", "YBR_FULL",
+     "YBR_FULL_422", "YBR_PARTIAL_422", "YBR_PARTIAL_420", "YBR_ICT", "YBR_RCT", "XYB"]
+)  # fmt: skip
+"""Values that are passed on; a file may have any text in their place, also a name."""
+
 MAX_WORDS = 48
 TEXT_WARNING = (
     "the frames may contain burned-in text, and with it the name of a patient: look at the "
@@ -58,7 +67,7 @@ def describe_kind(described: Sequence[Mapping[str, Any]], frame: Frame) -> dict[
     where = ["in each frame's own groups"] if groups else []
     where += ["in shared groups"] if shared else []
     facts = {
-        "kind": kind or f"DICOM of another kind (modality {one_line(frame.text('Modality'))})",
+        "kind": kind or f"DICOM of another kind (modality {modality_of(frame)})",
         "made by": one_line(" ".join(filter(None, maker)))[:MAX_WORDS] or "not stated",
         "files": f"{len(described)} DICOM instance{'s' * (len(described) > 1)}",
         "compression": SYNTAXES.get(described[0]["syntax"], "unknown"),
@@ -67,6 +76,17 @@ def describe_kind(described: Sequence[Mapping[str, Any]], frame: Frame) -> dict[
     if where:
         facts["geometry stated"] = " and ".join(where)
     return facts
+
+
+def modality_of(frame: Frame) -> str:
+    """Return the modality, if it is one that the standard knows."""
+    stated = frame.text("Modality")
+    return stated if stated in MODALITIES else "unknown"
+
+
+def syntax_words(syntax: str) -> str:
+    """Return the identifier of a transfer syntax, if it has the form of one."""
+    return syntax[:64] if set(syntax) <= set("0123456789.") else "that is no identifier"
 
 
 def burned_in_words(described: Sequence[Mapping[str, Any]]) -> str:
