@@ -11,7 +11,7 @@ await rm(output, { recursive: true, force: true })
 await mkdir(output, { recursive: true })
 const result = await build({
   absWorkingDir: here,
-  entryPoints: ['src/case.ts', 'src/page.css'],
+  entryPoints: ['src/case.ts', 'src/cohort.ts', 'src/page.css'],
   outdir: output,
   bundle: true,
   minify: true,

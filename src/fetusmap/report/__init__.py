@@ -2,6 +2,7 @@
 
 from fetusmap.report.case_figure import ComparedCase, draw_cases
 from fetusmap.report.case_page import MAX_PAGE_BYTES, case_page, thumbnail
+from fetusmap.report.cohort_page import CohortRow, cohort_page
 from fetusmap.report.figure_file import FIGURE_SUFFIXES, save_figure
 from fetusmap.report.library_figure import draw_library
 from fetusmap.report.page import check_bundle
@@ -18,11 +19,13 @@ from fetusmap.report.volume_figure import draw_volume
 __all__ = [
     "FIGURE_SUFFIXES",
     "MAX_PAGE_BYTES",
+    "CohortRow",
     "ComparedCase",
     "View",
     "body_views",
     "case_page",
     "check_bundle",
+    "cohort_page",
     "draw_cases",
     "draw_contact_sheet",
     "draw_joint_angles",

@@ -16,6 +16,7 @@ from fetusmap.scale.dicom_export import (
 from fetusmap.scale.isolation import Killed, OpenExecutor, run_cases
 from fetusmap.scale.landmarks import write_landmarks
 from fetusmap.scale.names import assign_folders
+from fetusmap.scale.pages import write_cohort_page
 from fetusmap.scale.prediction import load_estimator, predict_case, predict_cases
 from fetusmap.scale.records import (
     SUMMARY_FILE,
@@ -65,6 +66,7 @@ __all__ = [
     "read_failed",
     "run_cases",
     "split_sequences",
+    "write_cohort_page",
     "write_landmarks",
     "write_record",
     "write_summary",

@@ -8,6 +8,7 @@ OUT/<case>/report.html     page for browsers; see `pages`
 OUT/<case>/done.json       written last: what was predicted, with what; see `records`
 OUT/summary.csv            one row per case of the folder, also for those that failed
 OUT/landmarks.csv          one row per landmark of each case that is done
+OUT/index.html             page of all cases
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from fetusmap.network import one_thread
 from fetusmap.report import check_bundle, draw_prediction, save_figure
 from fetusmap.scale.isolation import Killed, OpenExecutor, run_cases
 from fetusmap.scale.landmarks import wants_parquet, write_landmarks
-from fetusmap.scale.pages import has_case_page, write_case_page
+from fetusmap.scale.pages import has_case_page, write_case_page, write_cohort_page
 from fetusmap.scale.records import (
     DONE_FILE,
     FAILED_FILE,
@@ -108,6 +109,8 @@ def predict_cases(
         yield result
     write_summary(output, results)
     write_landmarks(output, parquet=settings.parquet)
+    if settings.pages:
+        write_cohort_page(output)
 
 
 def predict_case(

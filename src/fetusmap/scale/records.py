@@ -22,7 +22,8 @@ from fetusmap.types import Triple
 
 SUMMARY_FILE = "summary.csv"
 LANDMARKS_FILE, LANDMARKS_PARQUET_FILE = "landmarks.csv", "landmarks.parquet"
-COHORT_FILES = (SUMMARY_FILE, LANDMARKS_FILE, LANDMARKS_PARQUET_FILE, "index.html")
+INDEX_FILE = "index.html"
+COHORT_FILES = (SUMMARY_FILE, LANDMARKS_FILE, LANDMARKS_PARQUET_FILE, INDEX_FILE)
 """Files beside the folders of the cases, whose names no case may have."""
 
 DONE_FILE = "done.json"
