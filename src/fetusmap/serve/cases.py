@@ -69,18 +69,30 @@ def case_list(
         offset: number of cases before the page.
         limit: largest number of cases on the page.
     """
-    items = [_item(workspace, row) for row in workspace.rows()]
+    rows = [_with_log(workspace, row) for row in workspace.rows()]
     counts: dict[CaseState, int] = dict.fromkeys(STATES, 0)
-    for item in items:
-        counts[item.state] += 1
-    if search:
-        items = [item for item in items if search.lower() in item.name.lower()]
-    if state is not None:
-        items = [item for item in items if item.state == state]
+    for _, its_state, _ in rows:
+        counts[its_state] += 1
+    rows = [
+        (row, its_state, log)
+        for row, its_state, log in rows
+        if search.lower() in row.name.lower() and state in (None, its_state)
+    ]
     if order == "doubtful":
-        items.sort(key=lambda item: (STATES.index(item.state), _doubt(item)))
-    page = items[offset : offset + limit]
-    return CaseList(total=len(items), offset=offset, counts=counts, cases=page)
+        rows.sort(key=lambda each: (STATES.index(each[1]), _doubt(each[0])))
+    page = [
+        CaseItem(
+            name=row.name,
+            state=its_state,
+            quality=row.quality,
+            reasons=row.reasons,
+            warnings=row.warnings,
+            authors=[*log.authors],
+            note=log.note,
+        )
+        for row, its_state, log in rows[offset : offset + limit]
+    ]
+    return CaseList(total=len(rows), offset=offset, counts=counts, cases=page)
 
 
 def case_detail(case: ServedCase, author: str = "") -> CaseDetail:
@@ -175,25 +187,15 @@ def _save_indices(case: ServedCase, pose: Pose, path: Path) -> None:
     write_nnlandmark(pose, path, grid)
 
 
-def _item(workspace: Workspace, row: CaseRow) -> CaseItem:
+def _with_log(workspace: Workspace, row: CaseRow) -> tuple[CaseRow, CaseState, CorrectionLog]:
+    """Return a row of the work list with the state and the corrections of its case."""
     try:
         log = workspace.log_of(row.name)
-        state = _state(row.state == "predicted", "failed" if row.state == "failed" else "", log)
     except FetusmapError as error:
-        row, log, state = (
-            CaseRow(row.name, "failed", None, str(error), ""),
-            CorrectionLog(),
-            "failed",
-        )
-    return CaseItem(
-        name=row.name,
-        state=state,
-        quality=row.quality,
-        reasons=row.reasons,
-        warnings=row.warnings,
-        authors=[*log.authors],
-        note=log.note,
-    )
+        failed = CaseRow(row.name, "failed", None, str(error), "")
+        return failed, "failed", CorrectionLog()
+    problem = "failed" if row.state == "failed" else ""
+    return row, _state(row.state == "predicted", problem, log), log
 
 
 def _state(has_pose: bool, error: str, log: CorrectionLog) -> CaseState:
@@ -205,8 +207,8 @@ def _state(has_pose: bool, error: str, log: CorrectionLog) -> CaseState:
     return "todo" if has_pose else "new"
 
 
-def _doubt(item: CaseItem) -> float:
-    return -1.0 if item.quality is None else item.quality
+def _doubt(row: CaseRow) -> float:
+    return -1.0 if row.quality is None else row.quality
 
 
 def _history(prediction: Pose, log: CorrectionLog, author: str) -> History:

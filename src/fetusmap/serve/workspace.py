@@ -46,6 +46,9 @@ UNTRUSTED_LIMITS = replace(DEFAULT_LIMITS, allow_detached=False)
 """Limits for uploads: their header may not name another file."""
 
 
+FileKey = tuple[int, int, int]
+
+
 class NoSuchCase(FetusmapError):
     """A request names a case that is not among those of the workspace."""
 
@@ -63,10 +66,9 @@ class Reading:
     def file_key(self) -> str:
         """Changes when the file changes; "" if there is no file."""
         try:
-            status = self.source.path.stat()
+            return "-".join(map(str, _file_key(self.source.path)))
         except OSError:
             return ""
-        return f"{status.st_ino}-{status.st_size}-{status.st_mtime_ns}"
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,9 @@ class Workspace:
         self.notes: tuple[str, ...] = ()
         self._inputs: dict[str, VolumeFile] = {}
         self._lock = threading.Lock()
-        self._logs: dict[str, tuple[tuple[int, int, int], CorrectionLog]] = {}
+        self._logs: dict[str, tuple[FileKey, CorrectionLog]] = {}
+        self._rows: tuple[FileKey, dict[str, dict[str, str]]] = ((0, 0, 0), {})
+        self._known: set[str] = set()
         if self.dataset is None:
             make_folder(root)
             shutil.rmtree(root / UPLOADS_FOLDER, ignore_errors=True)
@@ -162,8 +166,7 @@ class Workspace:
         if self.dataset is not None:
             names: Iterable[str] = self._cases_of_dataset
         else:
-            folders = {folder.name for folder in folders_of_cases(self.root)}
-            names = folders | set(self._inputs) | {c for c in self._uploaded() if c not in folders}
+            names = self._folders() | set(self._inputs)
         order = self.order or {}
         return sorted(names, key=lambda name: (order.get(name, len(order)), name))
 
@@ -202,10 +205,9 @@ class Workspace:
             else self.root / CORRECTIONS_FOLDER / f"{name}.jsonl"
         )
         try:
-            status = path.stat()
+            key = _file_key(path)
         except OSError:
             return CorrectionLog()
-        key = (status.st_ino, status.st_size, status.st_mtime_ns)
         known = self._logs.get(name)
         if known is None or known[0] != key:
             self._logs[name] = known = (key, read_log(path))
@@ -259,13 +261,15 @@ class Workspace:
         """Return the rows of the table of the results; none if it is missing or damaged."""
         if self.dataset is not None:
             return {}
+        path = self.root / SUMMARY_FILE
         try:
-            rows = read_rows(
-                self.root / SUMMARY_FILE, ("case", "status", "quality", "reasons", "warnings")
-            )
-        except FetusmapError:
+            key = _file_key(path)
+            if self._rows[0] != key:
+                rows = read_rows(path, ("case", "status", "quality", "reasons", "warnings"))
+                self._rows = (key, {row["case"]: row for row in rows})
+        except (FetusmapError, OSError):
             return {}
-        return {row["case"]: row for row in rows}
+        return self._rows[1]
 
     def _reading(self, folder: Path) -> Reading | None:
         done = read_done(folder)
@@ -282,17 +286,29 @@ class Workspace:
         return Reading(Source(Path(failed.source))) if failed is not None else None
 
     def _is_case(self, folder: Path) -> bool:
+        if folder.is_symlink() or not folder.is_dir():
+            return False
         has_record = any(True for _ in folders_of_cases(self.root, [folder]))
         return has_record or any(True for _ in self._files_of_upload(folder))
 
-    def _uploaded(self) -> list[str]:
+    def _folders(self) -> set[str]:
+        """Return the names of the folders that hold a case; a known one is not looked at again."""
         with os.scandir(self.root) as entries:
-            folders = [Path(e.path) for e in entries if e.is_dir(follow_symlinks=False)]
-        return [f.name for f in folders if any(True for _ in self._files_of_upload(f))]
+            there = {e.name for e in entries if e.is_dir(follow_symlinks=False)}
+        known = self._known & there
+        known |= {name for name in there - known if self._is_case(self.root / name)}
+        self._known = known
+        return known
 
     def _files_of_upload(self, folder: Path) -> Iterable[Path]:
         paths = (folder / f"{UPLOAD_STEM}{suffix}" for suffix in VOLUME_SUFFIXES)
         return (path for path in paths if path.is_file() and not path.is_symlink())
+
+
+def _file_key(path: Path) -> FileKey:
+    """Return what changes with the content of a file; raises OSError if there is none."""
+    status = path.stat()
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def empty_pose(skeleton: Skeleton) -> Pose:
