@@ -7,27 +7,23 @@ from typing import Annotated
 
 import typer
 
-from fetusmap.cli.console import err, out, print_table, track, warn
+from fetusmap.cli.console import err, out, track, warn
 from fetusmap.cli.dicom_report import write_reports
 from fetusmap.cli.options import FollowLinks, ForceSpacing, Frame, Mirror, Spacing, VoxelSize
+from fetusmap.cli.prediction_lines import print_results, print_warnings
 from fetusmap.errors import BadInput
 from fetusmap.io import check_dicomdir, check_highdicom
 from fetusmap.network import device_named
 from fetusmap.refine import refinement_named
 from fetusmap.scale import (
     SUMMARY_FILE,
-    CaseResult,
     PredictionSettings,
     assign_folders,
-    changes_of,
     find_volumes,
-    joined,
     predict_cases,
     split_sequences,
 )
 from fetusmap.workers import available_processors, check_workers
-
-SHOWN = 20
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich")
 
@@ -87,6 +83,10 @@ def predict(
     mirror: Mirror = False,
     frame: Frame = None,
     previews: Annotated[bool, typer.Option(help="Draw each case.")] = True,
+    pages: Annotated[
+        bool,
+        typer.Option(help="Write a page about each case that a browser opens from disk."),
+    ] = True,
     parquet: Annotated[
         bool,
         typer.Option(
@@ -129,6 +129,7 @@ def predict(
         mirror=mirror,
         follow_links=follow_links,
         previews=previews,
+        pages=pages,
         parquet=parquet,
     )
     if dicom:
@@ -147,8 +148,8 @@ def predict(
     if len(results) == len(failed) == 1 and not found.left_out:
         err.print(f"fetusmap: {failed[0].error}")
         return 2
-    _print_results(results)
-    _print_warnings(results)
+    print_results(results)
+    print_warnings(results)
     for result in failed:
         err.print(f"{result.case}: {result.error}")
     for sentence in found.left_out:
@@ -169,39 +170,3 @@ def _process_count(asked: int | None, device: str, cases: int) -> int:
         return asked
     on_card = device_named(device).type == "cuda"  # a graphics card has room for one process
     return 1 if on_card else min(available_processors(), cases)
-
-
-def _print_results(results: list[CaseResult]) -> None:
-    rows = []
-    for result in results[:SHOWN]:
-        if result.pose is None:
-            rows.append((result.case, "failed", "", ""))
-            continue
-        quality = result.pose.quality
-        remarks = (joined(quality.reasons), changes_of(result.pose))
-        rows.append(
-            (
-                result.case,
-                f"{quality.score:.2f}",
-                "earlier" if result.seconds is None else f"{result.seconds:.1f} s",
-                "; ".join(filter(None, remarks)),
-            )
-        )
-    print_table("Predictions", ("case", "quality", "time", "remarks"), rows)
-    if len(results) > SHOWN:
-        out.print(f"... and {len(results) - SHOWN} more")
-    out.print()
-
-
-def _print_warnings(results: list[CaseResult]) -> None:
-    """Print warnings of the file reader and of the estimator; summary.csv holds all of them."""
-    lines = [
-        f"{result.case}: {warning}"
-        for result in results
-        if result.pose is not None
-        for warning in result.pose.provenance.warnings
-    ]
-    for line in lines[:SHOWN]:
-        warn(line)
-    if len(lines) > SHOWN:
-        warn(f"{len(lines) - SHOWN} more warnings are in {SUMMARY_FILE}")
