@@ -1,5 +1,6 @@
 """A folder of results without a network, and clients of the server."""
 
+import threading
 import warnings
 
 import numpy as np
@@ -9,7 +10,16 @@ from fetusmap.anatomy import Pose, Provenance, Quality, load_skeleton, reference
 from fetusmap.geometry import Grid
 from fetusmap.io import save_pose, save_volume
 from fetusmap.scale import DoneDocument, PredictionSettings, write_record
-from fetusmap.serve import Access, Application, ServeLimits, Workspace, create_app
+from fetusmap.serve import (
+    Access,
+    Application,
+    ServeLimits,
+    Workspace,
+    create_app,
+    open_socket,
+    security,
+    server,
+)
 from fetusmap.serve.jobs import JobQueue
 from fetusmap.volume import Volume
 
@@ -112,6 +122,27 @@ def serve(request):
 @pytest.fixture
 def client(results, serve):
     return serve(results)
+
+
+@pytest.fixture
+def running(results, monkeypatch):
+    """A server on a real socket, with short times; its address."""
+    monkeypatch.setattr(server, "HEADER_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(security, "BODY_TIMEOUT_S", 0.5)
+    listening = open_socket("127.0.0.1", 0)
+    port = listening.getsockname()[1]
+    application = Application(Workspace(results), PredictionSettings(), None, InThisProcess())
+    ready = threading.Event()
+    running = server.make_server(
+        create_app(application, Access.on_port(port, TOKEN), results / "none"), ready.set
+    )
+    thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]})
+    thread.start()
+    assert ready.wait(10)
+    yield port
+    running.should_exit = True
+    thread.join(10)
+    assert not thread.is_alive()
 
 
 def wait_for(queue: JobQueue, identifier: str, timeout_s: float = 20.0):

@@ -74,6 +74,32 @@ def test_undo_and_redo_say_what_comes_next(client):
     assert marks_of(redone)["neck"]["position"] == [1, 2, 3]
 
 
+def test_what_was_edited_in_slicer_comes_back_and_nothing_else(client):
+    send(client, "move", landmarks=["right_knee"], position=[9, 9, 9])
+    markups = client.get(f"{CASE}/results/pose.mrk.json").json()
+    points = {point["label"]: point for point in markups["markups"][0]["controlPoints"]}
+    points["neck"]["position"] = [1.0, 2.0, 3.0]
+    points["crown"]["positionStatus"] = "undefined"
+    send(client, "move", "Bert", landmarks=["head"], position=[7, 7, 7])  # meanwhile
+    answer = client.post(f"{CASE}/markups", params={"author": "Anna"}, json=markups)
+    marks = marks_of(answer.json())
+    assert (marks["neck"]["position"], marks["neck"]["review"]) == ([1, 2, 3], "moved")
+    assert marks["crown"]["review"] == "absent"
+    assert marks["head"]["position"] == [7, 7, 7]
+    last = answer.json()["history"]["entries"][-1]
+    assert (last["action"], sorted(last["landmarks"])) == ("import", ["crown", "neck"])
+    again = client.post(f"{CASE}/markups", params={"author": "Anna"}, json=markups)
+    assert again.status_code == 422
+    assert "found none" in again.json()["error"]
+    for point in points.values():
+        point["description"] = "what another program wrote"
+    points["spine"]["position"] = [4.0, 5.0, 6.0]
+    hand_made = client.post(f"{CASE}/markups", params={"author": "Cora"}, json=markups).json()
+    assert hand_made["history"]["entries"][-1]["landmarks"] == ["spine"]
+    for body in (b"{", b"[]", b'{"markups": []}'):
+        assert client.post(f"{CASE}/markups?author=A", content=body).status_code == 422
+
+
 @pytest.mark.parametrize(
     ("body", "words"),
     [

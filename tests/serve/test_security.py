@@ -2,7 +2,6 @@
 
 import html
 import socket
-import threading
 import time
 
 import httpx
@@ -12,7 +11,7 @@ from hypothesis import strategies as st
 
 from fetusmap.corrections import CORRECTIONS_FILE
 from fetusmap.scale import PredictionSettings
-from fetusmap.serve import Access, Application, Workspace, create_app, open_socket, security, server
+from fetusmap.serve import Access, Application, Workspace, create_app, open_socket, security
 
 from .conftest import BASE, PORT, TOKEN, InThisProcess, prediction, write_case
 
@@ -209,27 +208,6 @@ def test_a_log_that_leads_elsewhere_is_not_followed(client, results, tmp_path):
     assert (tmp_path / "target").read_text() == ""
     states = {case["name"]: case["state"] for case in client.get("/api/cases").json()["cases"]}
     assert states == {"clear": "failed", "doubtful": "todo", "middling": "todo"}
-
-
-@pytest.fixture
-def running(results, monkeypatch):
-    """A server on a real socket, with short times; its address."""
-    monkeypatch.setattr(server, "HEADER_TIMEOUT_S", 0.5)
-    monkeypatch.setattr(security, "BODY_TIMEOUT_S", 0.5)
-    listening = open_socket("127.0.0.1", 0)
-    port = listening.getsockname()[1]
-    application = Application(Workspace(results), PredictionSettings(), None, InThisProcess())
-    ready = threading.Event()
-    running = server.make_server(
-        create_app(application, Access.on_port(port, TOKEN), results / "none"), ready.set
-    )
-    thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]})
-    thread.start()
-    assert ready.wait(10)
-    yield port
-    running.should_exit = True
-    thread.join(10)
-    assert not thread.is_alive()
 
 
 def test_slow_clients_are_cut_off_and_others_are_served(running):

@@ -9,6 +9,7 @@ from fetusmap.corrections.actions import (
     move,
     new_correction,
     reset,
+    take_over,
 )
 from fetusmap.corrections.log import (
     CaseStatus,
@@ -59,5 +60,6 @@ __all__ = [
     "pose_sha256",
     "read_log",
     "reset",
+    "take_over",
     "write_log",
 ]

@@ -15,6 +15,9 @@ from fetusmap.errors import BadInput
 from fetusmap.files import parse_document
 from fetusmap.types import ArrayLike
 
+MAX_FILE_ROUNDING_MM = 1e-3
+"""Positions that differ by less are the same: files of other programs round."""
+
 States = Mapping[str, LandmarkState]
 
 
@@ -108,6 +111,37 @@ def ask(answer: Pose) -> States:
         for mark in answer
         if mark.review == "machine"
     }
+
+
+def take_over(prediction: Pose, pose: Pose, edited: Pose) -> States:
+    """Take from a pose that a person edited in another program what differs.
+
+    A landmark counts as edited if its file says so, or if it lies neither where it is now nor where
+    it was predicted: the file may have been written before other corrections.
+
+    Args:
+        prediction: the pose without corrections.
+        pose: the pose as it is.
+        edited: the pose of the other program, on the same skeleton.
+    """
+    states: dict[str, LandmarkState] = {}
+    for mark in edited:
+        now, before = pose[mark.name], prediction[mark.name]
+        if mark.review == "machine":
+            if not mark.is_present or _are_close(mark, now) or _are_close(mark, before):
+                continue
+            states |= move(pose, mark.name, mark.position_mm)
+        elif not (_are_close(mark, now) and mark.review == now.review):
+            states[mark.name] = _state(mark, mark.review, mark.confidence)
+    return states
+
+
+def _are_close(one: PosedLandmark, other: PosedLandmark) -> bool:
+    """Whether two landmarks are both absent, or in the same place up to the rounding of files."""
+    if one.is_present != other.is_present:
+        return False
+    apart_mm = np.abs(one.position_mm - other.position_mm).max()
+    return not one.is_present or bool(apart_mm <= MAX_FILE_ROUNDING_MM)
 
 
 def new_correction(

@@ -12,7 +12,7 @@ from fetusmap.anatomy.pose import MAX_COORDINATE_MM
 from fetusmap.files import Document, Number
 
 Action = Literal[
-    "move", "absent", "outside", "accept", "accept_case", "exchange", "reset", "ask",
+    "move", "absent", "outside", "accept", "accept_case", "exchange", "reset", "ask", "import",
     "problem", "reopen", "undo", "redo",
 ]  # fmt: skip
 """What a line of the log records:
@@ -23,6 +23,7 @@ accept       landmarks are right as they are; `accept_case`: the whole case is
 exchange     left and right of some mirror pairs, or of the whole body, were exchanged
 reset        landmarks are as predicted again
 ask          the machine placed the landmarks that no person had reviewed
+import       landmarks come from a file that a person edited in another program
 problem      the case cannot be annotated; `reopen`: it is to be done after all
 undo, redo   an earlier line does not count any more; it counts again
 """

@@ -23,9 +23,12 @@ from fetusmap.corrections import (
     move,
     new_correction,
     reset,
+    take_over,
 )
 from fetusmap.errors import BadInput, FetusmapError
+from fetusmap.files import decode_json
 from fetusmap.io import load_volume
+from fetusmap.io.poses.markups import pose_from_markups
 from fetusmap.report import viewing_nifti
 from fetusmap.scale import PredictionSettings
 from fetusmap.serve.cases import base_pose, whole_limbs
@@ -88,6 +91,35 @@ class Application:
             return new_correction(
                 prediction, request.author, request.action, states, note=request.note
             )
+
+        return append_correction(case.log_path, make)
+
+    def take_markups(self, case: ServedCase, author: str, content: bytes) -> CorrectionLog:
+        """Take landmarks back that a person edited in 3D Slicer.
+
+        Args:
+            case: the case.
+            author: the person.
+            content: a markups file with the landmarks of the case.
+
+        Raises:
+            BadInput: the content is no markups file, or nothing in it differs.
+        """
+        prediction = base_pose(case)
+        subject = f"markups of {case.name}"
+        plain = decode_json(content, subject)
+        edited = pose_from_markups(plain, prediction.skeleton, subject)
+
+        def make(log: CorrectionLog) -> Correction:
+            states = take_over(prediction, corrected_pose(prediction, log), edited)
+            if not states:
+                raise BadInput(
+                    subject,
+                    expected="landmarks that a person moved, placed or removed",
+                    found="none",
+                    remedy="edit the points in Slicer and save them",
+                )
+            return new_correction(prediction, author, "import", states)
 
         return append_correction(case.log_path, make)
 
