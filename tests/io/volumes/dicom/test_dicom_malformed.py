@@ -86,6 +86,24 @@ def without_groups(data, _):
     del data.PerFrameFunctionalGroupsSequence
 
 
+def wrong_type(tag, kind, value):
+    def change(data, _):
+        del data[tag]
+        data.add_new(tag, kind, value)
+
+    return change
+
+
+def floats(data, _):
+    data.FloatPixelData = data.PixelData
+    del data.PixelData
+
+
+def text_for_measures(data, _):
+    del shared(data).PixelMeasuresSequence
+    shared(data).add_new(0x00289110, "LO", "0.5")
+
+
 CHANGES = {
     "no rows": (removed("Rows"), "Rows"),
     "text for rows": (text_in_place_of_a_number, "Rows"),
@@ -124,6 +142,24 @@ CHANGES = {
     "two frames in one place": (lambda data, _: place(data, 3, [10.0, -20, 5]), "one place"),
     "frames beside the line": (lambda data, _: place(data, 3, [12.0, -20, 7.1]), "evenly spaced"),
     "slope 0": (replaced("RescaleSlope", "0"), "a slope other than 0"),
+    "a slope of one frame": (
+        lambda data, dicom: setattr(
+            frame(data, 3), "PixelValueTransformationSequence", [dicom.item(RescaleSlope="2")]
+        ),
+        "RescaleSlope of every frame, or of none, found 16 frames without one",
+    ),
+    "no rows at all": (replaced("Rows", 0), "a positive whole number in Rows, found 0"),
+    "half a column": (wrong_type(0x00280011, "DS", "16.5"), "in Columns, found 16.5"),
+    "voxels of floats": (floats, "no voxels"),
+    "text for a group": (text_for_measures, "PixelMeasuresSequence that is no sequence"),
+    "endless spacing": (spacing(["1e400", "0.5"]), "2 finite numbers in PixelSpacing"),
+    "other data only": (
+        lambda data, dicom: setattr(
+            shared(data), "ImageDataTypeSequence", [dicom.item(DataType="FLOW_VELOCITY")]
+        ),
+        "frames of tissue intensity",
+    ),
+    "64 bits": (replaced("BitsAllocated", 64), "of 64 bits"),
 }
 
 
@@ -182,6 +218,21 @@ FILES = {
             + deflated_zeros(300)
         ),
         "deflated",
+    ),
+    "no byte": (lambda _: b"", "expected"),
+    "only a syntax": (lambda _: META, "no voxels"),
+    "half of a deflated data set": (
+        lambda good: (
+            META.replace(EXPLICIT, b"1.2.840.10008.1.2.1.99").replace(b"UI\x14\0", b"UI\x16\0")
+            + zlib.compress(good[500:], wbits=-15)[:2000]
+        ),
+        "ends too early",
+    ),
+    "plain voxels that are said to be JPEG 2000": (
+        lambda good: good.replace(EXPLICIT, b"1.2.840.10008.1.2.4.90\0\0").replace(
+            b"UI\x14\0", b"UI\x18\0", 1
+        ),
+        "expected",
     ),
     "an unknown compression": (
         lambda good: good.replace(EXPLICIT, b"1.2.840.10008.1.9.1\0"),
