@@ -189,17 +189,20 @@ def test_an_absent_landmark_is_the_only_thing_said_about_it(symmetric):
     )
 
 
-def test_sides_may_differ_by_35_percent_of_their_mean_and_no_more(symmetric):
-    # 2 (r - 1) / (r + 1) = 0.35 at r = 2.35 / 1.65 = 1.4242.
-    assert implausibilities(with_thigh(symmetric, "left", 1.424)) == ()
+def test_sides_may_differ_by_35_percent_of_their_mean_and_4_5_mm_and_no_more(symmetric):
+    # (r - 1) L = 4.5 mm + 0.35 (r + 1) L / 2.
+    symmetric = scaled(symmetric, 2)
     short = symmetric.lengths_mm()["right_femur"]
-    assert implausibilities(with_thigh(symmetric, "left", 1.425)) == (
-        f"the left and the right leg differ: hip to knee measures {1.425 * short:.1f} mm on the "
-        f"left but {short:.1f} mm on the right",
+    limit = (4.5 / short + 1.175) / 0.825
+    long = (limit + 0.001) * short
+    assert implausibilities(with_thigh(symmetric, "left", limit - 0.001)) == ()
+    assert implausibilities(with_thigh(symmetric, "left", limit + 0.001)) == (
+        f"the left and the right leg differ: hip to knee measures {long:.1f} mm on the left but "
+        f"{short:.1f} mm on the right",
     )
-    assert implausibilities(with_thigh(symmetric, "right", 1.425)) == (
+    assert implausibilities(with_thigh(symmetric, "right", limit + 0.001)) == (
         f"the left and the right leg differ: hip to knee measures {short:.1f} mm on the left but "
-        f"{1.425 * short:.1f} mm on the right",
+        f"{long:.1f} mm on the right",
     )
 
 
@@ -215,7 +218,8 @@ def test_a_wrist_far_away_is_named_with_its_limb(body):
 
 
 def test_a_limb_that_is_too_short_is_named(symmetric):
-    both = with_thigh(with_thigh(symmetric, "left", 0.15), "right", 0.15)
+    large = scaled(symmetric, 2)  # a thigh of 24 mm
+    both = with_thigh(with_thigh(large, "left", 0.15), "right", 0.15)
     reasons = implausibilities(both)
     assert [reason.split(":")[0] for reason in reasons] == [
         "the lengths of the left leg are implausible",
@@ -223,9 +227,9 @@ def test_a_limb_that_is_too_short_is_named(symmetric):
     ]
 
 
-@pytest.mark.parametrize(("moved_mm", "count"), [(1.9, 0), (2.6, 1)])
-def test_a_short_segment_may_differ_by_two_millimetres(moved_mm, count):
-    """A hand 2.5 mm beyond the wrist, and one that is farther away."""
+@pytest.mark.parametrize(("moved_mm", "count"), [(5.9, 0), (6.1, 1)])
+def test_a_short_segment_may_be_three_and_a_half_millimetres_too_long(moved_mm, count):
+    """0.13 x 1.25 of a trunk of 31.0 mm and 3.5 mm are 8.5 mm; one hand is 2.5 mm long."""
     skeleton = load_skeleton("fetus-22")
     pose = reference_pose(60.0, skeleton)
     steps = {}

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from itertools import combinations
 from typing import Any, Literal
 
 import numpy as np
@@ -32,11 +31,15 @@ MAX_PROPORTION = 1.8
 """A segment that the table does not have may be this many times longer or shorter, relative to the
 trunk, than in the reference pose of the skeleton."""
 
-MAX_ASYMMETRY = 0.35
-"""A left and a right segment may differ by this fraction of their mean."""
+LENGTH_TOLERANCE_MM = 3.5
+"""A length may miss its limits by this much: errors of 1 mm per axis of its two landmarks miss them
+by more in 1 of 1,000 bodies."""
 
-MIN_DOUBTFUL_DIFFERENCE_MM = 2.0
-"""Lengths that differ by less are within the errors of two landmarks."""
+MAX_ASYMMETRY = 0.35
+"""A left and a right segment may differ by this fraction of their mean, and by the next value."""
+
+ASYMMETRY_TOLERANCE_MM = 4.5
+"""Errors of 1 mm per axis of four landmarks exceed both together in 4 of 1,000 bodies."""
 
 MIN_STRAIGHTNESS = 0.75
 """The distance from sacrum to neck, divided by the length along the spine. It is 0.94 or more in
@@ -155,9 +158,9 @@ def shape_implausibilities(pose: Pose) -> tuple[Implausibility, ...]:
     """Return reasons to doubt the proportions of a pose; no unit and no age matters to them.
 
     A segment is doubted if its length does not fit that of the trunk, or that of its partner on the
-    other side; differences below `MIN_DOUBTFUL_DIFFERENCE_MM` are no reason, because a hand of 3 mm
-    may look twice as long as the other one through small errors of its landmarks. A trunk may not
-    be folded, and no two landmarks may lie in one place. All doubts about a limb share a sentence.
+    other side; small errors of the landmarks are no reason, because a hand of 3 mm may look twice
+    as long as the other one through them. A trunk may not be folded, and no two landmarks may lie
+    in one place. All doubts about a limb share a sentence.
     """
     odd = _odd_segments(pose)
     return (
@@ -180,8 +183,8 @@ def _odd_segments(pose: Pose) -> BoolArray:
     """(S,) segments whose lengths do not fit the trunk."""
     low, high = length_limits(pose.skeleton).T * trunk_path_mm(pose)
     lengths = _lengths_mm(pose)
-    margin = MIN_DOUBTFUL_DIFFERENCE_MM
-    return np.asarray((lengths < low - margin) | (lengths > high + margin))
+    too_short, too_long = lengths < low - LENGTH_TOLERANCE_MM, lengths > high + LENGTH_TOLERANCE_MM
+    return np.asarray(too_short | too_long)
 
 
 def length_limits(skeleton: Skeleton) -> FloatArray:
@@ -254,7 +257,7 @@ def _doubts_about_sides(pose: Pose, odd: BoolArray) -> list[Implausibility]:
             if skeleton.segment_side(skeleton.segments[row]) != "left" or odd[[row, other]].any():
                 continue
             difference, mean = abs(lengths[row] - lengths[other]), lengths[[row, other]].mean()
-            if difference > max(MIN_DOUBTFUL_DIFFERENCE_MM, MAX_ASYMMETRY * mean):
+            if difference > ASYMMETRY_TOLERANCE_MM + MAX_ASYMMETRY * mean:
                 ends = _ends(skeleton, skeleton.segments[row])
                 found.append(
                     f"{ends} measures {lengths[row]:.1f} mm on the left but {lengths[other]:.1f} mm"
@@ -268,13 +271,12 @@ def _doubts_about_sides(pose: Pose, odd: BoolArray) -> list[Implausibility]:
 
 def _doubts_about_places(pose: Pose) -> list[Implausibility]:
     skeleton, trunk = pose.skeleton, float(np.nan_to_num(trunk_path_mm(pose)))
-    joined = {frozenset(rows) for rows in skeleton.segment_index.tolist()}
+    least = np.full((len(skeleton),) * 2, MIN_DISTANCE)
+    starts, ends = skeleton.segment_index.T
+    least[starts, ends] = least[ends, starts] = MIN_JOINED_DISTANCE
     distances = np.linalg.norm(pose.positions_mm[:, None] - pose.positions_mm, axis=-1)
-    pairs = []
-    for first, second in combinations(range(len(skeleton)), 2):
-        least = MIN_JOINED_DISTANCE if frozenset((first, second)) in joined else MIN_DISTANCE
-        if distances[first, second] < max(least * trunk, MIN_DISTANCE_MM):
-            pairs.append((first, second))
+    close = distances < np.maximum(least * trunk, MIN_DISTANCE_MM)
+    pairs = np.argwhere(np.triu(close, 1)).tolist()
     if len(pairs) > MAX_LISTED:
         rows = sorted({row for pair in pairs for row in pair})
         names = ", ".join(skeleton.landmarks[row] for row in rows)

@@ -71,9 +71,10 @@ def check_plausibility(pose: Pose, prepared: Volume, facts: SizeFacts) -> Plausi
         facts: what is known about the size.
     """
     size = size_implausibility(pose, facts)
+    # A large volume speaks for a wrong voxel size, of which the size of the body speaks already.
+    too_large: list[tuple[Rule, str]] = [("volume", why) for why in _too_large(prepared, facts)]
     found: list[tuple[Rule, str]] = [
-        *([(size.kind, size.reason)] if size is not None else []),
-        *[("volume", reason) for reason in _too_large(prepared, facts)],
+        *([(size.kind, size.reason)] if size is not None else too_large),
         *[(shape.kind, shape.reason) for shape in shape_implausibilities(pose)],
         *[("outside", reason) for reason in _far_outside(pose, prepared)],
     ]
