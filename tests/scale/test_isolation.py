@@ -150,6 +150,7 @@ def test_a_volume_that_kills_every_process_is_named_and_the_others_are_done(
         "-o",
         str(out),
         "--no-previews",
+        "--no-pages",
         "--model",
         str(small / "model"),
     ]
@@ -164,7 +165,7 @@ def test_a_volume_that_kills_every_process_is_named_and_the_others_are_done(
 
 def test_a_case_that_an_earlier_run_left_unfinished_is_worked_on_last(scans, small, tmp_path):
     """Its mark is what a run leaves that was killed together with its only process."""
-    settings = PredictionSettings(model=str(small / "model"), previews=False)
+    settings = PredictionSettings(model=str(small / "model"), previews=False, pages=False)
     (tmp_path / "a").mkdir()
     source = VolumeFile("a", scans / "a.nii.gz").source
     (tmp_path / "a" / "started.json").write_text(
