@@ -2,7 +2,8 @@
 
 `fetusmap.io.sandbox.dicom` runs it. Its standard input is one file that holds one DICOM
 instance or several, one after the other. Only the values of `ALLOWED` and voxels leave this
-process, so no patient data can. No length in an instance is followed beyond the instance's end.
+process, so no patient data can, except by the task of `dicom_study`. No length in an instance is
+followed beyond the instance's end.
 """
 
 from __future__ import annotations
