@@ -8,7 +8,7 @@ import pytest
 
 from fetusmap.errors import FetusmapError, ResourceError
 from fetusmap.io import load_volume, save_pose, save_volume
-from fetusmap.scale import CaseResult
+from fetusmap.scale import CaseResult, write_tables
 from fetusmap.serve import ServeLimits
 from fetusmap.serve.workspace import UPLOADS_FOLDER
 from fetusmap.work_process import Stopped
@@ -26,16 +26,19 @@ class Engine:
     """Pretends to predict: writes the pose of each case that it is given."""
 
     def __init__(self):
-        self.settings, self.hold = [], threading.Event()
+        self.settings, self.tables, self.hold = [], [], threading.Event()
         self.hold.set()
         self.error = None
 
-    def call(self, function, *, cancelled, **_):
+    def call(self, function, *, cancelled=None, **_):
         while not self.hold.wait(0.01):
-            if cancelled.is_set():
+            if cancelled is not None and cancelled.is_set():
                 raise Stopped("cancelled")
         if self.error is not None:
             raise self.error
+        if function.func is write_tables:
+            self.tables.append(function.args)
+            return None
         output, settings, volume = function.args
         self.settings.append(settings)
         (output / volume.case).mkdir(exist_ok=True)
@@ -195,6 +198,7 @@ def test_jobs_wait_in_order_and_can_be_cancelled(client, scan):
     assert wait_for(jobs, ids[0]).state == "cancelled"
     engine.hold.set()
     assert wait_for(jobs, ids[2]).state == "done"
+    assert len(engine.tables) == 1  # once, when no other job waited
     listed = client.get("/api/jobs").json()["jobs"]
     assert [job["id"] for job in listed] == ids[::-1]
     assert client.get("/api/jobs/none").status_code == 404

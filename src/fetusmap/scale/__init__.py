@@ -17,7 +17,12 @@ from fetusmap.scale.isolation import Killed, OpenExecutor, run_cases
 from fetusmap.scale.landmarks import write_landmarks
 from fetusmap.scale.names import assign_folders
 from fetusmap.scale.pages import write_cohort_page
-from fetusmap.scale.prediction import load_estimator, predict_case, predict_cases
+from fetusmap.scale.prediction import (
+    load_estimator,
+    predict_case,
+    predict_cases,
+    write_tables,
+)
 from fetusmap.scale.records import (
     SUMMARY_FILE,
     DoneDocument,
@@ -31,6 +36,7 @@ from fetusmap.scale.summary import (
     CaseResult,
     changes_of,
     folders_of_cases,
+    has_changed_since,
     joined,
     write_summary,
 )
@@ -55,6 +61,7 @@ __all__ = [
     "find_corrected_cases",
     "find_volumes",
     "folders_of_cases",
+    "has_changed_since",
     "import_corrected",
     "joined",
     "load_estimator",
@@ -70,4 +77,5 @@ __all__ = [
     "write_landmarks",
     "write_record",
     "write_summary",
+    "write_tables",
 ]

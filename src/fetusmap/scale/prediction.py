@@ -107,6 +107,15 @@ def predict_cases(
             result = _killed(output, volume, result.reason)
         results.append(result)
         yield result
+    write_tables(output, results, settings)
+
+
+def write_tables(output: Path, results: Sequence[CaseResult], settings: PredictionSettings) -> None:
+    """Write the tables and the page of all cases of a folder, with the results of this run.
+
+    Raises:
+        BadInput: the folder cannot be written.
+    """
     write_summary(output, results)
     write_landmarks(output, parquet=settings.parquet)
     if settings.pages:

@@ -78,7 +78,7 @@ def write_summary(output: Path, results: Sequence[CaseResult]) -> None:
     for folder in folders_of_cases(output):
         if folder.name in of_this_run:
             continue
-        if folder.name in earlier and not _has_changed_since(table, folder):
+        if folder.name in earlier and not has_changed_since(table, folder):
             row = earlier[folder.name]
             rows[folder.name] = {name: row[name] for name in SUMMARY_COLUMNS}
             continue
@@ -116,7 +116,8 @@ def folders_of_cases(output: Path, folders: Iterable[Path] | None = None) -> Ite
             yield folder
 
 
-def _has_changed_since(table: Path, folder: Path) -> bool:
+def has_changed_since(table: Path, folder: Path) -> bool:
+    """Return whether a case has no record, or one that is newer than the table of all cases."""
     ended = [folder / name for name in (FAILED_FILE, DONE_FILE) if (folder / name).is_file()]
     times = [path.stat().st_mtime_ns for path in ended]
     return not ended or max(times) > table.stat().st_mtime_ns

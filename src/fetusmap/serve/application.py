@@ -30,13 +30,13 @@ from fetusmap.files import decode_json
 from fetusmap.io import load_volume
 from fetusmap.io.poses.markups import pose_from_markups
 from fetusmap.report import viewing_nifti
-from fetusmap.scale import PredictionSettings
+from fetusmap.scale import PredictionSettings, predict_case, write_tables
 from fetusmap.serve.cases import base_pose, whole_limbs
 from fetusmap.serve.jobs import Job, JobQueue
 from fetusmap.serve.limits import ServeLimits, place_in
 from fetusmap.serve.models import CorrectionRequest
 from fetusmap.serve.uploads import Uploads
-from fetusmap.serve.work import Question, answer_question, predict_file, prepare_volume
+from fetusmap.serve.work import Question, answer_question, prepare_volume
 from fetusmap.serve.workspace import Reading, ServedCase, Workspace
 from fetusmap.types import Triple
 from fetusmap.work_process import WorkProcess
@@ -70,6 +70,7 @@ class Application:
         self._questions = threading.BoundedSemaphore(limits.questions)
         self._preparing = threading.BoundedSemaphore(1)
         self._viewing = threading.BoundedSemaphore(limits.volumes_at_once)
+        self._waiting_for_volumes = threading.BoundedSemaphore(limits.waiting_for_volumes)
         self._volumes: OrderedDict[tuple[str, str], bytes] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -209,6 +210,7 @@ class Application:
 
         Raises:
             BadInput: the volume is not there, or cannot be read.
+            Busy: too many volumes are being prepared.
         """
         reading = case.reading
         if reading is None or not reading.file_key:
@@ -223,7 +225,10 @@ class Application:
             if key in self._volumes:
                 self._volumes.move_to_end(key)
                 return self._volumes[key], reading.file_key
-        with self._viewing:
+        with (
+            place_in(self._waiting_for_volumes, "other volumes are being prepared"),
+            self._viewing,
+        ):
             content = viewing_nifti(
                 load_volume(
                     reading.source,
@@ -256,11 +261,16 @@ class Application:
             )
 
         def run(cancelled: threading.Event) -> None:
+            root, settings = self.workspace.root, self._settings_of(name)
             result = self.engine.call(
-                partial(predict_file, self.workspace.root, self._settings_of(name), volume),
+                partial(predict_case, root, settings, volume, all_threads=True),
                 timeout_s=self.limits.job_s,
                 cancelled=cancelled,
             )
+            if not self.jobs.is_waiting:  # the tables take long if there are thousands of cases
+                self.engine.call(
+                    partial(write_tables, root, [result], settings), timeout_s=self.limits.job_s
+                )
             if result.error:
                 raise FetusmapError(result.error)
 

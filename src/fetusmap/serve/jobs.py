@@ -106,6 +106,12 @@ class JobQueue:
         with self._change:
             return any(job.ended is None for job in self._jobs.values())
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a job waits."""
+        with self._change:
+            return bool(self._waiting)
+
     def jobs(self) -> list[Job]:
         """Return all jobs that are remembered, the latest first."""
         with self._change:

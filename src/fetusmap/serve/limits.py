@@ -34,6 +34,7 @@ class ServeLimits:
         questions: questions that wait at the same time.
         cached_volumes: viewing copies in memory, of at most 6 MB each.
         volumes_at_once: volumes that are prepared for viewing at the same time.
+        waiting_for_volumes: requests that may wait for such a volume, these included.
     """
 
     upload_bytes: int = GIB
@@ -45,6 +46,7 @@ class ServeLimits:
     questions: int = 8
     cached_volumes: int = 16
     volumes_at_once: int = 2
+    waiting_for_volumes: int = 12
 
 
 @contextmanager

@@ -1,23 +1,15 @@
-"""What the process with the estimator does: it predicts files and answers questions with pins."""
+"""Questions with pins, as the process with the estimator answers them."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from fetusmap.anatomy import Pose, Review
 from fetusmap.io import Conversion, ReadLimits, Source, load_volume
-from fetusmap.scale import (
-    CaseResult,
-    PredictionSettings,
-    VolumeFile,
-    load_estimator,
-    predict_case,
-    write_summary,
-)
+from fetusmap.scale import PredictionSettings, load_estimator
 from fetusmap.session import Session
 from fetusmap.types import Triple
 
@@ -44,13 +36,6 @@ class Question:
     conversion: Conversion = field(default_factory=Conversion)
     limits: ReadLimits = field(default_factory=ReadLimits)
     pins: Mapping[str, tuple[Triple, Review]] = field(default_factory=dict)
-
-
-def predict_file(output: Path, settings: PredictionSettings, volume: VolumeFile) -> CaseResult:
-    """Predict a case into its folder, and write the table of all cases."""
-    result = predict_case(output, settings, volume, all_threads=True)
-    write_summary(output, [result])
-    return result
 
 
 _SESSIONS: OrderedDict[tuple[Any, ...], Session] = OrderedDict()

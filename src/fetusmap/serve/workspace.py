@@ -31,6 +31,7 @@ from fetusmap.scale import (
     assign_folders,
     find_volumes,
     folders_of_cases,
+    has_changed_since,
     read_done,
     read_failed,
     split_sequences,
@@ -240,7 +241,8 @@ class Workspace:
         raise BadInput(wanted, expected="a new name", found="too many", remedy="rename the file")
 
     def _row(self, name: str, row: Mapping[str, str] | None) -> CaseRow:
-        if row is not None:
+        table = self.root / SUMMARY_FILE
+        if row is not None and not has_changed_since(table, self.root / name):
             state = "failed" if row["status"] == "failed" else "predicted"
             score = float(row["quality"]) if row["quality"] else None
             return CaseRow(name, state, score, row["reasons"], row["warnings"])
