@@ -13,6 +13,7 @@ from fetusmap.dataset import (
     find_foreign_cases,
     import_cases,
     is_dataset,
+    landmark_names,
     read_subjects,
 )
 from fetusmap.io import Conversion
@@ -160,6 +161,62 @@ def test_a_table_of_spacings_that_is_none_is_refused(tmp_path: Path) -> None:
     (tmp_path / "all_landmarks_voxel.json").write_text('{"a": {"head": [1, 2, 3]}}')
     (tmp_path / "spacing.json").write_text("[]")
     with pytest.raises(fm.BadInput, match=r"spacing\.json"):
+        find_foreign_cases(tmp_path)
+
+
+@pytest.mark.parametrize("suffix", [".fcsv", ".json"])
+def test_points_in_the_other_formats_of_slicer(
+    tmp_path: Path, make_volume: Callable[..., fm.Volume], pose: fm.Pose, suffix: str
+) -> None:
+    fm.save_volume(make_volume("q"), tmp_path / "q.nrrd")
+    fm.save_pose(pose, tmp_path / "q.mrk.json" if suffix == ".json" else tmp_path / f"q{suffix}")
+    if suffix == ".json":
+        (tmp_path / "q.mrk.json").rename(tmp_path / "q.json")
+    (tmp_path / "notes.json").write_text('{"by": "me"}')
+    (tmp_path / "broken.json").write_text("{")
+    (case,) = find_foreign_cases(tmp_path)
+    assert case.name == "q"
+    assert case.load(fm.load_skeleton())[1].equals(pose)
+
+
+def test_the_default_file_of_slicer_belongs_to_the_only_volume_of_its_folder(
+    tmp_path: Path, make_volume: Callable[..., fm.Volume], pose: fm.Pose
+) -> None:
+    for patient in ("p1", "p2"):
+        (tmp_path / patient).mkdir()
+        fm.save_volume(make_volume(patient), tmp_path / patient / f"scan_{patient}.nrrd")
+        fm.save_pose(pose, tmp_path / patient / "F.mrk.json")
+    cases = find_foreign_cases(tmp_path)
+    assert [case.name for case in cases] == ["scan_p1", "scan_p2"]
+    fm.save_volume(make_volume("q"), tmp_path / "p1" / "other.nrrd")
+    first = find_foreign_cases(tmp_path)[0]
+    with pytest.raises(fm.UnreadableFile, match=r"F\.nii\.gz"):
+        first.load(fm.load_skeleton())
+
+
+def test_default_names_are_mapped_by_their_order(
+    tmp_path: Path, make_volume: Callable[..., fm.Volume]
+) -> None:
+    fm.save_volume(make_volume("q"), tmp_path / "q.nrrd")
+    points = [{"label": f"F-{n}", "position": [n, 2, 3]} for n in (1, 2)]
+    plain = {"markups": [{"type": "Fiducial", "controlPoints": points}]}
+    (tmp_path / "q.mrk.json").write_text(json.dumps(plain))
+    (case,) = find_foreign_cases(tmp_path, ("left_foot", "head"))
+    assert landmark_names([case]) == {"left_foot", "head"}
+    _, read = case.load(fm.load_skeleton("fetus-22"))
+    assert read["head"].position_mm.tolist() == [2, 2, 3]
+    (case,) = find_foreign_cases(tmp_path)
+    with pytest.raises(fm.BadInput, match="--landmarks NAME"):
+        case.load(fm.load_skeleton())
+
+
+def test_two_annotations_of_a_volume_are_refused(
+    tmp_path: Path, make_volume: Callable[..., fm.Volume], pose: fm.Pose
+) -> None:
+    fm.save_volume(make_volume("q"), tmp_path / "q.nrrd")
+    for suffix in (".mrk.json", ".fcsv"):
+        fm.save_pose(pose, tmp_path / f"q{suffix}")
+    with pytest.raises(fm.UnreadableFile, match=r"q\.fcsv, q\.mrk\.json, q\.nrrd"):
         find_foreign_cases(tmp_path)
 
 

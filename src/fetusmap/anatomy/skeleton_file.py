@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, Strict, model_validator
 
+from fetusmap.anatomy.landmark_names import count_landmarks
 from fetusmap.anatomy.limbs import Limb
 from fetusmap.anatomy.skeleton import CrownRumpModel, JointAngle, Segment, Side, Skeleton
 from fetusmap.errors import BadInput
@@ -187,13 +188,13 @@ def built_in_skeleton(name: str, subject: object = "skeleton") -> Skeleton:
 
 
 def built_in_skeleton_for(landmarks: Iterable[str]) -> Skeleton:
-    """Return the smallest built-in skeleton that has the most of these landmarks.
+    """Return the smallest built-in skeleton that has the most of these landmarks, as typed.
 
     Files that hold landmark names without the definition of a skeleton are read with it.
     """
-    names = set(landmarks)
+    names = tuple(landmarks)
     candidates = [built_in_skeleton(name) for name in BUILT_IN]
-    return max(candidates, key=lambda one: (len(names & set(one.landmarks)), -len(one)))
+    return max(candidates, key=lambda one: (count_landmarks(names, one), -len(one)))
 
 
 def skeleton_from_plain(data: object, subject: object = "skeleton") -> Skeleton:

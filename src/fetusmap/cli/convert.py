@@ -75,13 +75,14 @@ APPLICABLE: dict[str, set[str]] = {
         "--spacing", "--force-spacing", "--voxel-size", "--mirror", "--frame", "--shape",
         "--dtype", "--order", "--overwrite", "--follow-links",
     },
-    "a pose": {"--skeleton", "--overwrite"},
+    "a pose": {"--skeleton", "--landmarks", "--overwrite"},
     "a report about a pose": {
         "--source", "--frame", "--anonymous", "--clinical-limb-codes", "--skeleton",
         "--overwrite", "--follow-links",
     },
     "a folder": {
-        "--spacing", "--force-spacing", "--skeleton", "--subjects", "--split", "--licence",
+        "--spacing", "--force-spacing", "--skeleton", "--landmarks", "--subjects", "--split",
+        "--licence",
         "--follow-links",
     },
     "a folder of results": {
@@ -115,6 +116,14 @@ def convert(
     dtype: RawType = None,
     order: RawOrder = None,
     skeleton: SkeletonName = None,
+    landmarks: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME,...",
+            help="Names of the points of 3D Slicer in the order in which they were placed, if they "
+            "have its default names (F-1, F-2).",
+        ),
+    ] = None,
     scan: Scan = None,
     anonymous: Anonymous = False,
     clinical_limb_codes: ClinicalLimbCodes = False,
@@ -142,6 +151,7 @@ def convert(
     given = {
         **given_reader_options(spacing, conversion, frame, shape, dtype, order),
         "--skeleton": skeleton is not None,
+        "--landmarks": landmarks is not None,
         "--source": scan is not None,
         "--anonymous": anonymous,
         "--clinical-limb-codes": clinical_limb_codes,
@@ -184,11 +194,13 @@ def convert(
             CorrectedImport(licence, chosen, subjects, parts, seed, limits),
         )
     if kind == "a folder":
-        wanted = _Import(spacing, conversion, limits, subjects, parts_of(split or []), seed)
+        parts = parts_of(split or [])
+        wanted = _Import(spacing, conversion, limits, subjects, parts, seed, names_in(landmarks))
         return _import(source, target, skeleton_named(skeleton), licence, wanted)
     if kind == "a pose":
         own = skeleton_named(skeleton)
-        save_pose(load_pose(source, own), target, overwrite=overwrite)
+        pose = load_pose(source, own, landmarks=names_in(landmarks))
+        save_pose(pose, target, overwrite=overwrite)
     else:
         volume = load_volume(
             source_of(source, frame, shape, dtype, order),
@@ -213,6 +225,12 @@ class _Import:
     subjects: Path | None
     parts: dict[str, float]
     seed: int
+    landmarks: tuple[str, ...] | None
+
+
+def names_in(text: str | None) -> tuple[str, ...] | None:
+    """Return the names of a text with commas; None if it is not given."""
+    return None if text is None else tuple(name.strip() for name in text.split(","))
 
 
 def _import(
@@ -223,7 +241,7 @@ def _import(
     Without a skeleton, it is the built-in one that has the landmarks of the annotations.
     """
     table = read_subjects(wanted.subjects) if wanted.subjects else None
-    cases = find_foreign_cases(source)
+    cases = find_foreign_cases(source, wanted.landmarks)
     skeleton = skeleton or built_in_skeleton_for(landmark_names(cases))
     made_by = {"imported_from": source.name}
     failed = 0

@@ -1,15 +1,15 @@
 """Find annotated volumes in other layouts, and import them as cases of a dataset.
 
 Three layouts are known: `<case>_landmark.json` beside `<case>.nii.gz`; the raw folder of nnLandmark
-(`all_landmarks_voxel.json` with `imagesTr` and `imagesTs`); and 3D Slicer markups
-(`<case>.mrk.json`) beside volumes of any format. Hidden files and folders are ignored: macOS leaves
-a `._<name>` beside each file that it copies to a foreign disk.
+(`all_landmarks_voxel.json` with `imagesTr` and `imagesTs`); and points of 3D Slicer
+(`<case>.mrk.json`, `<case>.fcsv`) beside volumes of any format. Hidden files and folders are
+ignored: macOS leaves a `._<name>` beside each file that it copies to a foreign disk.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -22,12 +22,14 @@ from fetusmap.dataset.layout import CASE_COLUMNS, Case, age_in_days
 from fetusmap.dataset.nnlandmark_folder import ALL_LANDMARKS, find_raw_cases
 from fetusmap.dataset.writer import DatasetWriter
 from fetusmap.errors import BadInput, FetusmapError, UnreadableFile
-from fetusmap.files import VOLUME_SUFFIXES, read_rows, safe_name, suffix_of
+from fetusmap.files import VOLUME_SUFFIXES, read_json, read_rows, safe_name, suffix_of
 from fetusmap.geometry import Grid
 from fetusmap.io import AS_STORED, DEFAULT_LIMITS, Conversion, ReadLimits
-from fetusmap.io.poses.markups import read_labels, read_markups
 from fetusmap.io.poses.nnlandmark import SUFFIX, read_nnlandmark, read_nnlandmark_names
+from fetusmap.io.poses.pose_file import load_pose, read_point_names
 from fetusmap.types import Triple
+
+POINT_SUFFIXES = (".mrk.json", ".fcsv", ".json")
 
 
 @dataclass(frozen=True)
@@ -51,8 +53,15 @@ class ImportedCase:
     warnings: tuple[str, ...]
 
 
-def find_foreign_cases(folder: str | Path) -> tuple[ForeignCase, ...]:
+def find_foreign_cases(
+    folder: str | Path, landmarks: Sequence[str] | None = None
+) -> tuple[ForeignCase, ...]:
     """Find the annotated volumes of a folder and return them sorted by name.
+
+    Args:
+        folder: the folder, which is searched with its subfolders.
+        landmarks: names of the points of 3D Slicer in the order in which they were placed, for
+            files with other names; None to use the names in the files.
 
     Raises:
         UnreadableFile: the folder does not exist, holds no annotated volume or annotations in
@@ -60,7 +69,8 @@ def find_foreign_cases(folder: str | Path) -> tuple[ForeignCase, ...]:
     """
     folder = Path(folder)
     if folder.is_dir():
-        finders = (find_raw_cases, _find_nnlandmark, _find_markups)
+        find_points = partial(_find_points, landmarks=landmarks)
+        finders = (find_raw_cases, _find_nnlandmark, find_points)
         layouts = [cases for find in finders if (cases := find(folder))]
         if len(layouts) > 1:
             raise UnreadableFile(
@@ -73,7 +83,8 @@ def find_foreign_cases(folder: str | Path) -> tuple[ForeignCase, ...]:
             return _named(folder, layouts[0])
     raise UnreadableFile(
         folder,
-        expected=f"volumes with <case>{SUFFIX} or <case>.mrk.json beside them, or {ALL_LANDMARKS}",
+        expected=f"volumes with <case>{SUFFIX}, <case>.mrk.json or <case>.fcsv beside them, or "
+        f"{ALL_LANDMARKS}",
         found="none" if folder.is_dir() else "no folder",
         remedy="give the folder that holds volumes and annotations",
     )
@@ -167,45 +178,68 @@ def _find_nnlandmark(folder: Path) -> list[ForeignCase]:
         ForeignCase(
             stem, volume, partial(read_nnlandmark, path), partial(read_nnlandmark_names, path)
         )
-        for path, stem, volume in _annotations(folder, SUFFIX)
+        for path, stem, volume in _annotations(folder, (SUFFIX,), lambda _: True)
     ]
 
 
-def _find_markups(folder: Path) -> list[ForeignCase]:
+def _find_points(folder: Path, landmarks: Sequence[str] | None = None) -> list[ForeignCase]:
+    """Find points of 3D Slicer: `.mrk.json`, `.fcsv`, or `.json` with the content of markups."""
     return [
-        ForeignCase(stem, volume, partial(_pose_of_markups, path), partial(read_labels, path))
-        for path, stem, volume in _annotations(folder, ".mrk.json")
+        ForeignCase(
+            stem,
+            volume,
+            partial(_pose_of_points, path, landmarks),
+            partial(read_point_names, path) if landmarks is None else partial(list, landmarks),
+        )
+        for path, stem, volume in _annotations(folder, POINT_SUFFIXES, _holds_points)
     ]
 
 
-def _annotations(folder: Path, suffix: str) -> Iterator[tuple[Path, str, Path]]:
-    """Yield each annotation file with its stem and the volume of that stem in the same folder."""
+def _holds_points(path: Path) -> bool:
+    if suffix_of(path, POINT_SUFFIXES) != ".json":
+        return True
+    with suppress(BadInput):  # a JSON file of another program may be anything
+        plain = read_json(path)
+        return isinstance(plain, dict) and "markups" in plain
+    return False
+
+
+def _pose_of_points(
+    path: Path, landmarks: Sequence[str] | None, _: Grid, skeleton: Skeleton
+) -> Pose:
+    return load_pose(path, skeleton, landmarks=landmarks)
+
+
+def _annotations(
+    folder: Path, suffixes: tuple[str, ...], holds_one: Callable[[Path], bool]
+) -> Iterator[tuple[Path, str, Path]]:
+    """Yield each annotation file with the name of its case and its volume in the same folder.
+
+    The volume has the name of the annotation. A folder with a single volume and a single
+    annotation needs no such names: 3D Slicer calls a point list F.
+    """
     volumes: dict[Path, list[Path]] = {}
-    visible = [
-        path
-        for path in sorted(folder.rglob("*"))
-        if not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    ]
-    for path in visible:
+    annotations: dict[Path, list[Path]] = {}
+    for path in sorted(folder.rglob("*")):
+        if any(part.startswith(".") for part in path.relative_to(folder).parts):
+            continue
         if ending := suffix_of(path, VOLUME_SUFFIXES):
             volumes.setdefault(path.with_name(path.name[: -len(ending)]), []).append(path)
-    for path in visible:
-        stem = path.name.removesuffix(suffix)
-        if stem in ("", path.name):
-            continue
-        found = volumes.get(path.with_name(stem), [path.with_name(f"{stem}.nii.gz")])
-        if len(found) > 1:
+        elif (ending := suffix_of(path, suffixes)) and holds_one(path):
+            annotations.setdefault(path.with_name(path.name[: -len(ending)]), []).append(path)
+    for stem, paths in annotations.items():
+        beside = [place for place in volumes if place.parent == stem.parent]
+        alone = len(beside) == sum(place.parent == stem.parent for place in annotations) == 1
+        place = beside[0] if alone else stem
+        found = volumes.get(place, [place.with_name(f"{place.name}.nii.gz")])
+        if len(found) > 1 or len(paths) > 1:
             raise UnreadableFile(
-                path,
-                expected="one volume of that name beside it",
-                found=", ".join(sorted(volume.name for volume in found)),
-                remedy="keep the volume that was annotated",
+                paths[0],
+                expected="one volume and one annotation of that name",
+                found=", ".join(sorted(path.name for path in (*paths, *found))),
+                remedy="keep the volume that was annotated, and its annotation",
             )
-        yield path, stem, found[0]
-
-
-def _pose_of_markups(path: Path, _: Grid, skeleton: Skeleton) -> Pose:
-    return read_markups(path, skeleton)
+        yield paths[0], place.name, found[0]
 
 
 def _named(folder: Path, cases: list[ForeignCase]) -> tuple[ForeignCase, ...]:

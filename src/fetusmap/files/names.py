@@ -18,7 +18,7 @@ MAX_CASE_NAME_BYTES = 128
 RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
 """Names that Windows reserves for devices."""
 
-POSE_SUFFIXES = (".mrk.json", ".json", ".csv")
+POSE_SUFFIXES = (".mrk.json", ".json", ".fcsv", ".csv")
 LIBRARY_SUFFIXES = (".safetensors",)
 
 

@@ -349,7 +349,8 @@ def test_landmarks_may_be_spread_over_several_lists():
     [
         (fiducials(point("F-1", [1, 2, 3])), "F-1"),
         (fiducials(point("", [1, 2, 3])), "''"),
-        (fiducials(point("Head", [1, 2, 3])), "Head"),
+        (fiducials(point("Skull", [1, 2, 3])), "Skull"),
+        (fiducials(point("head", [1, 2, 3]), point("Head", [1, 2, 3])), "'Head' twice"),
         (fiducials({"position": [1, 2, 3]}), "''"),
         (fiducials(point("head", [1, 2, 3]), point("head", [1, 2, 3])), "'head' twice"),
         (fiducials(point("\x1b[31mhead\n", [1, 2, 3])), "head"),
@@ -369,7 +370,8 @@ def test_landmarks_may_be_spread_over_several_lists():
         (fiducials(*[point("head", [1, 2, 3])] * 100_001), "controlPoints"),
     ],
     ids=[
-        "other label", "no label", "capital", "label missing", "twice", "control characters",
+        "default label", "no label", "other label", "spelt twice", "label missing", "twice",
+        "control characters",
         "empty list", "no markups", "only a line", "no type", "markups as object", "markups null",
         "no markups key", "list", "two coordinates", "half absent", "huge integer", "status",
         "system", "too many points",

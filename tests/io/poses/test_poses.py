@@ -30,6 +30,13 @@ def read_by_name(path: Path) -> dict[str, list[float] | None]:
                 else None
                 for row in csv.DictReader(file)
             }
+    if path.name.endswith(".fcsv"):
+        rows = [row for row in csv.reader(path.read_text().splitlines()) if len(row) > 14]
+        return {
+            row[11]: [float(cell) for cell in row[1:4]] if row[14] == "2" else None
+            for row in rows
+            if not row[0].startswith("#")
+        }
     data = json.loads(path.read_text())
     if "markups" in data:
         points = data["markups"][0]["controlPoints"]
@@ -90,6 +97,9 @@ def test_left_and_right_are_read_by_name_and_not_by_row(suffix, tmp_path):
     if suffix == ".csv":
         head, *rows = path.read_text().splitlines()
         path.write_text("\n".join([head, *reversed(rows)]) + "\n")
+    elif suffix == ".fcsv":
+        *heads, version, frame, columns = reversed(path.read_text().splitlines())
+        path.write_text("\n".join([columns, frame, version, *heads]) + "\n")
     else:
         data = json.loads(path.read_text())
         entries = data["landmarks"] if suffix == ".json" else data["markups"][0]["controlPoints"]

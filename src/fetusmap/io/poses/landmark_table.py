@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from fetusmap.anatomy import Pose, Review, Skeleton, built_in_skeleton_for, measurements
+from fetusmap.anatomy.landmark_names import matching_landmark
 from fetusmap.anatomy.pose import REVIEWS
 from fetusmap.errors import BadInput, UnreadableFile, errors_about
 from fetusmap.files.names import case_name
@@ -84,7 +85,7 @@ def pose_of_rows(path: object, rows: list[dict[str, str]], skeleton: Skeleton | 
     review: list[Review] = ["machine"] * len(skeleton)
     seen: set[str] = set()
     for row in rows:
-        name = row["landmark"]
+        name = matching_landmark(row["landmark"], skeleton) or row["landmark"]
         if name in seen:
             raise UnreadableFile(
                 path,

@@ -1,29 +1,26 @@
 """3D Slicer markups, `.mrk.json`, schema 1.0.3: one list of points and one line per segment.
 
 The list holds the landmarks, and only the list is read back: points that were dragged in Slicer are
-read as annotations. The lines are for display. The description of a point holds its confidence,
-its position when it was written, and its review. A point that lies elsewhere when it is read was
-moved by a person; one that was written without a position was placed; one that was written with a
-position and has none any more was marked as absent.
+read as annotations. The lines are for display.
 """
 
 from __future__ import annotations
 
 import json
-import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from fetusmap.anatomy import Pose, PosedLandmark, Review, Skeleton, built_in_skeleton_for
-from fetusmap.anatomy.pose import REVIEWS
+from fetusmap.anatomy import Pose, PosedLandmark, Skeleton
 from fetusmap.anatomy.skeleton import Segment, Side
 from fetusmap.errors import BadInput
 from fetusmap.files.documents import Position, parse_document, read_json
 from fetusmap.files.writing import write_text
 from fetusmap.geometry import LPS_FROM_RAS, apply_affine
+from fetusmap.io.poses.named_points import NamedPoint, describe, pose_of_points
 from fetusmap.types import FloatArray
 
 SCHEMA = (
@@ -33,14 +30,7 @@ SCHEMA = (
 MAX_ENTRIES = 10_000
 """Markups of a file, and points of a markup; far more than an annotation has."""
 
-MAX_ROUNDING_MM = 1e-3
-"""Distance up to which a point counts as not moved by a person."""
-
 MM_PER_UNIT = {"mm": 1.0, "um": 0.001}
-
-NOWHERE = "nan nan nan"
-DESCRIPTION = re.compile(r"confidence ([0-9.e+-]+) at (.*?)(?:, review ([a-z]+))?")
-"""How this package describes a point: confidence, position when it was written, and review."""
 
 
 class _SlicerPart(BaseModel):
@@ -81,22 +71,8 @@ class MarkupsDocument(_SlicerPart):
 
 
 def read_markups(path: Path, skeleton: Skeleton | None = None) -> Pose:
-    """Read the landmarks of a markups file.
-
-    Points are found by their labels in the file's point lists; a landmark without a point, or with
-    an undefined one, is absent. Lines and other markups are ignored. Without a skeleton,
-    it is the built-in one that has the landmarks of the file.
-
-    Raises:
-        BadInput: there is no point list, a label is not a landmark or appears twice, or the unit is
-            neither mm nor um.
-    """
+    """Read the landmarks of a markups file, see `pose_from_markups`."""
     return pose_from_markups(read_json(path), skeleton, path)
-
-
-def read_labels(path: Path) -> list[str]:
-    """Read the labels of all points in the point lists of a markups file."""
-    return _labels(parse_document(MarkupsDocument, read_json(path), path))
 
 
 def write_markups(pose: Pose, path: Path, *, overwrite: bool = True) -> None:
@@ -106,35 +82,41 @@ def write_markups(pose: Pose, path: Path, *, overwrite: bool = True) -> None:
 
 
 def pose_from_markups(
-    data: object, skeleton: Skeleton | None = None, subject: object = "markups"
+    data: object,
+    skeleton: Skeleton | None = None,
+    subject: object = "markups",
+    landmarks: Sequence[str] | None = None,
 ) -> Pose:
-    """Build a pose from the plain data of a markups file."""
+    """Build a pose from the plain data of a markups file.
+
+    Lines and other markups are ignored, and so is a point that is not defined.
+
+    Args:
+        data: the plain data.
+        skeleton: skeleton of the pose, see `pose_of_points`.
+        subject: the file, for errors.
+        landmarks: names of the points in their order, see `pose_of_points`.
+
+    Raises:
+        BadInput: there is no point list, the unit is neither mm nor um, or see `pose_of_points`.
+    """
+    return pose_of_points(points_of_markups(data, subject), skeleton, subject, landmarks)
+
+
+def points_of_markups(data: object, subject: object) -> list[NamedPoint]:
+    """Return the points of all point lists in the plain data of a markups file."""
     document = parse_document(MarkupsDocument, data, subject)
-    skeleton = skeleton or built_in_skeleton_for(_labels(document))
-    positions = np.full((len(skeleton), 3), np.nan)
-    confidence = np.zeros(len(skeleton))
-    review: list[Review] = ["machine"] * len(skeleton)
-    seen: set[str] = set()
-    for markup in document.point_lists:
-        for point in markup.controlPoints:
-            _check_label(point.label, skeleton, seen, subject)
-            seen.add(point.label)
-            row = skeleton.index(point.label)
-            if point.positionStatus == "defined" and point.position is not None:
-                positions[row] = _world_position(markup, point.position, subject)
-            confidence[row], review[row] = _described(point.description, positions[row])
-    if not seen:
-        raise BadInput(
-            subject,
-            expected="a point list (type Fiducial) with landmark labels",
-            found="none",
-            remedy=f"label the points with the landmarks of {skeleton.name}",
+    return [
+        NamedPoint(
+            point.label,
+            _world_position(markup, point.position, subject)
+            if point.positionStatus == "defined" and point.position is not None
+            else None,
+            point.description,
         )
-    return Pose(skeleton, positions, confidence, review=tuple(review))
-
-
-def _labels(document: MarkupsDocument) -> list[str]:
-    return [point.label for markup in document.point_lists for point in markup.controlPoints]
+        for markup in document.point_lists
+        for point in markup.controlPoints
+    ]
 
 
 def markups_from_pose(pose: Pose) -> dict[str, Any]:
@@ -172,12 +154,10 @@ def _line(pose: Pose, segment: Segment) -> dict[str, Any]:
 
 def _control_point(number: int, landmark: PosedLandmark) -> dict[str, Any]:
     position = landmark.position_mm.tolist() if landmark.is_present else [0.0, 0.0, 0.0]
-    where = _text(position) if landmark.is_present else NOWHERE
-    review = "" if landmark.review == "machine" else f", review {landmark.review}"
     return {
         "id": str(number),
         "label": landmark.name,
-        "description": f"confidence {landmark.confidence!r} at {where}{review}",
+        "description": describe(landmark),
         "associatedNodeID": "",
         "position": position,
         "orientation": [-1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 1.0],
@@ -206,17 +186,6 @@ def _display(skeleton: Skeleton, side: Side) -> dict[str, Any]:
     }
 
 
-def _check_label(label: str, skeleton: Skeleton, seen: set[str], subject: object) -> None:
-    if label in skeleton.landmarks and label not in seen:
-        return
-    raise BadInput(
-        subject,
-        expected=f"each label once, and a landmark of {skeleton.name}",
-        found=f"{label!r}" + (" twice" if label in seen else ""),
-        remedy="rename the point in Slicer, or give your own skeleton file",
-    )
-
-
 def _world_position(
     markup: Markup, position: tuple[float, float, float], subject: object
 ) -> FloatArray:
@@ -232,30 +201,3 @@ def _world_position(
         )
     point = np.array(position) * MM_PER_UNIT[named.pop()]
     return apply_affine(LPS_FROM_RAS, point) if markup.coordinateSystem == "RAS" else point
-
-
-def _described(description: str, position_mm: FloatArray) -> tuple[float, Review]:
-    """Return confidence and review of a point from its description and its present position."""
-    is_present = bool(np.isfinite(position_mm).all())
-    match = DESCRIPTION.fullmatch(description.strip())
-    try:
-        value, *place = map(float, f"{match[1]} {match[2]}".split()) if match else (-1.0,)
-    except ValueError:
-        value, place = -1.0, []
-    if match is None or not 0 <= value <= 1 or len(place) != 3:
-        return float(is_present), "machine"  # the description is not ours
-    was_present = bool(np.isfinite(place).all())
-    known: dict[str, Review] = {word: word for word in REVIEWS}
-    review = known.get(match[3], "machine")
-    if not is_present:
-        # Earlier versions wrote an absent landmark as one at the origin, with confidence 0.
-        return 0.0, "absent" if was_present and value > 0 else review
-    if not was_present:
-        return 1.0, "placed"
-    if not np.allclose(place, position_mm, rtol=0, atol=MAX_ROUNDING_MM):
-        return 1.0, "placed" if review == "placed" else "moved"
-    return value, review
-
-
-def _text(position: list[float]) -> str:
-    return " ".join(repr(v) for v in position)

@@ -14,6 +14,7 @@ import numpy as np
 from pydantic import BeforeValidator
 
 from fetusmap.anatomy import Pose, Skeleton, built_in_skeleton_for
+from fetusmap.anatomy.landmark_names import matching_landmark
 from fetusmap.errors import BadInput, errors_about
 from fetusmap.files.documents import Document, Number, Position, parse_document, read_json
 from fetusmap.files.writing import write_text
@@ -82,10 +83,18 @@ def pose_from_indices(
     placed = {name: index for name, index in document.landmarks.items() if index is not None}
     if not placed:
         raise BadInput(subject, expected="landmarks", found="none", remedy="annotate the case")
+    skeleton = skeleton or built_in_skeleton_for(document.landmarks)
+    named = {matching_landmark(name, skeleton) or name: index for name, index in placed.items()}
+    if len(named) < len(placed):
+        raise BadInput(
+            subject,
+            expected="each landmark once",
+            found=f"two spellings of one among {', '.join(placed)}"[:200],
+            remedy="remove one of them",
+        )
     with errors_about(subject):
         return Pose.from_positions(
-            {name: grid.to_world(index) for name, index in placed.items()},
-            skeleton or built_in_skeleton_for(document.landmarks),
+            {name: grid.to_world(index) for name, index in named.items()}, skeleton
         )
 
 
