@@ -198,6 +198,9 @@ def test_a_table_as_a_spreadsheet_saves_it(make, encoding):
     assert [v.spacing_mm for v in found] == [(0.5,) * 3, (0.5, 0.6, 0.8), None, None]
     assert [v.frame for v in found] == [None, 2, None, None]
     assert all(volume.path.is_file() and not volume.problem for volume in found)
+    assert found.notes == (
+        f"{folder / 'in/c.nii'}: its case is called P_1-2, because another one is called P_1",
+    )
     assert found.left_out == (
         f"{folder / 'cases.csv'}: row 5 is left out, because its path is empty",
     )

@@ -29,15 +29,16 @@ def with_unique_names(volumes: Sequence[VolumeFile]) -> list[VolumeFile]:
     named = _told_apart(volumes, _by_folders)
     named = _told_apart(named, _by_suffixes)
     taken: set[str] = {name_key(volume.case) for volume in named}
-    seen: set[str] = set()
+    numbers: dict[str, Iterator[int]] = {}
     numbered: list[VolumeFile] = []
     for volume in named:
         name = volume.case
-        if name_key(name) in seen:
-            others = (_numbered(name, number) for number in count(2))
+        if name_key(name) in numbers:
+            others = (_numbered(name, number) for number in numbers[name_key(name)])
             name = next(other for other in others if name_key(other) not in taken)
             taken.add(name_key(name))
-        seen.add(name_key(name))
+        else:
+            numbers[name_key(name)] = count(2)
         numbered.append(replace(volume, case=name))
     return numbered
 

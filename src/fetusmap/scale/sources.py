@@ -95,9 +95,13 @@ def find_volumes(
         )
     _join_series(search)
     volumes = _without_repetitions(search)
-    return FoundVolumes(
-        tuple(with_unique_names(volumes)), tuple(search.left_out), tuple(search.notes)
-    )
+    named = with_unique_names(volumes)
+    search.notes += [
+        f"{new.path}: its case is called {new.case}, because another one is called {old.case}"
+        for old, new in zip(volumes, named, strict=True)
+        if old.is_named and old.case != new.case
+    ]
+    return FoundVolumes(tuple(named), tuple(search.left_out), tuple(search.notes))
 
 
 def split_sequences(
@@ -213,8 +217,12 @@ def _join_series(search: _Search) -> None:
 def _without_repetitions(search: _Search) -> list[VolumeFile]:
     """Leave out cases that are the same, and note each of them."""
     kept: dict[tuple[object, ...], VolumeFile] = {}
+    folders: dict[Path, Path] = {}
     for volume in search.found:
-        place = volume.path.parent.resolve() / volume.path.name
+        parent = volume.path.parent
+        if parent not in folders:
+            folders[parent] = parent.resolve()
+        place = folders[parent] / volume.path.name
         name = volume.case if volume.is_named else None
         key = (place, volume.frame, volume.spacing_mm, name)
         if key in kept:
