@@ -87,7 +87,8 @@ def read_instances(
         UnreadableFile: an instance is damaged, the instances do not belong together, they hold no
             volume of grey values, or their geometry is contradictory or impossible.
     """
-    if len(instances) == 1 and not recognise(_first(file, instances[0][0])):
+    first = _first(file, instances[0][0])
+    if len(instances) == 1 and not (recognise(first) or _begins_bare(first)):
         raise UnreadableFile(
             path,
             expected="a DICOM file",
@@ -166,6 +167,15 @@ def header_from_description(
 def _first(file: BinaryIO, start: int) -> bytes:
     file.seek(start)
     return file.read(132)
+
+
+def _begins_bare(head: bytes) -> bool:
+    """Return whether a file begins with a short element of group 0008, with or without its type.
+
+    This is too little to recognise a file by, but enough if its name says that it is DICOM.
+    """
+    typed = head[4:6].isalpha() and head[4:6].isupper()
+    return head[:2] == b"\x08\0" and head[3:4] == b"\0" and (typed or head[6:8] == b"\0\0")
 
 
 def _kretz_header(

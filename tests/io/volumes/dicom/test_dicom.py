@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydicom.filebase import DicomFileLike
+from pydicom.filewriter import write_dataset
 from scipy.spatial.transform import Rotation
 
 from fetusmap.geometry import Grid, affine_from
@@ -246,6 +248,17 @@ def test_philips_qlab_export(dicom, tmp_path, speckle, refused):
     volume = load_volume(Source(tmp_path / "implicit.dcm", frame=1))
     np.testing.assert_array_equal(volume.array, series[1])
     np.testing.assert_allclose(volume.grid.spacing_mm, (0.5, 0.6, 0.7))
+    for word in ("SOPClassUID", "SamplesPerPixel", "PixelRepresentation", "HighBit"):
+        delattr(data, word)
+    for explicit in (True, False):  # without preamble and file meta information, too
+        bare = tmp_path / "bare.dcm"
+        with bare.open("wb") as file:
+            stream = DicomFileLike(file)
+            stream.is_little_endian, stream.is_implicit_VR = True, not explicit
+            write_dataset(stream, data)
+        volume = load_volume(Source(bare, frame=1))
+        np.testing.assert_array_equal(volume.array, series[1])
+        np.testing.assert_allclose(volume.grid.spacing_mm, (0.5, 0.6, 0.7))
     del data[0x30011003]
     data.save_as(tmp_path / "unsure.dcm", enforce_file_format=False)
     with refused("without a distance between them", "--spacing"):
