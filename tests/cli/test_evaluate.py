@@ -272,7 +272,7 @@ def write_poses(folder, poses, layout):
     return folder
 
 
-LAYOUTS = ["{}.json", "{}.mrk.json", "{}.csv", "landmarks.csv", "landmarks.parquet"]
+LAYOUTS = ["{}.json", "{}.mrk.json", "{}.fcsv", "{}.csv", "landmarks.csv", "landmarks.parquet"]
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
