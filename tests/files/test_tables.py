@@ -112,6 +112,12 @@ def test_a_table_of_another_country_is_read(separator, encoding, load):
     assert pose.present.sum() == 2
 
 
+def test_capitals_and_blanks_of_a_landmark_do_not_matter(load, refused):
+    assert load(HEAD + "a,Left Knee,1,2,3,1\n")["left_knee"].position_mm.tolist() == [1, 2, 3]
+    with refused("'left_knee' twice"):
+        load(HEAD + "a,Left Knee,1,2,3,1\na,left_knee,1,2,3,1\n")
+
+
 def test_quoted_cells_are_read(load):
     pose = load(HEAD + '"a, b","head","1","2","3","0.5"\n')
     assert pose["head"].position_mm.tolist() == [1, 2, 3]
