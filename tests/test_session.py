@@ -111,6 +111,15 @@ def test_pins_turn_a_body_around_that_was_detected_back_to_front(made, estimator
     assert errors.max() < 6
 
 
+def test_a_pin_that_anatomy_does_not_allow_is_doubted(made, session):
+    """The pose is checked with its pins, and they stay where they are."""
+    place = made.pose["left_wrist"].position_mm + np.array([40.0, 0, 0])
+    session.pin("left_wrist", place)
+    pose = session.solve()
+    np.testing.assert_allclose(pose["left_wrist"].position_mm, place)
+    assert any("lengths of the left arm are implausible" in why for why in pose.quality.reasons)
+
+
 def test_a_name_that_the_skeleton_lacks_and_a_place_that_is_none_are_refused(session):
     with pytest.raises(BadInput, match=r"'tail'.*expected a landmark of fetus-22"):
         session.pin("tail", [0, 0, 0])

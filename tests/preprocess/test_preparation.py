@@ -255,3 +255,10 @@ def test_a_sampled_blob_stays_where_it_is(rotation, spacing):
     target = Grid.centered([count] * 3, spacing, place + 1, rotation.as_matrix())
     sampled = Volume(sample(volume, target), target)
     assert np.linalg.norm(middle_of_mass(sampled) - place) < 0.1
+
+
+def test_the_voxel_size_before_the_preparation_is_kept():
+    grid = Grid.from_spacing((12, 14, 16), (0.5, 0.75, 2.0))
+    prepared = prepare(Volume(np.ones(grid.shape, np.uint8), grid))
+    assert prepared.source_spacing_mm == (0.5, 0.75, 2.0)
+    assert tuple(prepared.volume.grid.spacing_mm) == (1.0, 1.0, 1.0)
