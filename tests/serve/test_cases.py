@@ -160,7 +160,7 @@ def test_volumes_that_are_not_predicted_yet_are_new_cases(serve, tmp_path, resul
 def test_the_plain_work_list_links_the_pages(client):
     page = client.get("/").text
     assert page.index("doubtful") < page.index("clear")
-    assert 'href="/api/cases/doubtful/page"' in page
+    assert 'href="/cases/doubtful"' in page
     assert "<script" not in page
 
 

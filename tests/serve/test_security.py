@@ -17,7 +17,8 @@ from .conftest import BASE, PORT, TOKEN, InThisProcess, prediction, write_case
 
 CASE = "/api/cases/clear"
 MOVE = {"author": "Anna", "action": "move", "landmarks": ["neck"], "position": [1, 2, 3]}
-PATHS = ["/", "/api", "/api/openapi.json", "/api/status", "/api/cases", CASE, "/api/jobs",
+PATHS = ["/", "/plain", "/cases/clear", f"{CASE}/picture", "/api",
+         "/api/openapi.json", "/api/status", "/api/cases", CASE, "/api/jobs",
          f"{CASE}/volume.nii.gz", f"{CASE}/results/pose.json", f"{CASE}/page",
          f"{CASE}/corrections.jsonl", "/static/app.js", "/nowhere"]  # fmt: skip
 
@@ -54,6 +55,8 @@ def test_without_the_token_every_path_is_closed(untouched, headers):
         assert answer.status_code == 401
         assert TOKEN not in answer.text
     assert untouched.post(f"{CASE}/corrections", json=MOVE, headers=headers).status_code == 401
+    form = {"author": "Anna", "action": "accept_case"}
+    assert untouched.post("/cases/clear", data=form, headers=headers).status_code == 401
     assert untouched.get(f"{CASE}?token={TOKEN}", headers=headers).status_code == 401
 
 
@@ -116,7 +119,7 @@ def test_every_answer_forbids_foreign_content_and_frames(client):
             answer = client.get(path, headers=headers)
             assert "default-src 'none'" in answer.headers["content-security-policy"]
             assert answer.headers["x-content-type-options"] == "nosniff"
-            assert answer.headers["referrer-policy"] == "no-referrer"
+            assert answer.headers["referrer-policy"] == "same-origin"
 
 
 TRAVERSALS = ["../scans", "..%2fscans", "%2e%2e", "..%5cscans", "/etc/passwd",
@@ -129,7 +132,8 @@ def test_no_parameter_leads_out_of_the_folder(untouched, name):
     for path in (
         f"/api/cases/{name}", f"/api/cases/{name}/volume.nii.gz", f"/api/cases/{name}/page",
         f"/api/cases/{name}/results/pose.json", f"{CASE}/results/{name}", f"/static/{name}",
-        f"/api/jobs/{name}", f"/api/cases/{name}/corrections.jsonl",
+        f"/api/jobs/{name}", f"/api/cases/{name}/corrections.jsonl", f"/cases/{name}",
+        f"/api/cases/{name}/picture",
     ):  # fmt: skip
         assert untouched.get(path).status_code in (404, 405, 422), path
     for action in ("corrections", "undo", "ask", "predict"):
@@ -191,6 +195,9 @@ def test_scripts_in_names_and_words_stay_text(serve, tmp_path):
     page = client.get("/").text
     assert SCRIPT not in page
     assert page.count(html.escape(SCRIPT)) == 3
+    case = client.get("/cases/odd", params={"author": f'"><{SCRIPT}'}).text
+    assert SCRIPT not in case
+    assert html.escape(SCRIPT) in case
     assert "{{ 7 * 7 }}" in page
     detail = client.get("/api/cases/odd")
     assert detail.headers["content-type"] == "application/json"

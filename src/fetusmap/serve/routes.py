@@ -12,6 +12,7 @@ from fetusmap._version import __version__
 from fetusmap.corrections import CORRECTIONS_FILE
 from fetusmap.serve.application import Application
 from fetusmap.serve.cases import (
+    PICTURE,
     REPORT_PAGE,
     RESULT_FILES,
     case_detail,
@@ -135,6 +136,16 @@ def get_page(request: Request, case: str) -> Response:
         media_type="text/html; charset=utf-8",
         headers={"content-security-policy": PAGE_POLICY, "x-frame-options": "SAMEORIGIN"},
     )
+
+
+@router.get("/cases/{case}/picture", response_class=Response)
+def get_picture(request: Request, case: str) -> Response:
+    """The picture of the prediction that `predict` drew."""
+    served = _application(request).workspace.case(case)
+    path = served.pose_path.with_name(PICTURE)
+    if not path.is_file() or path.is_symlink():
+        raise HTTPException(404, "this case has no picture; predict it again")
+    return FileResponse(path, media_type="image/png")
 
 
 @router.post("/cases/{case}/corrections")
