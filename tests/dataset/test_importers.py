@@ -250,6 +250,8 @@ def test_a_table_of_subjects_finds_cases_by_their_safe_names(tmp_path: Path) -> 
     path = tmp_path / "subjects.csv"
     path.write_text("case,subject,gestational_age_days\nscan 0,A,80\nscan 1,,\n")
     assert read_subjects(path) == {"scan_0": Subject("A", 80.0), "scan_1": Subject("scan_1")}
+    path.write_text("case,subject\nvisit0,P00\nvisit1,P00 \nvisit2, P00\n")
+    assert {subject.name for subject in read_subjects(path).values()} == {"P00"}
     path.write_text("case,subject\nscan 0,A\nscan_0,B\n")
     with pytest.raises(fm.UnreadableFile, match="'scan_0' twice"):
         read_subjects(path)
