@@ -287,6 +287,21 @@ def test_a_malformed_file_is_refused_in_one_line(tmp_path, capfd, what):
     assert "DOE" not in told.err
 
 
+@settings(max_examples=100)
+@given(tail=st.binary(max_size=300), place=st.integers(16, 3000), new=st.binary(max_size=12))
+def test_any_bytes_are_read_or_refused(tail, place, new):
+    good = pack()
+    for content in (good[:16] + tail, good[:place] + new + good[place + len(new) :]):
+        try:
+            kretz = parse_kretz(content, "case")
+        except UnreadableFile as error:
+            message = str(error)
+        else:
+            message = f"{kretz.facts} {kretz.warnings}"
+            assert kretz.voxel_offset + kretz.frames * int(np.prod(kretz.shape)) <= len(content)
+        assert message.isprintable()
+
+
 @pytest.mark.parametrize("size", [0.0, -1.0, NAN, INF, 0.01, 100.0])
 def test_a_voxel_size_that_makes_no_sense_is_refused(read, size):
     with pytest.raises(BadInput, match=r"voxel size: expected 0\.05 to 5 mm"):
