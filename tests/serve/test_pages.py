@@ -1,7 +1,9 @@
 """The plain pages: every correction but dragging, with forms and without any script."""
 
 import re
+from io import BytesIO
 
+import matplotlib.image
 import pytest
 
 from fetusmap.corrections import CORRECTIONS_FILE, read_log
@@ -94,7 +96,15 @@ def test_forms_of_other_pages_have_no_effect(client, results):
 
 def test_the_picture_of_a_case_is_shown(client, results):
     assert "<img" not in client.get("/cases/clear").text
-    assert client.get("/api/cases/clear/picture").status_code == 404
+    assert client.get("/api/cases/clear/preview").status_code == 404
     (results / "clear" / "preview.png").write_bytes(b"picture")
-    assert "<img" in client.get("/cases/clear").text
-    assert client.get("/api/cases/clear/picture").content == b"picture"
+    assert "/preview" in client.get("/cases/clear").text
+    assert client.get("/api/cases/clear/preview").content == b"picture"
+    assert "/picture" not in client.get("/cases/clear").text
+    before = client.get("/api/cases/clear/picture")
+    assert matplotlib.image.imread(BytesIO(before.content)).shape == (320, 960, 4)
+    submit(client, "absent", landmarks=["neck"])
+    assert "/picture" in client.get("/cases/clear").text
+    assert client.get("/api/cases/clear/picture").content != before.content
+    submit(client, "undo")
+    assert client.get("/api/cases/clear/picture").content == before.content

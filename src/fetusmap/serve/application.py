@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
@@ -27,15 +26,14 @@ from fetusmap.corrections import (
 )
 from fetusmap.errors import BadInput, FetusmapError
 from fetusmap.files import decode_json
-from fetusmap.io import load_volume
 from fetusmap.io.poses.markups import pose_from_markups
-from fetusmap.report import viewing_nifti
 from fetusmap.scale import PredictionSettings, predict_case, write_tables
 from fetusmap.serve.cases import base_pose, whole_limbs
 from fetusmap.serve.jobs import Job, JobQueue
 from fetusmap.serve.limits import ServeLimits, place_in
 from fetusmap.serve.models import CorrectionRequest
 from fetusmap.serve.uploads import Uploads
+from fetusmap.serve.viewing import Viewing
 from fetusmap.serve.work import Question, answer_question, prepare_volume
 from fetusmap.serve.workspace import Reading, ServedCase, Workspace
 from fetusmap.types import Triple
@@ -67,12 +65,9 @@ class Application:
         self.engine = engine or WorkProcess()
         self.jobs = JobQueue(limits.waiting_jobs)
         self.uploads = Uploads(workspace, limits)
+        self.viewing = Viewing(limits)
         self._questions = threading.BoundedSemaphore(limits.questions)
         self._preparing = threading.BoundedSemaphore(1)
-        self._viewing = threading.BoundedSemaphore(limits.volumes_at_once)
-        self._waiting_for_volumes = threading.BoundedSemaphore(limits.waiting_for_volumes)
-        self._volumes: OrderedDict[tuple[str, str], bytes] = OrderedDict()
-        self._lock = threading.Lock()
 
     def close(self) -> None:
         """Stop all work."""
@@ -204,44 +199,6 @@ class Application:
                 self._preparing.release()
 
         threading.Thread(target=run, daemon=True).start()
-
-    def viewing_volume(self, case: ServedCase) -> tuple[bytes, str]:
-        """Return the viewing copy of a case's volume as `.nii.gz`, and a key of its content.
-
-        Raises:
-            BadInput: the volume is not there, or cannot be read.
-            Busy: too many volumes are being prepared.
-        """
-        reading = case.reading
-        if reading is None or not reading.file_key:
-            raise BadInput(
-                case.name,
-                expected="the file of the volume",
-                found="none",
-                remedy="restore it where it was when the case was predicted",
-            )
-        key = (case.name, reading.file_key)
-        with self._lock:
-            if key in self._volumes:
-                self._volumes.move_to_end(key)
-                return self._volumes[key], reading.file_key
-        with (
-            place_in(self._waiting_for_volumes, "other volumes are being prepared"),
-            self._viewing,
-        ):
-            content = viewing_nifti(
-                load_volume(
-                    reading.source,
-                    spacing_mm=reading.spacing_mm,
-                    conversion=reading.conversion,
-                    limits=reading.limits,
-                )
-            )
-        with self._lock:
-            self._volumes[key] = content
-            while len(self._volumes) > self.limits.cached_volumes:
-                self._volumes.popitem(last=False)
-        return content, reading.file_key
 
     def predict(self, name: str) -> Job:
         """Put the prediction of a case into the queue.

@@ -38,7 +38,7 @@ from fetusmap.serve.workspace import CaseRow, ServedCase, Workspace, empty_pose
 STATES: tuple[CaseState, ...] = ("todo", "done", "problem", "new", "failed")
 DEFAULT_SKELETON = "fetus-22"
 REPORT_PAGE = "report.html"
-PICTURE = "preview.png"
+PREVIEW_FILE = "preview.png"
 
 RESULT_FILES = {
     "pose.json": "application/json",

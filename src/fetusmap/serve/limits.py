@@ -32,7 +32,7 @@ class ServeLimits:
         job_s: time for a prediction.
         question_s: time for an answer with pins; the first one of a volume prepares it.
         questions: questions that wait at the same time.
-        cached_volumes: viewing copies in memory, of at most 6 MB each.
+        cached_volumes: viewing copies and pictures in memory, of at most 6 MB each.
         volumes_at_once: volumes that are prepared for viewing at the same time.
         waiting_for_volumes: requests that may wait for such a volume, these included.
     """

@@ -20,7 +20,7 @@ from fetusmap.corrections import Action
 from fetusmap.errors import BadInput, FetusmapError
 from fetusmap.files import parse_document
 from fetusmap.serve.application import Application
-from fetusmap.serve.cases import PICTURE, RESULT_FILES, case_detail, case_list
+from fetusmap.serve.cases import PREVIEW_FILE, RESULT_FILES, case_detail, case_list
 from fetusmap.serve.models import AuthorRequest, CaseDetail, CorrectionRequest
 
 MAX_LISTED = 500
@@ -97,7 +97,7 @@ class Pages:
             error=error,
             moved=_moved_mm(detail),
             next=to_do[0] if to_do else None,
-            has_picture=served.pose_path.with_name(PICTURE).is_file(),
+            has_preview=served.pose_path.with_name(PREVIEW_FILE).is_file(),
             formats=[*RESULT_FILES],
         )
 

@@ -12,7 +12,7 @@ from fetusmap._version import __version__
 from fetusmap.corrections import CORRECTIONS_FILE
 from fetusmap.serve.application import Application
 from fetusmap.serve.cases import (
-    PICTURE,
+    PREVIEW_FILE,
     REPORT_PAGE,
     RESULT_FILES,
     case_detail,
@@ -94,7 +94,7 @@ def get_case(request: Request, case: str, author: Author = "") -> CaseDetail:
 def get_volume(request: Request, case: str) -> Response:
     """The volume for viewing: NIfTI, 8 bits, resampled so that it has at most 6 MB."""
     application = _application(request)
-    content, key = application.viewing_volume(application.workspace.case(case))
+    content, key = application.viewing.volume(application.workspace.case(case))
     tag = f'"{key}"'
     headers = {"etag": tag, "cache-control": "private, no-cache"}
     if request.headers.get("if-none-match") == tag:
@@ -140,9 +140,17 @@ def get_page(request: Request, case: str) -> Response:
 
 @router.get("/cases/{case}/picture", response_class=Response)
 def get_picture(request: Request, case: str) -> Response:
-    """The picture of the prediction that `predict` drew."""
+    """The corrected landmarks in three planes of the body, as PNG."""
+    application = _application(request)
+    content = application.viewing.picture(application.workspace.case(case))
+    return Response(content, media_type="image/png")
+
+
+@router.get("/cases/{case}/preview", response_class=Response)
+def get_preview(request: Request, case: str) -> Response:
+    """The picture of the prediction that `predict` drew, as PNG."""
     served = _application(request).workspace.case(case)
-    path = served.pose_path.with_name(PICTURE)
+    path = served.pose_path.with_name(PREVIEW_FILE)
     if not path.is_file() or path.is_symlink():
         raise HTTPException(404, "this case has no picture; predict it again")
     return FileResponse(path, media_type="image/png")

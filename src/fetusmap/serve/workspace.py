@@ -278,7 +278,7 @@ class Workspace:
         for path in self._files_of_upload(folder):
             return Reading(Source(path), limits=UNTRUSTED_LIMITS)
         if done is not None:
-            source = Source(Path(done.source), frame=done.frame)
+            source = Source(Path(done.source), frame=done.frame, layout=done.layout)
             conversion = Conversion(done.voxel_size_mm, done.mirror, done.force_spacing)
             return Reading(source, done.spacing_mm, conversion)
         given = self._inputs.get(folder.name)
