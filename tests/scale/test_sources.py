@@ -68,6 +68,16 @@ def test_what_is_hidden_or_holds_results_is_passed_over(make):
     assert not found.left_out
 
 
+def test_a_resource_fork_is_ignored_even_if_it_is_given(make, refused):
+    folder = make("._scan.nii", "scan.nii", "._real.nii")
+    (folder / "._scan.nii").write_bytes(bytes.fromhex("00051607000200004d6163204f532058"))
+    found = find_volumes([folder / "._scan.nii", folder / "scan.nii", folder / "._real.nii"])
+    assert names_of(found) == ["scan", "real"]
+    assert "macOS" in found.notes[0]
+    with refused("expected volumes", error=BadInput):
+        find_volumes([folder / "._scan.nii"])
+
+
 def test_a_link_to_a_folder_is_named_and_followed_only_once(make):
     folder = make("p1/a.nii")
     (folder / "again").symlink_to(folder, target_is_directory=True)

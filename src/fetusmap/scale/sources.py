@@ -11,14 +11,16 @@ from typing import overload
 
 from fetusmap.dataset import is_dataset, load_dataset
 from fetusmap.errors import BadInput
-from fetusmap.files import VOLUME_SUFFIXES, case_name, is_folder, suffix_of
+from fetusmap.files import VOLUME_SUFFIXES, case_name, is_folder, read_head, suffix_of
 from fetusmap.io import (
     DEFAULT_LIMITS,
     DICOMDIR,
+    RawLayout,
     ReadLimits,
     Source,
     count_frames,
     find_sources,
+    is_volume_file,
     series_in,
 )
 from fetusmap.scale.input_table import TABLE_SUFFIXES, read_input_table
@@ -28,6 +30,9 @@ from fetusmap.scale.volume_file import VolumeFile
 
 NOT_PATIENTS = "__MACOSX"
 """A folder that an archive program adds."""
+
+APPLE_DOUBLE = b"\x00\x05\x16\x07"
+"""First bytes of the files that macOS puts beside others on foreign disks."""
 
 
 @dataclass(frozen=True)
@@ -84,8 +89,9 @@ def find_volumes(
         search.add(path)
         if len(search.found) + len(search.left_out) == before:
             search.left_out.append(str(_no_volumes(path, recursive)))
+    _leave_out_resource_forks(search)
     if not search.found:
-        if len(inputs) == 1 and not search.left_out[1:]:
+        if len(inputs) == 1 or not search.left_out:
             raise _no_volumes(inputs[0], recursive)
         raise BadInput(
             "INPUT",
@@ -104,6 +110,26 @@ def find_volumes(
     return FoundVolumes(tuple(named), tuple(search.left_out), tuple(search.notes))
 
 
+def describe_raw(volumes: Sequence[VolumeFile], layout: RawLayout) -> list[VolumeFile]:
+    """Give a layout to the files of raw voxels, which state none themselves.
+
+    Raises:
+        BadInput: every file states its own layout.
+    """
+    described = [
+        volume if is_volume_file(volume.path) else replace(volume, layout=layout)
+        for volume in volumes
+    ]
+    if not any(volume.layout for volume in described):
+        raise BadInput(
+            "--shape",
+            expected="a file of raw voxels among the inputs",
+            found="only files that state their own layout",
+            remedy="leave --shape, --dtype and --order out",
+        )
+    return described
+
+
 def split_sequences(
     volumes: Sequence[VolumeFile], limits: ReadLimits, frame: int | None = None
 ) -> list[VolumeFile]:
@@ -117,7 +143,7 @@ def split_sequences(
     split: list[VolumeFile] = []
     for volume in volumes:
         count = 1
-        if volume.frame is None and not volume.problem:
+        if volume.frame is None and volume.layout is None and not volume.problem:
             with suppress(BadInput):  # whoever predicts the case says what is wrong with it
                 count = count_frames(volume.path, limits)
         if volume.frame is not None or (count == 1 and not frame):
@@ -188,6 +214,21 @@ class _Search:
             self.notes.append(f"{folder}: a link to a folder, not searched; --follow-links does so")
         elif owner_of(folder) is None:  # results hold no scans
             self.add_folder(folder, (*within, folder.name))
+
+
+def _leave_out_resource_forks(search: _Search) -> None:
+    """Leave out the files that macOS puts beside others, also where they are given by name."""
+    kept: list[VolumeFile] = []
+    for volume in search.found:
+        magic = b""
+        if volume.path.name.startswith("._"):
+            with suppress(BadInput):
+                magic = read_head(volume.path, len(APPLE_DOUBLE))
+        if magic == APPLE_DOUBLE:
+            search.notes.append(f"{volume.path}: a file that macOS puts beside another, ignored")
+        else:
+            kept.append(volume)
+    search.found = kept
 
 
 def _join_series(search: _Search) -> None:
