@@ -70,6 +70,37 @@ RawOrder = Annotated[
 Splits = Annotated[
     list[str] | None, typer.Option(help="NAME=PART of the subjects; give one per split.")
 ]
+Merge = Annotated[
+    list[Path] | None,
+    typer.Option(
+        metavar="RESULTS",
+        help="Another copy of the folder of results, which somebody else corrected; repeat the "
+        "option for more copies.",
+    ),
+]
+Scan = Annotated[
+    Path | None,
+    typer.Option(
+        "--source",
+        metavar="DICOM",
+        help="DICOM file or folder that a report is about; by default the one that the case was "
+        "predicted from.",
+    ),
+]
+Anonymous = Annotated[
+    bool,
+    typer.Option(
+        "--anonymous", help="Write a DICOM report without a patient, in a study of its own."
+    ),
+]
+ClinicalLimbCodes = Annotated[
+    bool,
+    typer.Option(
+        "--clinical-limb-codes",
+        help="Give distances of limbs in a DICOM report the codes of femur, humerus, tibia and "
+        "ulna length, although they run from joint to joint.",
+    ),
+]
 FollowLinks = Annotated[bool, typer.Option("--follow-links", help="Read through symbolic links.")]
 
 
@@ -80,22 +111,34 @@ def source_of(
     dtype: str | None,
     order: str | None,
 ) -> Source:
-    """Return the volume that the options of a command name.
+    """Return the volume that the options of a command name, see `layout_of`."""
+    return Source(path, frame=frame, layout=layout_of(path, shape, dtype, order))
+
+
+def layout_of(
+    subject: object, shape: tuple[int, int, int] | None, dtype: str | None, order: str | None
+) -> RawLayout | None:
+    """Return the layout of raw voxels that options describe; None if they describe none.
 
     Raises:
         BadInput: raw voxels are described without their number.
     """
-    if shape is None:
-        if dtype or order:
-            raise BadInput(
-                path,
-                expected="--shape with --dtype or --order, which describe raw voxels",
-                found="none",
-                remedy="give --shape I J K, or leave the others out",
-            )
-        return Source(path, frame=frame)
-    layout = RawLayout(shape, dtype or "uint8", (order or "F").upper())  # type: ignore[arg-type]
-    return Source(path, frame=frame, layout=layout)
+    if shape is not None:
+        order = (order or "F").upper()
+        return RawLayout(shape, dtype or "uint8", order)  # type: ignore[arg-type]
+    if dtype or order:
+        raise BadInput(
+            subject,
+            expected="--shape with --dtype or --order, which describe raw voxels",
+            found="none",
+            remedy="give --shape I J K, or leave the others out",
+        )
+    return None
+
+
+def is_report(target: Path) -> bool:
+    """Return whether a file that is to be written is a DICOM report, by its suffix."""
+    return target.suffix.lower() == ".dcm"
 
 
 def volumes_in(path: Path) -> list[Source]:

@@ -9,7 +9,18 @@ import typer
 
 from fetusmap.cli.console import err, out, track, warn
 from fetusmap.cli.dicom_report import write_reports
-from fetusmap.cli.options import FollowLinks, ForceSpacing, Frame, Mirror, Spacing, VoxelSize
+from fetusmap.cli.options import (
+    FollowLinks,
+    ForceSpacing,
+    Frame,
+    Mirror,
+    RawOrder,
+    RawType,
+    Shape,
+    Spacing,
+    VoxelSize,
+    layout_of,
+)
 from fetusmap.cli.prediction_lines import print_results, print_warnings
 from fetusmap.errors import BadInput
 from fetusmap.io import check_dicomdir, check_highdicom
@@ -19,6 +30,7 @@ from fetusmap.scale import (
     SUMMARY_FILE,
     PredictionSettings,
     assign_folders,
+    describe_raw,
     find_volumes,
     predict_cases,
     split_sequences,
@@ -82,6 +94,9 @@ def predict(
     voxel_size: VoxelSize = None,
     mirror: Mirror = False,
     frame: Frame = None,
+    shape: Shape = None,
+    dtype: RawType = None,
+    order: RawOrder = None,
     previews: Annotated[bool, typer.Option(help="Draw each case.")] = True,
     pages: Annotated[
         bool,
@@ -104,7 +119,8 @@ def predict(
 ) -> int:
     """Estimate the pose of the fetus in each volume: landmarks in mm, with left and right.
 
-    Each volume of a 4D file is a case of its own, named after the file and its number.
+    Each volume of a 4D file is a case of its own, named after the file and its number. Files of raw
+    voxels need --shape and --spacing, or a .json beside them.
 
     Repeat the command to continue an interrupted run. A case that fails is named in summary.csv,
     and the exit code is 1; all other cases are done. Cases of earlier commands stay in summary.csv.
@@ -135,8 +151,10 @@ def predict(
     if dicom:
         check_highdicom()
     found = find_volumes(inputs, recursive=recursive, follow_links=follow_links)
+    layout = layout_of("--shape", shape, dtype, order)
+    described = found if layout is None else describe_raw(found, layout)
     volumes, renamed = assign_folders(
-        split_sequences(found, settings.limits, frame), output, settings.limits
+        split_sequences(described, settings.limits, frame), output, settings.limits
     )
     missing = [sentence for path in inputs for sentence in check_dicomdir(path)]
     for sentence in (*found.notes, *missing, *renamed):

@@ -24,6 +24,7 @@ from fetusmap.scale.prediction import (
     write_tables,
 )
 from fetusmap.scale.records import (
+    DONE_FILE,
     SUMMARY_FILE,
     DoneDocument,
     PredictionSettings,
@@ -31,7 +32,7 @@ from fetusmap.scale.records import (
     read_failed,
     write_record,
 )
-from fetusmap.scale.sources import FoundVolumes, find_volumes, split_sequences
+from fetusmap.scale.sources import FoundVolumes, describe_raw, find_volumes, split_sequences
 from fetusmap.scale.summary import (
     CaseResult,
     changes_of,
@@ -43,6 +44,7 @@ from fetusmap.scale.summary import (
 from fetusmap.scale.volume_file import VolumeFile
 
 __all__ = [
+    "DONE_FILE",
     "SUMMARY_FILE",
     "CaseResult",
     "CorrectedCase",
@@ -56,6 +58,7 @@ __all__ = [
     "VolumeFile",
     "assign_folders",
     "changes_of",
+    "describe_raw",
     "export_case_report",
     "export_report",
     "find_corrected_cases",

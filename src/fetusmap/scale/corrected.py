@@ -155,7 +155,7 @@ def _write(
     uploads = (path for folder in case.folders for path in sorted(folder.glob("upload.*")))
     here = next(uploads, Path(done.source))  # an uploaded volume lies beside its results
     volume = load_volume(
-        Source(here, frame=done.frame),
+        Source(here, frame=done.frame, layout=done.layout),
         spacing_mm=done.spacing_mm,
         conversion=Conversion(done.voxel_size_mm, done.mirror, done.force_spacing),
         limits=limits,

@@ -154,5 +154,6 @@ def _may_use(folder: Path, volume: VolumeFile, limits: ReadLimits) -> bool:
     if owner[0] and Path(owner[0]).exists():  # a copy is another file
         return False
     with suppress(BadInput):  # a file that cannot be read owns nothing
-        return Source(volume.path, frame=volume.frame).sha256(limits) == owner[1]
+        source = Source(volume.path, frame=volume.frame, layout=volume.layout)
+        return source.sha256(limits) == owner[1]
     return False

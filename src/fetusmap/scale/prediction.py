@@ -174,7 +174,7 @@ def _predict(folder: Path, settings: PredictionSettings, file: VolumeFile) -> tu
     write_record(folder, STARTED_FILE, StartedDocument(source=file.source))
     estimator = load_estimator(settings)
     limits = settings.limits
-    origin = Source(file.path, frame=file.frame)
+    origin = Source(file.path, frame=file.frame, layout=file.layout)
     with open_source(origin, limits) as opened:
         read = partial(
             volume_of,
@@ -187,6 +187,7 @@ def _predict(folder: Path, settings: PredictionSettings, file: VolumeFile) -> tu
         done = DoneDocument(
             source=file.source,
             frame=file.frame,
+            layout=file.layout,
             spacing_mm=settings.spacing_mm,
             force_spacing=settings.force_spacing,
             voxel_size_mm=settings.voxel_size_mm,

@@ -16,7 +16,7 @@ from pydantic import BeforeValidator
 
 from fetusmap.errors import BadInput
 from fetusmap.files import Document, parse_document, read_json, write_text
-from fetusmap.io import DEFAULT_LIMITS, Conversion, ReadLimits
+from fetusmap.io import DEFAULT_LIMITS, Conversion, RawLayout, ReadLimits
 from fetusmap.refine import Refine, refinement_named
 from fetusmap.types import Triple
 
@@ -103,6 +103,7 @@ class DoneDocument(Document):
     version: Literal[2] = 2
     source: str
     frame: int | None = None
+    layout: RawLayout | None = None
     spacing_mm: Triple | None = None
     force_spacing: bool = False
     voxel_size_mm: float | None = None

@@ -11,6 +11,7 @@ from fetusmap.io.volumes.source import (
     Source,
     count_frames,
     find_sources,
+    is_volume_file,
     only_source,
     open_source,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "count_frames",
     "find_sources",
     "gestational_age_days",
+    "is_volume_file",
     "load_grid",
     "load_sequence",
     "load_volume",

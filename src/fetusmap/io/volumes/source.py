@@ -178,6 +178,16 @@ def find_sources(folder: Path) -> list[Source]:
     return [source for place in folders for source in _volumes_beside(place)]
 
 
+def is_volume_file(path: Path) -> bool:
+    """Return whether a file is a volume that states its own layout, by suffix or content."""
+    if suffix_of(path, VOLUME_SUFFIXES) or is_described(path):
+        return True
+    try:
+        return format_of(read_head(path, HEAD_BYTES)) is not None
+    except UnreadableFile:
+        return False
+
+
 def only_source(folder: Path) -> Source:
     """Return the only volume of a folder.
 
@@ -201,7 +211,7 @@ def _volumes_beside(folder: Path) -> list[Source]:
         path
         for path in sorted(folder.iterdir())
         if not path.name.startswith(".") and path.name.upper() != DICOMDIR
-        and path.is_file() and _is_volume(path)
+        and path.is_file() and is_volume_file(path)
     ]  # fmt: skip
     series = series_in(folder, DEFAULT_LIMITS) if any(map(is_dicom, paths)) else []
     first = {members[0] for members in series}
@@ -209,12 +219,3 @@ def _volumes_beside(folder: Path) -> list[Source]:
     return [
         Source(path, "series" if path in first else "file") for path in paths if path not in others
     ]
-
-
-def _is_volume(path: Path) -> bool:
-    if suffix_of(path, VOLUME_SUFFIXES) or is_described(path):
-        return True
-    try:
-        return format_of(read_head(path, HEAD_BYTES)) is not None
-    except UnreadableFile:
-        return False
