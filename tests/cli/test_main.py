@@ -52,6 +52,7 @@ def test_reading_and_measuring_never_import_torch() -> None:
         "heavy = ('PoseEstimator', 'Prediction', 'Session')\n"
         "[getattr(fm, n) for n in fm.__all__ if n not in heavy]\n"
         "fm.joint_angles_deg(fm.reference_pose())\n"
+        "from fetusmap.cli import convert, info, library, simulate\n"
         "assert 'torch' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -50,6 +50,7 @@ from fetusmap.anatomy.plausibility import (
 from fetusmap.anatomy.pose import Pose, PosedLandmark, reference_pose
 from fetusmap.anatomy.records import (
     MAX_CORRECT_ERROR_MM,
+    NO_FETUS,
     LengthInterval,
     Provenance,
     Quality,
@@ -74,6 +75,7 @@ __all__ = [
     "LEVELS",
     "MAX_CORRECT_ERROR_MM",
     "NOTHING_KNOWN",
+    "NO_FETUS",
     "BodyPlane",
     "Channels",
     "CrownRumpLength",

@@ -23,6 +23,9 @@ MAX_CORRECT_ERROR_MM = 5.0
 """A landmark, or the mean of a case, counts as correct below this error. The confidence of a
 landmark is the probability that it is correct."""
 
+NO_FETUS = "no fetus in view"
+"""The reason of `Quality` that a volume shows no fetus, so that its pose means nothing."""
+
 RENAMED_FIELDS = {"kept": "rejected_because"}
 """New name of each field that an earlier version wrote under another name."""
 

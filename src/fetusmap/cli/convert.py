@@ -10,21 +10,17 @@ import typer
 
 from fetusmap.anatomy import Skeleton, built_in_skeleton_for
 from fetusmap.cli.console import out, track, warn
-from fetusmap.cli.convert_results import CorrectedImport, Merge, import_results, is_results
-from fetusmap.cli.dicom_report import (
+from fetusmap.cli.options import (
     Anonymous,
     ClinicalLimbCodes,
-    Scan,
-    is_report,
-    write_report,
-)
-from fetusmap.cli.options import (
     FollowLinks,
     ForceSpacing,
     Frame,
+    Merge,
     Mirror,
     RawOrder,
     RawType,
+    Scan,
     Shape,
     SkeletonName,
     Spacing,
@@ -32,6 +28,7 @@ from fetusmap.cli.options import (
     VoxelSize,
     check_options,
     given_reader_options,
+    is_report,
     kind_of,
     parts_of,
     skeleton_named,
@@ -62,7 +59,6 @@ from fetusmap.io import (
     save_pose,
     save_volume,
 )
-from fetusmap.scale import ReportSettings
 from fetusmap.types import Triple
 
 NO_LICENCE = "unknown"
@@ -165,11 +161,17 @@ def convert(
     if suffix_of(target, WRITABLE_SUFFIXES) and len(found := volumes_in(source)) == 1:
         source = found[0].path  # a folder with a DICOM series is one volume
     kind = "a report about a pose" if is_report(target) else kind_of(source)
-    if kind == "a folder" and is_results(source):
-        kind = "a folder of results"
+    if kind == "a folder":
+        # The networks take a second to load, and volumes and poses are converted without them.
+        from fetusmap.cli.convert_results import CorrectedImport, import_results, is_results
+
+        kind = "a folder of results" if is_results(source) else kind
     check_options(source, kind, given, APPLICABLE)
     limits = replace(DEFAULT_LIMITS, follow_links=follow_links)
     if kind == "a report about a pose":
+        from fetusmap.cli.dicom_report import write_report
+        from fetusmap.scale import ReportSettings
+
         own = skeleton_named(skeleton)
         write_report(
             source,

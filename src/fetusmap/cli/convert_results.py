@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
-import typer
 from pydantic import JsonValue
 
 from fetusmap.anatomy import Skeleton
@@ -21,15 +19,6 @@ from fetusmap.scale import (
     import_corrected,
     load_prediction,
 )
-
-Merge = Annotated[
-    list[Path] | None,
-    typer.Option(
-        metavar="RESULTS",
-        help="Another copy of the folder of results, which somebody else corrected; repeat the "
-        "option for more copies.",
-    ),
-]
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,9 @@
-"""DICOM reports on the command line: the options of `convert`, and the last step of `predict`."""
+"""DICOM reports on the command line: of a pose or case, and of all cases of a prediction."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from fetusmap.cli.console import err, out, warn
 from fetusmap.errors import BadInput, FetusmapError
@@ -20,39 +17,10 @@ from fetusmap.scale import (
     pose_file,
 )
 
-REPORT_SUFFIX = ".dcm"
 LIMB_WARNING = (
     "lengths of limbs have clinical codes, but they are distances between joints and longer than "
     "the ossified shaft: do not compare them with growth charts"
 )
-Scan = Annotated[
-    Path | None,
-    typer.Option(
-        "--source",
-        metavar="DICOM",
-        help="DICOM file or folder that a report is about; by default the one that the case was "
-        "predicted from.",
-    ),
-]
-Anonymous = Annotated[
-    bool,
-    typer.Option(
-        "--anonymous", help="Write a DICOM report without a patient, in a study of its own."
-    ),
-]
-ClinicalLimbCodes = Annotated[
-    bool,
-    typer.Option(
-        "--clinical-limb-codes",
-        help="Give distances of limbs in a DICOM report the codes of femur, humerus, tibia and "
-        "ulna length, although they run from joint to joint.",
-    ),
-]
-
-
-def is_report(target: Path) -> bool:
-    """Return whether a file that is to be written is a DICOM report, by its suffix."""
-    return target.suffix.lower() == REPORT_SUFFIX
 
 
 def write_report(source: Path, report: Path, settings: ReportSettings) -> None:

@@ -1,7 +1,7 @@
 """How far a detection may be trusted: confidence per landmark, quality per case, and reasons."""
 
+from fetusmap.anatomy import NO_FETUS
 from fetusmap.quality.assessment import (
-    NO_FETUS,
     SIDES_UNCERTAIN,
     assess_quality,
     no_fetus_pose,

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from fetusmap.anatomy import NOTHING_KNOWN, Pose, Quality, SizeFacts, Skeleton
+from fetusmap.anatomy import NO_FETUS, NOTHING_KNOWN, Pose, Quality, SizeFacts, Skeleton
 from fetusmap.quality.calibration import Calibration, CaseProbabilities
 from fetusmap.quality.doubts import doubts_about_landmarks
 from fetusmap.quality.evidence import Evidence
@@ -16,7 +16,6 @@ from fetusmap.quality.plausibility import check_plausibility, doubts_about_volum
 from fetusmap.types import Points3
 from fetusmap.volume import Volume
 
-NO_FETUS = "no fetus in view"
 SIDES_UNCERTAIN = "left and right are uncertain"
 
 MIN_FETUS_PROBABILITY = 0.5

@@ -12,12 +12,12 @@ from PIL import Image
 from fetusmap.anatomy import (
     CHARTS,
     DATING,
+    NO_FETUS,
     Pose,
     crown_rump_length,
     gestational_age_interval,
 )
 from fetusmap.geometry import Grid
-from fetusmap.quality import NO_FETUS
 from fetusmap.report.measurement_rows import angle_rows, length_rows
 from fetusmap.report.page import bundled, render_page
 from fetusmap.report.page_drawings import draw_growth, draw_skeleton_svg

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from fetusmap.anatomy import Pose, Skeleton
+from fetusmap.anatomy import NO_FETUS, Pose, Skeleton
 from fetusmap.errors import BadInput, UnreadableFile
 from fetusmap.estimate import input_sha256
 from fetusmap.files import POSE_SUFFIXES, suffix_of
@@ -25,7 +25,6 @@ from fetusmap.io import (
     write_dicom_picture,
     write_dicom_report,
 )
-from fetusmap.quality import NO_FETUS
 from fetusmap.scale.records import (
     DONE_FILE,
     PREVIEW_FILE,

@@ -19,6 +19,8 @@ from fetusmap.quality import NO_FETUS
 from fetusmap.scale import CaseResult, VolumeFile
 from fetusmap.scale.records import DONE_FILE, DoneDocument, write_record
 
+pytestmark = pytest.mark.usefixtures("in_process")
+
 AFFINE = affine_from(np.diag([0.5, 0.6, 0.7]), [10.0, -20.0, 5.0])
 SPECKLE = np.random.default_rng(0).integers(0, 256, (20, 18, 17), dtype=np.uint8)
 POSE = reference_pose(60.0)

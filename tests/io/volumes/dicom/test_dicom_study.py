@@ -7,6 +7,8 @@ from fetusmap.geometry import Grid, affine_from
 from fetusmap.io import Source, open_source, save_volume, study_of
 from fetusmap.volume import Volume
 
+pytestmark = pytest.mark.usefixtures("in_process")
+
 SHAPE = (20, 18, 17)
 AFFINE = affine_from(np.diag([0.5, 0.6, 0.7]), [10.0, -20.0, 5.0])
 SPECKLE = np.random.default_rng(0).integers(0, 256, SHAPE, dtype=np.uint8)
