@@ -206,6 +206,21 @@ def parts_of(split: list[str]) -> dict[str, float]:
     return parts
 
 
+def check_forced_spacing(is_forced: bool, is_given: bool) -> None:
+    """Refuse to force a spacing that nothing gives.
+
+    Raises:
+        BadInput: a spacing is forced and none is given.
+    """
+    if is_forced and not is_given:
+        raise BadInput(
+            "--force-spacing",
+            expected="--spacing X Y Z with it",
+            found="none",
+            remedy="give the spacing, or leave --force-spacing out",
+        )
+
+
 def given_reader_options(
     spacing: object, conversion: Conversion, frame: object, *raw: object
 ) -> dict[str, bool]:
@@ -214,13 +229,7 @@ def given_reader_options(
     Raises:
         BadInput: a spacing is forced and none is given.
     """
-    if conversion.force_spacing and spacing is None:
-        raise BadInput(
-            "--force-spacing",
-            expected="--spacing X Y Z with it",
-            found="none",
-            remedy="give the spacing, or leave --force-spacing out",
-        )
+    check_forced_spacing(conversion.force_spacing, spacing is not None)
     names = ("--spacing", "--voxel-size", "--frame", "--shape", "--dtype", "--order")
     values = (spacing, conversion.voxel_size_mm, frame, *raw)
     given = {name: value is not None for name, value in zip(names, values, strict=True)}

@@ -19,6 +19,7 @@ from fetusmap.cli.options import (
     Shape,
     Spacing,
     VoxelSize,
+    check_forced_spacing,
     layout_of,
 )
 from fetusmap.cli.prediction_lines import print_results, print_warnings
@@ -151,6 +152,7 @@ def predict(
     if dicom:
         check_highdicom()
     found = find_volumes(inputs, recursive=recursive, follow_links=follow_links)
+    check_forced_spacing(force_spacing, any((spacing, *(v.spacing_mm for v in found))))
     layout = layout_of("--shape", shape, dtype, order)
     described = found if layout is None else describe_raw(found, layout)
     volumes, renamed = assign_folders(
