@@ -115,6 +115,9 @@ def test_results_come_in_every_format(client, tmp_path):
     table = client.get("/api/cases/clear/results/lengths.csv").text
     assert {row["case"] for row in csv.DictReader(io.StringIO(table))} == {"clear"}
     assert client.get("/api/cases/clear/results/pose.exe").status_code == 404
+    no_dicom = client.get("/api/cases/clear/results/report.dcm")
+    assert no_dicom.status_code == 422
+    assert "DICOM" in no_dicom.json()["error"]
 
 
 def test_a_dataset_is_served_as_it_is(serve, tmp_path):

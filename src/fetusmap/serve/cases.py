@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Sequence
 from functools import lru_cache
@@ -20,6 +21,7 @@ from fetusmap.errors import BadInput, FetusmapError
 from fetusmap.io import load_grid, save_pose, write_measurements_csv
 from fetusmap.io.poses.landmark_table import write_landmarks_csv
 from fetusmap.io.poses.nnlandmark import write_nnlandmark
+from fetusmap.scale import DONE_FILE, ReportSettings, export_report
 from fetusmap.serve.models import (
     CaseDetail,
     CaseItem,
@@ -33,7 +35,13 @@ from fetusmap.serve.models import (
     SkeletonLandmark,
     SkeletonSegment,
 )
-from fetusmap.serve.workspace import CaseRow, ServedCase, Workspace, empty_pose
+from fetusmap.serve.workspace import (
+    CaseRow,
+    Reading,
+    ServedCase,
+    Workspace,
+    empty_pose,
+)
 
 STATES: tuple[CaseState, ...] = ("todo", "done", "problem", "new", "failed")
 DEFAULT_SKELETON = "fetus-22"
@@ -46,6 +54,7 @@ RESULT_FILES = {
     "landmarks.csv": "text/csv; charset=utf-8",
     "lengths.csv": "text/csv; charset=utf-8",
     "nnlandmark.json": "application/json",
+    "report.dcm": "application/dicom",
 }
 """The formats of results, and their media types."""
 
@@ -140,8 +149,8 @@ def base_pose(case: ServedCase) -> Pose:
     return empty_pose(case.skeleton or _default_skeleton()) if pose is None else pose
 
 
-def result_file(case: ServedCase, name: str, *, corrected: bool) -> bytes:
-    """Return the content of a result in one of the formats of `RESULT_FILES`.
+def result_file(case: ServedCase, name: str, *, corrected: bool) -> tuple[bytes, tuple[str, ...]]:
+    """Return the content of a result in one of the formats of `RESULT_FILES`, and its doubts.
 
     Raises:
         BadInput: the format cannot hold the pose, or the volume that it needs cannot be read.
@@ -149,17 +158,20 @@ def result_file(case: ServedCase, name: str, *, corrected: bool) -> bytes:
     pose = base_pose(case)
     if corrected:
         pose = corrected_pose(pose, case.load_log())
+    doubts: tuple[str, ...] = ()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / name
         if name == "lengths.csv":
             write_measurements_csv(pose, path, case.name)
         elif name == "landmarks.csv":
             write_landmarks_csv(pose, path, case.name)
+        elif name == "report.dcm":
+            doubts = _save_report(case, pose, path)
         elif name == "nnlandmark.json":
             _save_indices(case, pose, path)
         else:
             save_pose(pose, path)
-        return path.read_bytes()
+        return path.read_bytes(), doubts
 
 
 def whole_limbs(skeleton: AnatomySkeleton, landmarks: Sequence[str]) -> list[str]:
@@ -175,10 +187,27 @@ def whole_limbs(skeleton: AnatomySkeleton, landmarks: Sequence[str]) -> list[str
     return names or list(landmarks)
 
 
-def _save_indices(case: ServedCase, pose: Pose, path: Path) -> None:
+def _save_report(case: ServedCase, pose: Pose, path: Path) -> tuple[str, ...]:
+    """Write the DICOM report of a pose in the study of its scan; return doubts about it."""
+    reading = _known_reading(case)
+    record = case.pose_path.with_name(DONE_FILE)
+    if record.is_file():  # it says which scan the pose is of
+        shutil.copyfile(record, path.with_name(DONE_FILE))
+    pose_path = path.with_name("pose.json")
+    save_pose(pose, pose_path)
+    scan = reading.source
+    settings = ReportSettings(scan=scan.path, frame=scan.frame, limits=reading.limits)
+    return export_report(pose_path, path, settings)[1]
+
+
+def _known_reading(case: ServedCase) -> Reading:
     if case.reading is None:
         raise BadInput(case.name, expected="a volume", found="none", remedy="choose another format")
-    reading = case.reading
+    return case.reading
+
+
+def _save_indices(case: ServedCase, pose: Pose, path: Path) -> None:
+    reading = _known_reading(case)
     grid = load_grid(
         reading.source,
         spacing_mm=reading.spacing_mm,

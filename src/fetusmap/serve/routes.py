@@ -10,6 +10,7 @@ from fastapi.responses import FileResponse
 
 from fetusmap._version import __version__
 from fetusmap.corrections import CORRECTIONS_FILE
+from fetusmap.errors import one_line
 from fetusmap.serve.application import Application
 from fetusmap.serve.cases import (
     PREVIEW_FILE,
@@ -104,12 +105,18 @@ def get_volume(request: Request, case: str) -> Response:
 
 @router.get("/cases/{case}/results/{name}", response_class=Response)
 def get_result(request: Request, case: str, name: str, corrected: bool = True) -> Response:
-    """A result: pose.json, pose.mrk.json, landmarks.csv, lengths.csv or nnlandmark.json."""
+    """A result: pose.json, pose.mrk.json, landmarks.csv, lengths.csv, nnlandmark.json, report.dcm.
+
+    The header `fetusmap-doubts` says what is doubtful about a report.
+    """
     served = _application(request).workspace.case(case)
     if name not in RESULT_FILES:
         raise HTTPException(404, f"no such format; there are {', '.join(RESULT_FILES)}")
-    content = result_file(served, name, corrected=corrected)
-    return _download(content, RESULT_FILES[name], f"{served.name}-{name}")
+    content, doubts = result_file(served, name, corrected=corrected)
+    answer = _download(content, RESULT_FILES[name], f"{served.name}-{name}")
+    if doubts:
+        answer.headers["fetusmap-doubts"] = _ascii("; ".join(doubts))
+    return answer
 
 
 @router.get("/cases/{case}/corrections.jsonl", response_class=Response)
@@ -298,6 +305,10 @@ def _job(application: Application, job: Job) -> JobItem:
 
 
 def _download(content: bytes, media_type: str, name: str) -> Response:
-    plain = name.encode("ascii", "replace").decode().replace("?", "_")
-    headers = {"content-disposition": f'attachment; filename="{plain}"'}
+    headers = {"content-disposition": f'attachment; filename="{_ascii(name)}"'}
     return Response(content, media_type=media_type, headers=headers)
+
+
+def _ascii(text: str) -> str:
+    """Return text for a header."""
+    return one_line(text).encode("ascii", "replace").decode().replace("?", "_")
