@@ -186,6 +186,33 @@ def test_every_form_of_a_spacing_is_understood(exported: Path, entry, is_right) 
             case.load(fm.load_skeleton())
 
 
+@pytest.mark.parametrize(
+    ("table", "entry"),
+    [
+        ("all_landmarks_voxel.json", None),
+        ("all_landmarks_voxel.json", {"head": [1, 2]}),
+        ("all_landmarks_voxel.json", {"head": "here"}),
+        ("all_landmarks_voxel.json", [[1, 2, 3]]),
+        ("all_landmarks_voxel.json", {"skull": [1, 2, 3]}),
+        ("spacing.json", [1.0, 1.0]),
+        ("spacing.json", {"image_spacing": "1 mm"}),
+    ],
+)
+def test_a_case_with_a_wrong_entry_is_left_out_and_the_others_stay(
+    exported: Path, tmp_path: Path, table: str, entry: object
+) -> None:
+    content = plain(exported / table)
+    content["b"] = entry
+    (exported / table).write_text(json.dumps(content))
+    with fm.DatasetWriter(
+        tmp_path / "back", name="d", licence="none", skeleton=fm.load_skeleton()
+    ) as writer:
+        outcomes = dict(import_cases(find_foreign_cases(exported), writer))
+    assert [case.name for case in writer.cases] == ["a", "c"]
+    (error,) = [str(outcome) for outcome in outcomes.values() if isinstance(outcome, fm.BadInput)]
+    assert f"{table} case b" in error
+
+
 @pytest.mark.parametrize("suffix", [".nii", ".nrrd", ".mha"])
 def test_volumes_of_any_format_are_found(exported: Path, suffix: str) -> None:
     path = exported / "imagesTr/a_0000.nii.gz"

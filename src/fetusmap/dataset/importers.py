@@ -18,7 +18,7 @@ from pathlib import Path
 from fetusmap.anatomy import Pose, Skeleton
 from fetusmap.dataset.annotation_checks import check_annotation
 from fetusmap.dataset.foreign_case import ForeignCase
-from fetusmap.dataset.layout import CASE_COLUMNS, Case, age_in_days
+from fetusmap.dataset.layout import CASE_COLUMNS, Case, age_in_days, subject_named
 from fetusmap.dataset.nnlandmark_folder import ALL_LANDMARKS, find_raw_cases
 from fetusmap.dataset.writer import DatasetWriter
 from fetusmap.errors import BadInput, FetusmapError, UnreadableFile
@@ -169,7 +169,7 @@ def read_subjects(path: Path) -> dict[str, Subject]:
                 path, expected="each case once", found=f"{name!r} twice", remedy="remove one row"
             )
         age = age_in_days(row.get("gestational_age_days") or "", path, row["case"])
-        subjects[name] = Subject(row["subject"].strip() or name, age)
+        subjects[name] = Subject(subject_named(row["subject"], name), age)
     return subjects
 
 

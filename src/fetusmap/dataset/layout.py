@@ -10,6 +10,7 @@ dataset.partial.json      takes the place of dataset.json until the dataset is f
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -223,7 +224,7 @@ def _read_cases(folder: Path, skeleton: Skeleton) -> tuple[Case, ...]:
         doubts = (doubt.strip() for doubt in row.get(CHECK_COLUMN, "").split(DOUBT_SEPARATOR))
         case = Case(
             name,
-            row["subject"].strip() or name,
+            subject_named(row["subject"], name),
             folder,
             skeleton,
             days,
@@ -240,6 +241,15 @@ def _read_cases(folder: Path, skeleton: Skeleton) -> tuple[Case, ...]:
                 remedy=f"restore it, or remove the case from {CASES_FILE}",
             )
     return tuple(cases.values())
+
+
+def subject_named(text: str | None, case: str) -> str:
+    """Return the name of a subject as people mean it; without one, that of the case.
+
+    Blanks around it do not count, and several blanks are one. Letters with accents may be stored in
+    two ways, which look alike.
+    """
+    return " ".join(unicodedata.normalize("NFC", text or "").split()) or case
 
 
 def is_age(days: float) -> bool:

@@ -21,7 +21,7 @@ from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BeforeValidator, RootModel
+from pydantic import BeforeValidator, JsonValue, RootModel
 
 from fetusmap.anatomy import Pose, Skeleton
 from fetusmap.dataset.documents import DATASET_FILE
@@ -42,7 +42,6 @@ from fetusmap.geometry import Grid
 from fetusmap.io import save_volume
 from fetusmap.io.poses.nnlandmark import (
     NnLandmarkDocument,
-    OptionalPosition,
     StatedSpacing,
     pose_from_indices,
 )
@@ -65,7 +64,7 @@ def _null_without_numbers(value: object) -> object:
     return None if value == [None, None, None] else value
 
 
-def _entry_of_spacing(value: object) -> object:
+def _entry_of_spacing(value: JsonValue) -> JsonValue:
     """Return an entry in its long form; nnLandmark also accepts the spacing itself."""
     if isinstance(value, dict) and set(value) == {"spacing"}:
         value = value["spacing"]
@@ -94,15 +93,8 @@ class SpacingEntry(Document):
         return not spacings_agree(self.image_spacing, self.annotation_spacing)
 
 
-class LandmarkTable(RootModel[dict[str, dict[str, OptionalPosition]]]):
-    """Content of nnLandmark's `all_landmarks_voxel.json`."""
-
-
-AnySpacingEntry = Annotated[SpacingEntry, BeforeValidator(_entry_of_spacing)]
-
-
-class SpacingTable(RootModel[dict[str, AnySpacingEntry]]):
-    """Content of nnLandmark's `spacing.json`."""
+class CaseTable(RootModel[dict[str, JsonValue]]):
+    """Content of `all_landmarks_voxel.json` or `spacing.json`; each entry is checked on its own."""
 
 
 def find_raw_cases(folder: Path) -> list[ForeignCase]:
@@ -114,32 +106,34 @@ def find_raw_cases(folder: Path) -> list[ForeignCase]:
     path = folder / ALL_LANDMARKS
     if not path.is_file():
         return []
-    plain = read_json(path, MAX_TABLE_BYTES, nan_is_null=True)
-    table = parse_document(LandmarkTable, plain, path).root
-    spacings = SpacingTable({})
-    if (folder / ALL_SPACINGS).is_file():
-        plain = read_json(folder / ALL_SPACINGS, MAX_TABLE_BYTES, nan_is_null=True)
-        spacings = parse_document(SpacingTable, plain, folder / ALL_SPACINGS)
+    table = _read_table(path)
+    spacings = _read_table(folder / ALL_SPACINGS) if (folder / ALL_SPACINGS).is_file() else {}
     return [
         ForeignCase(
             stem,
             _raw_volume(folder, stem),
-            partial(_pose_of_table, landmarks, spacings.root.get(stem), folder, stem),
-            landmarks.keys,
+            partial(_pose_of_entries, landmarks, spacings.get(stem), folder, stem),
+            partial(list, landmarks if isinstance(landmarks, dict) else ()),
         )
         for stem, landmarks in table.items()
     ]
 
 
-def _pose_of_table(
-    landmarks: dict[str, OptionalPosition],
-    spacing: SpacingEntry | None,
+def _read_table(path: Path) -> dict[str, JsonValue]:
+    plain = read_json(path, MAX_TABLE_BYTES, nan_is_null=True)
+    return parse_document(CaseTable, plain, path).root
+
+
+def _pose_of_entries(
+    landmarks: JsonValue,
+    stated: JsonValue,
     folder: Path,
     stem: str,
     grid: Grid,
     skeleton: Skeleton,
 ) -> Pose:
-    spacing = spacing or SpacingEntry()
+    entry = _entry_of_spacing(stated)
+    spacing = parse_document(SpacingEntry, entry, f"{folder / ALL_SPACINGS} case {stem}")
     if spacing.is_contradictory:
         raise BadInput(
             f"{folder / ALL_SPACINGS} case {stem}",
@@ -148,8 +142,10 @@ def _pose_of_table(
             f"{spacing.annotation_spacing}",
             remedy="replace the wrong one by null",
         )
-    document = NnLandmarkDocument(spacing=spacing.stated, landmarks=landmarks)
-    return pose_from_indices(document, grid, skeleton, f"{folder / ALL_LANDMARKS} case {stem}")
+    subject = f"{folder / ALL_LANDMARKS} case {stem}"
+    plain = {"spacing": spacing.stated, "landmarks": landmarks}
+    document = parse_document(NnLandmarkDocument, plain, subject)
+    return pose_from_indices(document, grid, skeleton, subject)
 
 
 def _raw_volume(folder: Path, stem: str) -> Path:

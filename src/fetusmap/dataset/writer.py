@@ -36,6 +36,7 @@ from fetusmap.dataset.layout import (
     Case,
     is_age,
     remedy_for_age,
+    subject_named,
 )
 from fetusmap.dataset.splits import check_splits
 from fetusmap.errors import BadInput, one_line
@@ -212,7 +213,7 @@ class DatasetWriter:
                 found=", ".join(clashing),
                 remedy="give them as arguments",
             )
-        person = (subject or "").strip() or name
+        person = subject_named(subject, name)
         return Case(name, person, self.folder, self.skeleton, gestational_age_days, facts or {})
 
     def has(self, case: Case) -> bool:

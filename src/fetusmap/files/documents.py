@@ -31,6 +31,14 @@ Number = Annotated[float, Strict()]
 
 Position = tuple[Number, Number, Number]
 
+
+def _null_without_numbers(value: object) -> object:
+    return None if value == [None, None, None] else value
+
+
+OptionalPosition = Annotated[Position | None, BeforeValidator(_null_without_numbers)]
+"""A position, or None for an absent landmark: files say so with null or with NaN coordinates."""
+
 Version1 = Annotated[Literal[1], BeforeValidator(lambda value: "true" if value is True else value)]
 """The number 1, which in Python would equal True."""
 

@@ -63,9 +63,14 @@ def test_a_series_that_is_cut_short_still_has_its_first_volumes(tmp_path, series
         load_volume(Source(path, frame=4))
 
 
-@pytest.mark.parametrize("axis", [0, 1, 2, 3])
-@pytest.mark.parametrize("dtype", ["uint8", "int16", "float", "double", "int64"])
-@pytest.mark.parametrize("encoding", ["raw", "gzip"])
+@pytest.mark.parametrize(
+    ("axis", "dtype", "encoding"),
+    [
+        *((axis, "uint8", "gzip") for axis in range(4)),
+        *((axis, "int16", "raw") for axis in range(4)),
+        *((0, dtype, "raw") for dtype in ("float", "double", "int64")),
+    ],
+)
 def test_the_volumes_of_an_nrrd_list_are_read_in_order(tmp_path, craft, axis, dtype, encoding):
     """The list may be any axis: voxels, rows, slices or whole volumes alternate in the file."""
     code = {"float": "f4", "double": "f8"}.get(dtype, dtype)

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from fetusmap.anatomy import Pose, PosedLandmark, Skeleton
 from fetusmap.anatomy.skeleton import Segment, Side
 from fetusmap.errors import BadInput
-from fetusmap.files.documents import Position, parse_document, read_json
+from fetusmap.files.documents import OptionalPosition, parse_document, read_json
 from fetusmap.files.writing import write_text
 from fetusmap.geometry import LPS_FROM_RAS, apply_affine
 from fetusmap.io.poses.named_points import NamedPoint, describe, pose_of_points
@@ -44,7 +44,7 @@ class ControlPoint(_SlicerPart):
 
     label: str = ""
     description: str = ""
-    position: Position | None = None
+    position: OptionalPosition = None
     positionStatus: str = "defined"  # noqa: N815
 
 

@@ -8,28 +8,26 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-from pydantic import BeforeValidator
 
 from fetusmap.anatomy import Pose, Skeleton, built_in_skeleton_for
 from fetusmap.anatomy.landmark_names import matching_landmark
 from fetusmap.errors import BadInput, errors_about
-from fetusmap.files.documents import Document, Number, Position, parse_document, read_json
+from fetusmap.files.documents import (
+    Document,
+    Number,
+    OptionalPosition,
+    Position,
+    parse_document,
+    read_json,
+)
 from fetusmap.files.writing import write_text
 from fetusmap.geometry import Grid
 from fetusmap.io.volumes.stated_geometry import spacings_agree
 
 SUFFIX = "_landmark.json"
-
-
-def _null_if_all_null(value: object) -> object:
-    return None if value == [None, None, None] else value
-
-
-OptionalPosition = Annotated[Position | None, BeforeValidator(_null_if_all_null)]
-"""A position, or None for an absent landmark: files say so with null or with NaN coordinates."""
 
 
 StatedSpacing = Number | Position
