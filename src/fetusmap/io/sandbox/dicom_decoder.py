@@ -11,11 +11,14 @@ from __future__ import annotations
 import base64
 import json
 import logging
+import os
 import struct
 import sys
 import warnings
 import zlib
-from typing import Any, BinaryIO
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, BinaryIO, TextIO
 
 import numpy as np
 import pydicom
@@ -83,11 +86,25 @@ def main(arguments: list[str]) -> None:
     cap_memory(memory)
     parameters = json.loads(zlib.decompress(base64.b64decode(packed)))
     logging.disable(logging.CRITICAL)
-    with open(sys.stdin.fileno(), "rb", buffering=1 << 16, closefd=False) as file:
-        complaint = perform(task, file, sys.stdout.buffer, parameters)
-    if complaint:
-        sys.stderr.write(complaint[:300])
-        sys.exit(3)
+    with quiet_libraries() as complaints:
+        with open(sys.stdin.fileno(), "rb", buffering=1 << 16, closefd=False) as file:
+            complaint = perform(task, file, sys.stdout.buffer, parameters)
+        complaints.write(complaint[:300])
+    sys.exit(3 if complaint else 0)
+
+
+@contextmanager
+def quiet_libraries() -> Iterator[TextIO]:
+    """Yield a stream to the standard error of this process, and hide what libraries write there.
+
+    What they write about damaged frames is for nobody, and a crash of one of them should be
+    reported as such.
+    """
+    with os.fdopen(os.dup(2), "w", encoding="utf-8") as complaints:
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nothing, 2)
+        os.close(nothing)
+        yield complaints
 
 
 def perform(task: str, file: BinaryIO, out: BinaryIO, parameters: dict[str, Any]) -> str:

@@ -53,6 +53,5 @@ def run_decoder(
         return received, ""
     if timed_out:
         return received, f"no end after {timeout_s:g} s"
-    return received, complaint.decode("utf-8", "replace") or (
-        f"a decoder that stopped with code {code}"
-    )
+    ended = f"was ended by signal {-code}" if code < 0 else f"stopped with code {code}"
+    return received, complaint.decode("utf-8", "replace") or f"a decoder that {ended}"

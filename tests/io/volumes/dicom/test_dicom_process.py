@@ -36,6 +36,19 @@ def test_a_process_without_an_end_is_ended(dicom, tmp_path, refused_soon):
         load_volume(path, limits=replace(DEFAULT_LIMITS, timeout_s=0.001))
 
 
+def test_what_libraries_complain_about_is_not_told(dicom, tmp_path, refused_soon):
+    """A frame whose stated process is none: the library writes about it, and aborts or refuses."""
+    path = dicom.save(dicom.enhanced(SERIES[0], AFFINE), tmp_path / "scan.dcm")
+    data = bytearray(dicom.compress(path, "1.2.840.10008.1.2.4.70").read_bytes())
+    at = data.index(b"\xff\xda")  # start of the scan of the first frame
+    data[at + 2 : at + 8] = b"\x00\x08\x09\x95\x72\x01"
+    path.write_bytes(bytes(data))
+    with refused_soon("undamaged voxels") as caught:
+        load_volume(path)
+    assert "JPEG" not in caught.value.found
+    assert "gdcm" not in caught.value.found.lower()
+
+
 def cut_short(good: bytes) -> bytes:
     return good[: int(len(good) * 0.9)]
 
