@@ -182,6 +182,10 @@ def test_a_folder_that_differs_by_case_is_the_same_folder(make, tmp_path):
     assert "results of another file" in renamed[0]
     (own,), _ = assign_folders([VolumeFile("a", Path(source))], out, DEFAULT_LIMITS)
     assert own.case == "A"
+    (out / "a").mkdir()  # an earlier version made both
+    (out / "a" / "failed.json").write_text(record.replace(source, "/of/another.nii"))
+    (own,), _ = assign_folders([VolumeFile("A", Path(source))], out, DEFAULT_LIMITS)
+    assert own.case == "A"
 
 
 def test_no_case_is_called_like_a_file_of_the_cohort(tmp_path):

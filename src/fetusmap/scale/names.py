@@ -60,17 +60,22 @@ def assign_folders(
     Returns:
         The cases under their final names, and a sentence for each one that was renamed.
     """
-    there = {name_key(path.name): path.name for path in output.iterdir()} if output.is_dir() else {}
+    there = {path.name for path in output.iterdir()} if output.is_dir() else set()
+    spelling = {name_key(name): name for name in there}
     assigned: list[VolumeFile] = []
     renamed: list[str] = []
     taken = {name_key(name) for name in COHORT_FILES}
     for volume in volumes:
-        names = (there.get(name_key(n), n) for n in _names_for(volume) if name_key(n) not in taken)
+        names = (
+            name if name in there else spelling.get(name_key(name), name)
+            for name in _names_for(volume)
+            if name_key(name) not in taken
+        )
         name = next(n for n in names if _may_use(output / n, volume, limits))
         taken.add(name_key(name))
         assigned.append(replace(volume, case=name))
         if name_key(name) != name_key(volume.case):
-            place = output / there.get(name_key(volume.case), volume.case)
+            place = output / spelling.get(name_key(volume.case), volume.case)
             renamed.append(
                 f"{volume.path}: its case is called {name}, because {place} holds the results of "
                 "another file, or is no folder of a case"
