@@ -8,7 +8,13 @@ import pytest
 import SimpleITK as sitk  # noqa: N813
 
 import fetusmap as fm
-from fetusmap.dataset import Subject, export_nnlandmark, find_foreign_cases, import_cases
+from fetusmap.dataset import (
+    Subject,
+    export_nnlandmark,
+    find_foreign_cases,
+    import_cases,
+    splits_of,
+)
 from fetusmap.dataset.nnlandmark_folder import label_map
 
 GRID = fm.Grid.centered((60, 64, 68), 1.0, np.zeros(3))
@@ -93,7 +99,9 @@ def test_what_is_exported_comes_back(dataset: fm.Dataset, exported: Path, tmp_pa
         tmp_path / "back", name="own", licence="CC0-1.0", skeleton=dataset.skeleton
     ) as writer:
         outcomes = dict(import_cases(find_foreign_cases(exported), writer, subjects=subjects))
+        writer.splits = splits_of(outcomes, writer.cases)
     assert all(outcome.warnings == () for outcome in outcomes.values())
+    assert fm.load_dataset(tmp_path / "back").splits == dataset.splits
     for case, back in zip(dataset.cases, fm.load_dataset(tmp_path / "back").cases, strict=False):
         before, after = case.load_volume(), back.load_volume()
         np.testing.assert_array_equal(before.array, after.array)
@@ -101,6 +109,17 @@ def test_what_is_exported_comes_back(dataset: fm.Dataset, exported: Path, tmp_pa
         np.testing.assert_allclose(
             case.load_pose().positions_mm, back.load_pose().positions_mm, atol=1e-9
         )
+
+
+def test_a_fetus_in_two_splits_of_the_folder_is_refused(exported: Path, tmp_path: Path) -> None:
+    with fm.DatasetWriter(
+        tmp_path / "back", name="own", licence="CC0-1.0", skeleton=fm.load_skeleton()
+    ) as writer:
+        subjects = dict.fromkeys("abc", Subject("one"))
+        outcomes = dict(import_cases(find_foreign_cases(exported), writer, subjects=subjects))
+    with pytest.raises(fm.BadInput, match="'one' in 'train' and 'test'"):
+        splits_of(outcomes, writer.cases)
+    assert splits_of(outcomes, writer.cases[:2]) == {}
 
 
 def test_existing_files_stay_and_one_bad_case_does_not_stop_the_others(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
@@ -38,6 +39,7 @@ from fetusmap.cli.options import (
 from fetusmap.dataset import (
     NNUNET_FOLDER_NAME,
     DatasetWriter,
+    ForeignCase,
     ImportedCase,
     export_nnlandmark,
     find_foreign_cases,
@@ -46,6 +48,7 @@ from fetusmap.dataset import (
     load_dataset,
     read_subjects,
     split_by_subject,
+    splits_of,
 )
 from fetusmap.errors import BadInput, FetusmapError
 from fetusmap.files import make_folder, suffix_of
@@ -274,10 +277,23 @@ def _import(
                 warn(NO_SUBJECTS)
             subject_of = {case.name: case.subject for case in writer.cases}
             writer.splits = split_by_subject(subject_of, wanted.parts, wanted.seed)
+        else:
+            writer.splits = _splits_of_folder(cases, writer)
     doubtful = sum(bool(case.to_check) for case in writer.cases)
     to_check = f", {doubtful} to be checked" if doubtful else ""
     out.print(f"{target}: {len(writer.cases)} cases, {failed} failed{to_check}")
     return 1 if failed else 0
+
+
+def _splits_of_folder(
+    cases: Sequence[ForeignCase], writer: DatasetWriter
+) -> dict[str, tuple[str, ...]]:
+    """Return the splits of the other program, unless one fetus is in two of them."""
+    try:
+        return splits_of(cases, writer.cases)
+    except BadInput as error:
+        warn(f"not split as the folder: {error}")
+        return {}
 
 
 def _messages_about(outcome: ImportedCase | FetusmapError) -> tuple[str, ...]:

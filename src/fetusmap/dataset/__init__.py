@@ -8,6 +8,7 @@ from fetusmap.dataset.importers import (
     import_cases,
     landmark_names,
     read_subjects,
+    splits_of,
 )
 from fetusmap.dataset.layout import Case, Dataset, is_dataset, load_dataset, read_splits
 from fetusmap.dataset.libraries import (
@@ -47,5 +48,6 @@ __all__ = [
     "read_subjects",
     "split_by_subject",
     "split_in_sequence",
+    "splits_of",
     "write_case",
 ]

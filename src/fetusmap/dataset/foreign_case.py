@@ -22,12 +22,14 @@ class ForeignCase:
         volume_path: path of the volume.
         read_pose: function that reads the pose, given the volume's grid and the skeleton.
         read_names: function that reads the names of the annotated landmarks.
+        split: split that the other program puts the case into, or "".
     """
 
     name: str
     volume_path: Path
     read_pose: Callable[[Grid, Skeleton], Pose]
     read_names: Callable[[], Iterable[str]]
+    split: str = ""
 
     def load(
         self,

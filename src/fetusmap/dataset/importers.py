@@ -20,6 +20,7 @@ from fetusmap.dataset.annotation_checks import check_annotation
 from fetusmap.dataset.foreign_case import ForeignCase
 from fetusmap.dataset.layout import CASE_COLUMNS, Case, age_in_days, subject_named
 from fetusmap.dataset.nnlandmark_folder import ALL_LANDMARKS, find_raw_cases
+from fetusmap.dataset.splits import check_splits
 from fetusmap.dataset.writer import DatasetWriter
 from fetusmap.errors import BadInput, FetusmapError, UnreadableFile
 from fetusmap.files import VOLUME_SUFFIXES, read_json, read_rows, safe_name, suffix_of
@@ -149,6 +150,25 @@ def import_cases(
             yield case, error
         else:
             yield case, ImportedCase(written, volume.warnings)
+
+
+def splits_of(
+    foreign: Iterable[ForeignCase], written: Sequence[Case]
+) -> dict[str, tuple[str, ...]]:
+    """Return the splits that another program puts the written cases into; none if it has only one.
+
+    Raises:
+        BadInput: a subject is in two of them.
+    """
+    split_of = {case.name: case.split for case in foreign if case.split}
+    splits: dict[str, tuple[str, ...]] = {}
+    for case in written:
+        if name := split_of.get(case.name):
+            splits[name] = (*splits.get(name, ()), case.name)
+    if len(splits) < 2:
+        return {}
+    check_splits(splits, {case.name: case.subject for case in written}, "splits of the folder")
+    return splits
 
 
 def read_subjects(path: Path) -> dict[str, Subject]:

@@ -51,8 +51,8 @@ from fetusmap.volume import Volume
 ALL_LANDMARKS = "all_landmarks_voxel.json"
 ALL_SPACINGS = "spacing.json"
 LABELS_FILE = "name_to_label.json"
-IMAGE_FOLDERS = ("imagesTr", "imagesTs")
-TEST_SPLIT = "test"
+IMAGE_FOLDERS = TRAINING_IMAGES, TEST_IMAGES = "imagesTr", "imagesTs"
+TRAINING_SPLIT, TEST_SPLIT = "train", "test"
 NNUNET_FOLDER_NAME = re.compile(r"Dataset[0-9]{3}_.+")
 """Name by which nnU-Net finds a dataset."""
 
@@ -108,15 +108,19 @@ def find_raw_cases(folder: Path) -> list[ForeignCase]:
         return []
     table = _read_table(path)
     spacings = _read_table(folder / ALL_SPACINGS) if (folder / ALL_SPACINGS).is_file() else {}
-    return [
-        ForeignCase(
-            stem,
-            _raw_volume(folder, stem),
-            partial(_pose_of_entries, landmarks, spacings.get(stem), folder, stem),
-            partial(list, landmarks if isinstance(landmarks, dict) else ()),
+    cases = []
+    for stem, landmarks in table.items():
+        volume = _raw_volume(folder, stem)
+        cases.append(
+            ForeignCase(
+                stem,
+                volume,
+                partial(_pose_of_entries, landmarks, spacings.get(stem), folder, stem),
+                partial(list, landmarks if isinstance(landmarks, dict) else ()),
+                TEST_SPLIT if volume.parent.name == TEST_IMAGES else TRAINING_SPLIT,
+            )
         )
-        for stem, landmarks in table.items()
-    ]
+    return cases
 
 
 def _read_table(path: Path) -> dict[str, JsonValue]:
