@@ -81,10 +81,8 @@ def write_case(root, name, pose, volume=None):
     return folder
 
 
-@pytest.fixture
-def results(tmp_path):
-    """Three predicted cases: a good one, a doubtful one, and one between them."""
-    root = tmp_path / "results"
+def three_cases(root):
+    """Write three predicted cases: a good one, a doubtful one, and one between them."""
     root.mkdir()
     write_case(root, "clear", prediction(0.95))
     write_case(root, "doubtful", prediction(0.2, ("the fetus lies at the border",)))
@@ -92,31 +90,41 @@ def results(tmp_path):
     return root
 
 
+def start(root, *, limits=None, bundle=None, inputs=(), order=None):
+    """Serve a folder, and return a client with the token."""
+    application = Application(
+        Workspace(root, inputs, order),
+        PredictionSettings(),
+        limits or ServeLimits(free_bytes=0),
+        InThisProcess(),
+    )
+    app = create_app(application, Access.on_port(PORT, TOKEN), bundle or root / "no bundle")
+    client = TestClient(
+        app,
+        base_url=BASE,
+        headers={"authorization": f"Bearer {TOKEN}"},
+        raise_server_exceptions=False,
+        follow_redirects=False,
+    )
+    client.application = application
+    return client
+
+
+@pytest.fixture
+def results(tmp_path):
+    return three_cases(tmp_path / "results")
+
+
 @pytest.fixture
 def serve(request):
-    """A function that serves a folder, and returns a client with the token."""
+    """`start`, with an end."""
 
-    def start(root, *, limits=None, bundle=None, settings=None, inputs=(), order=None):
-        application = Application(
-            Workspace(root, inputs, order),
-            settings or PredictionSettings(),
-            limits or ServeLimits(free_bytes=0),
-            InThisProcess(),
-        )
-        access = Access.on_port(PORT, TOKEN)
-        app = create_app(application, access, bundle or root / "no bundle")
-        client = TestClient(
-            app,
-            base_url=BASE,
-            headers={"authorization": f"Bearer {TOKEN}"},
-            raise_server_exceptions=False,
-            follow_redirects=False,
-        )
-        client.application = application
-        request.addfinalizer(application.close)
+    def begin(root, **more):
+        client = start(root, **more)
+        request.addfinalizer(client.application.close)
         return client
 
-    return start
+    return begin
 
 
 @pytest.fixture

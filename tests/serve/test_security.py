@@ -10,10 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fetusmap.corrections import CORRECTIONS_FILE
-from fetusmap.scale import PredictionSettings
-from fetusmap.serve import Access, Application, Workspace, create_app, open_socket, security
+from fetusmap.serve import open_socket, security
 
-from .conftest import BASE, PORT, TOKEN, InThisProcess, prediction, write_case
+from .conftest import BASE, PORT, TOKEN, prediction, start, three_cases, write_case
 
 CASE = "/api/cases/clear"
 MOVE = {"author": "Anna", "action": "move", "landmarks": ["neck"], "position": [1, 2, 3]}
@@ -27,13 +26,21 @@ def cookie() -> dict[str, str]:
     return {"cookie": f"fetusmap-{PORT}={TOKEN}", "authorization": ""}
 
 
-@pytest.fixture
-def untouched(client, results):
-    """The client; afterwards nothing was corrected and the server answers the next request."""
+@pytest.fixture(scope="module")
+def attacked(tmp_path_factory):
+    client = start(three_cases(tmp_path_factory.mktemp("attacked") / "results"))
     yield client
-    for folder in results.iterdir():
+    client.application.close()
+
+
+@pytest.fixture
+def untouched(attacked):
+    """A client; afterwards nothing was corrected and the server answers the next request."""
+    attacked.cookies.clear()
+    yield attacked
+    for folder in attacked.application.workspace.root.iterdir():
         assert not (folder / CORRECTIONS_FILE).exists()
-    assert client.get("/api/status").status_code == 200
+    assert attacked.get("/api/status").status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -143,21 +150,9 @@ def test_no_parameter_leads_out_of_the_folder(untouched, name):
 
 @settings(max_examples=60, deadline=None)
 @given(name=st.text(min_size=1, max_size=60))
-def test_any_text_as_a_case_is_unknown_and_never_an_internal_error(fuzzed, name):
-    answer = fuzzed.get("/api/cases/" + "".join(f"%{byte:02x}" for byte in name.encode()))
+def test_any_text_as_a_case_is_unknown_and_never_an_internal_error(attacked, name):
+    answer = attacked.get("/api/cases/" + "".join(f"%{byte:02x}" for byte in name.encode()))
     assert answer.status_code in (404, 405) or name == "clear"
-
-
-@pytest.fixture(scope="module")
-def fuzzed(tmp_path_factory):
-    root = tmp_path_factory.mktemp("fuzz") / "results"
-    root.mkdir()
-    write_case(root, "clear", prediction())
-    application = Application(Workspace(root), PredictionSettings(), None, InThisProcess())
-    app = create_app(application, Access.on_port(PORT, TOKEN), root / "none")
-    from .conftest import TestClient
-
-    return TestClient(app, base_url=BASE, headers={"authorization": f"Bearer {TOKEN}"})
 
 
 @pytest.mark.parametrize(
