@@ -183,7 +183,8 @@ def test_scripts_in_names_and_words_stay_text(serve, tmp_path):
     root = tmp_path / "results"
     root.mkdir()
     write_case(root, "odd", prediction(0.1, (SCRIPT, "{{ 7 * 7 }}")))
-    (root / SCRIPT.replace("/", "")).mkdir()  # no name of a case: it is passed over
+    (root / "odd").rename(root / SCRIPT.replace("/", ""))  # no name of a case: it is passed over
+    write_case(root, "odd", prediction(0.1, (SCRIPT, "{{ 7 * 7 }}")))
     client = serve(root)
     note = {"author": SCRIPT, "action": "problem", "note": SCRIPT}
     assert client.post("/api/cases/odd/corrections", json=note).status_code == 200

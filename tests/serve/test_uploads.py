@@ -145,6 +145,19 @@ def test_an_upload_that_is_too_large_or_fills_the_disk_is_refused(serve, results
     assert full.get("/api/status").status_code == 200
 
 
+def test_an_upload_that_takes_too_long_is_ended(serve, results):
+    client = serve(results, limits=ServeLimits(upload_s=0.1, free_bytes=0))
+
+    async def trickle():
+        while True:
+            yield b"x"
+            await asyncio.sleep(0.02)
+
+    with pytest.raises(ResourceError, match="all of the file within"):
+        asyncio.run(client.application.uploads.receive("a.nii.gz", trickle()))
+    assert left_over(results) == []
+
+
 def test_two_hundred_uploads_at_once_lose_nothing(serve, results, scan):
     client = serve(results, limits=ServeLimits(uploads=3, waiting_jobs=5, free_bytes=0))
     engine = client.application.engine = Engine()

@@ -27,6 +27,7 @@ class ServeLimits:
     Attributes:
         upload_bytes: largest upload.
         uploads: uploads at the same time.
+        upload_s: time for an upload.
         free_bytes: space on the disk that uploads leave free.
         waiting_jobs: predictions that wait.
         job_s: time for a prediction.
@@ -39,6 +40,7 @@ class ServeLimits:
 
     upload_bytes: int = GIB
     uploads: int = 4
+    upload_s: float = 1800.0
     free_bytes: int = GIB
     waiting_jobs: int = 100
     job_s: float = 600.0

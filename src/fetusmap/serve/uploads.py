@@ -38,7 +38,7 @@ class Uploads:
             BadInput: the name is not that of a volume.
             Busy: too many uploads are going on.
             TooLarge: the file is larger than allowed.
-            ResourceError: the disk is nearly full.
+            ResourceError: the disk is nearly full, or the upload takes too long.
         """
         suffix = upload_suffix(name)
         folder = self._workspace.root / UPLOADS_FOLDER
@@ -46,21 +46,33 @@ class Uploads:
         path = folder / f"{secrets.token_hex(16)}{suffix}"
         with place_in(self._places, "other uploads are going on"):
             try:
-                with writable(folder), path.open("xb") as file:
-                    received = 0
-                    async for part in parts:
-                        received += len(part)
-                        if received > self._limits.upload_bytes:
-                            size = self._limits.upload_bytes
-                            raise TooLarge(f"an upload has at most {size} bytes")
-                        self._check_disk(len(part))
-                        file.write(part)
-                    file.flush()
-                    await asyncio.to_thread(os.fsync, file.fileno())
+                async with asyncio.timeout(self._limits.upload_s):
+                    await self._write(parts, path)
+            except TimeoutError:
+                path.unlink(missing_ok=True)
+                raise ResourceError(
+                    "upload",
+                    expected=f"all of the file within {self._limits.upload_s:.0f} s",
+                    found="a part of it",
+                    remedy="use a faster connection, or predict it on the command line",
+                ) from None
             except BaseException:
                 path.unlink(missing_ok=True)
                 raise
         return path
+
+    async def _write(self, parts: AsyncIterator[bytes], path: Path) -> None:
+        """Write the parts into a new file, within the limits of size and disk."""
+        with writable(path), path.open("xb") as file:
+            received = 0
+            async for part in parts:
+                received += len(part)
+                if received > self._limits.upload_bytes:
+                    raise TooLarge(f"an upload has at most {self._limits.upload_bytes} bytes")
+                self._check_disk(len(part))
+                file.write(part)
+            file.flush()
+            await asyncio.to_thread(os.fsync, file.fileno())
 
     def adopt(self, path: Path, name: str) -> str:
         """Check a received file, make a case of it, and return the name of the case.

@@ -288,7 +288,7 @@ class Workspace:
         return Reading(Source(Path(failed.source))) if failed is not None else None
 
     def _is_case(self, folder: Path) -> bool:
-        if folder.is_symlink() or not folder.is_dir():
+        if folder.is_symlink() or not folder.is_dir() or folder.name != safe_name(folder.name):
             return False
         has_record = any(True for _ in folders_of_cases(self.root, [folder]))
         return has_record or any(True for _ in self._files_of_upload(folder))
