@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import zlib
 from typing import Any, BinaryIO
 
 from pydicom.filereader import read_dataset
@@ -11,7 +13,6 @@ from fetusmap.io.sandbox.dicom_elements import (
     BIG_ENDIAN,
     DEFLATED,
     IMPLICIT,
-    Damaged,
     Instance,
     plain,
     sequence,
@@ -21,6 +22,7 @@ from fetusmap.io.sandbox.dicom_elements import (
 
 RECORDS, FILE_ID = "DirectoryRecordSequence", "ReferencedFileID"
 MAX_RECORDS = 1 << 16
+MAX_INFLATED_BEGINNING = 1 << 16
 LAST_TAG = 0x00280011
 """Columns, the last of the elements that tell series apart."""
 
@@ -34,7 +36,7 @@ def survey(file: BinaryIO, out: BinaryIO, parameters: dict[str, Any]) -> None:
             part: Any = Instance(file, start, length)
             syntax = syntax_of(part)
             if syntax == DEFLATED:
-                raise Damaged("deflated")
+                part = inflated_beginning(part)
             data = read_dataset(
                 part,
                 syntax == IMPLICIT,
@@ -46,6 +48,13 @@ def survey(file: BinaryIO, out: BinaryIO, parameters: dict[str, Any]) -> None:
         except Exception:
             found.append(None)
     out.write(json.dumps(found).encode())
+
+
+def inflated_beginning(part: Instance) -> Instance:
+    """Return the first bytes of a deflated data set whose end may be missing."""
+    packed = part.read(part.length - part.tell())
+    data = zlib.decompressobj(-zlib.MAX_WBITS).decompress(packed, MAX_INFLATED_BEGINNING)
+    return Instance(io.BytesIO(data), 0, len(data))
 
 
 def list_files(file: BinaryIO, out: BinaryIO, parameters: dict[str, Any]) -> None:

@@ -61,6 +61,14 @@ def test_a_folder_of_single_frames_is_one_volume(tmp_path, write_series, speckle
     assert volume.facts["files"] == "17 DICOM instances"
 
 
+def test_a_series_of_deflated_frames_is_one_volume(tmp_path, dicom, write_series, speckle):
+    folder = write_series(tmp_path / "a", speckle)
+    for path in folder.iterdir():
+        dicom.compress(path, "1.2.840.10008.1.2.1.99")
+    (source,) = find_sources(folder)
+    np.testing.assert_array_equal(load_volume(source).array, speckle)
+
+
 def test_the_hash_of_a_series_covers_every_file(tmp_path, write_series, speckle):
     folder = write_series(tmp_path / "a", speckle)
     before = Source(folder / "IM03-3").sha256()
