@@ -11,6 +11,7 @@ import pytest
 from fetusmap.dataset import DatasetWriter
 from fetusmap.io import load_pose, load_volume
 from fetusmap.scale import write_summary
+from fetusmap.serve.models import CaseDetail
 from fetusmap.volume import Volume
 
 from .conftest import GRID, noise, prediction, write_case
@@ -58,6 +59,7 @@ def test_a_case_that_failed_and_a_damaged_one_are_named_and_stop_nothing(client,
 
 def test_the_detail_of_a_case_holds_what_a_viewer_needs(client):
     detail = client.get("/api/cases/doubtful").json()
+    assert CaseDetail.model_validate(detail).model_dump(mode="json") == detail
     pose = prediction(0.2)
     assert detail["quality"] == 0.2
     assert detail["reasons"] == ["the fetus lies at the border"]
@@ -112,6 +114,8 @@ def test_results_come_in_every_format(client, tmp_path):
         assert load_pose(tmp_path / name).equals(prediction())
     indices = client.get("/api/cases/clear/results/nnlandmark.json").json()
     np.testing.assert_allclose(indices["landmarks"]["neck"], GRID.to_index([1, 2, 3]))
+    doubts = client.get("/api/cases/clear/results/nnlandmark.json").headers["fetusmap-doubts"]
+    assert doubts.startswith("this format cannot say which landmarks a person accepted")
     table = client.get("/api/cases/clear/results/lengths.csv").text
     assert {row["case"] for row in csv.DictReader(io.StringIO(table))} == {"clear"}
     assert client.get("/api/cases/clear/results/pose.exe").status_code == 404

@@ -69,7 +69,9 @@ def test_an_upload_becomes_a_case_that_is_predicted(client, results, scan):
     answer = upload(client, scan)
     assert answer.status_code == 201
     assert answer.json()["case"] == "scan"
+    assert answer.json()["job"]["expected_seconds"] is None
     job = wait_for(client.application.jobs, answer.json()["job"]["id"])
+    assert client.get(f"/api/jobs/{job.id}").json()["expected_seconds"] >= 0
     assert (job.state, job.error) == ("done", "")
     detail = client.get("/api/cases/scan").json()
     assert (detail["state"], detail["has_volume"]) == ("todo", True)

@@ -58,6 +58,8 @@ RESULT_FILES = {
 }
 """The formats of results, and their media types."""
 
+NO_REVIEWS = ("this format cannot say which landmarks a person accepted, moved or placed",)
+
 
 def case_list(
     workspace: Workspace,
@@ -169,6 +171,7 @@ def result_file(case: ServedCase, name: str, *, corrected: bool) -> tuple[bytes,
             doubts = _save_report(case, pose, path)
         elif name == "nnlandmark.json":
             _save_indices(case, pose, path)
+            doubts = NO_REVIEWS if set(pose.review) != {"machine"} else ()
         else:
             save_pose(pose, path)
         return path.read_bytes(), doubts

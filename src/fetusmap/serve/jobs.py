@@ -8,6 +8,7 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from statistics import median
 from typing import Literal
 
 from fetusmap.errors import FetusmapError, one_line
@@ -105,6 +106,13 @@ class JobQueue:
         """Whether a job runs or waits."""
         with self._change:
             return any(job.ended is None for job in self._jobs.values())
+
+    @property
+    def expected_s(self) -> float | None:
+        """Median duration of the jobs that ended well; None before the first one."""
+        with self._change:
+            done = [job.seconds for job in self._jobs.values() if job.state == "done"]
+        return round(median(done), 2) if done else None
 
     @property
     def is_waiting(self) -> bool:

@@ -162,13 +162,18 @@ class AuthorRequest(Model):
 
 
 class JobItem(Model):
-    """A prediction that waits, runs, or ended."""
+    """A prediction that waits, runs, or ended.
+
+    `place` counts the jobs that come before it, itself included; `expected_seconds` is the median
+    of those that ended well, null before the first one.
+    """
 
     id: str
     case: str
     state: JobState
     place: int
     seconds: float
+    expected_seconds: float | None
     error: str
 
 

@@ -107,7 +107,7 @@ def get_volume(request: Request, case: str) -> Response:
 def get_result(request: Request, case: str, name: str, corrected: bool = True) -> Response:
     """A result: pose.json, pose.mrk.json, landmarks.csv, lengths.csv, nnlandmark.json, report.dcm.
 
-    The header `fetusmap-doubts` says what is doubtful about a report.
+    The header `fetusmap-doubts` says what a format cannot hold, or what is doubtful about a report.
     """
     served = _application(request).workspace.case(case)
     if name not in RESULT_FILES:
@@ -300,6 +300,7 @@ def _job(application: Application, job: Job) -> JobItem:
         state=job.state,
         place=application.jobs.place(job),
         seconds=round(job.seconds, 2),
+        expected_seconds=application.jobs.expected_s,
         error=job.error,
     )
 
