@@ -16,6 +16,7 @@ from accuracy_tables import (  # noqa: E402
 )
 from figures import write_figures  # noqa: E402
 from network_tables import checkpointing_table, prediction_table  # noqa: E402
+from plausibility_tables import doubts_table, draw_plausibility, scales_table  # noqa: E402
 from quality_tables import (  # noqa: E402
     case_score_table,
     confidence_table,
@@ -79,5 +80,9 @@ repaired = json.loads((STUDIES / "real-refinement.json").read_text())
 (generated / "real-refinement.md").write_text(real_refinement_table(repaired))
 poses = json.loads((STUDIES / "real-poses.json").read_text())
 (generated / "real-poses.md").write_text(real_poses_table(poses))
+plausible = json.loads((STUDIES / "plausibility.json").read_text())
+(generated / "plausibility-doubts.md").write_text(doubts_table(plausible))
+(generated / "plausibility-scales.md").write_text(scales_table(plausible))
+draw_plausibility(plausible, generated / "plausibility.png")
 comparison = json.loads((STUDIES / "real-comparison.json").read_text())
 (generated / "real-comparison.md").write_text(comparison_table(comparison))

@@ -148,7 +148,7 @@ def real_poses_table(results: dict[str, Any]) -> str:
         "",
         f"`implausibilities` has no doubt about {results['without_doubts_percent']:.0f} % of the "
         f"poses; in {results['asymmetric_percent']:.1f} % a left and a right segment differ by "
-        "more than 35 % of their mean.",
+        "more than 35 % of their mean and 4.5 mm.",
         "",
         "The distance hip to knee is "
         f"{_spread(results['femur_over_shaft'], 2)} times the median femur shaft of "

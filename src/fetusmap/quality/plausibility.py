@@ -25,8 +25,9 @@ MAX_SMALLEST_EXTENT_MM = 180.0
 """A volume that shows echoes over more than this along all three axes is larger than scans of a
 fetus of 10 to 14 weeks are; those of the simulator measure 84 to 115 mm along their shortest."""
 
-MIN_LARGEST_EXTENT_MM = 60.0
-"""A volume that is smaller than this along all three axes hardly shows a whole fetus."""
+MIN_LARGEST_EXTENT_MM = 80.0
+"""A volume in which no fetus is found, and that is smaller than this along all three axes, may have
+a voxel size that is too small; those of the simulator measure 107 to 149 mm along their longest."""
 
 MAX_TRUNKS_OUTSIDE = 1.0
 """Trunk lengths. A landmark may be placed this far outside the field of view."""
@@ -109,8 +110,8 @@ def doubts_about_volume(prepared: Volume, facts: SizeFacts) -> list[str]:
         return _too_large(prepared, facts)
     size = " x ".join(f"{length:.0f}" for length in extent)
     return [
-        f"the volume shows only {size} mm, hardly room for a fetus of 10 weeks: check the voxel "
-        f"size of the file{facts.in_brackets}"
+        f"the volume shows only {size} mm, little room for a fetus of 10 to 14 weeks: check the "
+        f"voxel size of the file{facts.in_brackets}"
     ]
 
 
