@@ -39,7 +39,7 @@ if TYPE_CHECKING:
         save_volume,
         write_landmark_table,
     )
-    from fetusmap.report import draw_pose, draw_prediction, draw_refinement, draw_volume
+    from fetusmap.report import draw_pose, draw_prediction, draw_refinement, draw_volume, view
     from fetusmap.session import Session
     from fetusmap.volume import Volume, resample
 
@@ -67,7 +67,8 @@ _HOME = {
         "fetusmap.io",
     ),
     **dict.fromkeys(
-        ("draw_pose", "draw_prediction", "draw_refinement", "draw_volume"), "fetusmap.report"
+        ("draw_pose", "draw_prediction", "draw_refinement", "draw_volume", "view"),
+        "fetusmap.report",
     ),
     "Session": "fetusmap.session",
     **dict.fromkeys(("Volume", "resample"), "fetusmap.volume"),
@@ -114,6 +115,7 @@ __all__ = [
     "save_pose",
     "save_volume",
     "trunk_flexion_deg",
+    "view",
     "write_landmark_table",
 ]
 

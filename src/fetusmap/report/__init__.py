@@ -5,6 +5,7 @@ from fetusmap.report.case_page import MAX_PAGE_BYTES, case_page, thumbnail
 from fetusmap.report.cohort_page import CohortRow, cohort_page
 from fetusmap.report.figure_file import FIGURE_SUFFIXES, save_figure
 from fetusmap.report.library_figure import draw_library
+from fetusmap.report.notebook import NotebookView, view
 from fetusmap.report.page import check_bundle
 from fetusmap.report.pck_figure import draw_pck
 from fetusmap.report.pose_figure import draw_joint_angles, draw_pose
@@ -21,6 +22,7 @@ __all__ = [
     "MAX_PAGE_BYTES",
     "CohortRow",
     "ComparedCase",
+    "NotebookView",
     "View",
     "body_views",
     "case_page",
@@ -41,6 +43,7 @@ __all__ = [
     "save_figure",
     "save_picture",
     "thumbnail",
+    "view",
     "viewing_nifti",
     "viewing_volume",
 ]
