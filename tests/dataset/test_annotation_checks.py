@@ -7,7 +7,7 @@ import pytest
 
 import fetusmap as fm
 from fetusmap.dataset import find_foreign_cases, import_cases
-from fetusmap.dataset.annotation_checks import check_annotation
+from fetusmap.dataset.annotation_checks import check_annotation, remarks_about
 
 GRID = fm.Grid.centered((120, 120, 120), 1.0, np.zeros(3))
 
@@ -78,13 +78,20 @@ def test_a_pair_in_one_place_is_named(pose: fm.Pose) -> None:
 def test_a_limb_that_is_many_times_too_long_is_named(pose: fm.Pose) -> None:
     hip = pose["left_hip"].position_mm
     away = hip + 4 * (pose["left_knee"].position_mm - hip)
-    assert "left leg" in doubts_about(with_landmark(pose, "left_knee", away))
+    doubts = doubts_about(with_landmark(pose, "left_knee", away))
+    assert "left_femur measures 50.1 mm, 2.3 times the longest plausible length" in doubts
+    slightly = hip + 1.3 * (pose["left_knee"].position_mm - hip)
+    assert doubts_about(with_landmark(pose, "left_knee", slightly)) == ""
 
 
-def test_a_body_of_an_impossible_size_is_named(pose: fm.Pose) -> None:
-    huge = fm.Grid.centered((120, 120, 120), 20.0, np.zeros(3))
-    large = fm.Pose(pose.skeleton, 20 * pose.positions_mm)
-    assert "check the voxel size of the file (20 x 20 x 20 mm)" in doubts_about(large, huge)
+def test_what_is_only_unusual_is_no_doubt(pose: fm.Pose) -> None:
+    """A body of another age is not left out of a training."""
+    grid = fm.Grid.centered((120, 120, 120), 4.0, np.zeros(3))
+    large = fm.Pose(pose.skeleton, 4 * pose.positions_mm)
+    assert doubts_about(large, grid) == ""
+    (remark,) = remarks_about(large, grid)
+    assert "check the voxel size of the file (4 x 4 x 4 mm)" in remark
+    assert remarks_about(pose, GRID) == ()
 
 
 def test_exchanged_sides_are_named(pose: fm.Pose) -> None:

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from fetusmap.anatomy import Pose, Skeleton
-from fetusmap.dataset.annotation_checks import check_annotation
+from fetusmap.dataset.annotation_checks import check_annotation, remarks_about
 from fetusmap.dataset.foreign_case import ForeignCase
 from fetusmap.dataset.layout import CASE_COLUMNS, Case, age_in_days, subject_named
 from fetusmap.dataset.nnlandmark_folder import ALL_LANDMARKS, find_raw_cases
@@ -47,7 +47,7 @@ class ImportedCase:
 
     Attributes:
         case: the case, with what is to be checked about its annotation.
-        warnings: warnings of the reader of its volume.
+        warnings: warnings of the reader of its volume, and what is unusual about the body.
     """
 
     case: Case
@@ -112,7 +112,7 @@ def import_cases(
     """Write foreign cases into a dataset, one per step; an error in one does not stop the others.
 
     Each annotation is checked, see `check_annotation`. A doubtful case is written as one that is
-    to be checked.
+    to be checked. What is only unusual about the body joins the warnings of the volume.
 
     Args:
         cases: result of `find_foreign_cases`.
@@ -139,6 +139,8 @@ def import_cases(
                 writer.skeleton, spacing_mm=spacing_mm, conversion=conversion, limits=limits
             )
             pose, doubts = check_annotation(pose, volume.grid, case.name)
+            remarks = (*volume.warnings, *remarks_about(pose, volume.grid))
+            volume = replace(volume, warnings=remarks)
             written = writer.add(
                 volume,
                 pose,
