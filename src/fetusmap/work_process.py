@@ -162,4 +162,7 @@ def work(connection: Connection) -> None:
             answer = (False, FetusmapError("not enough memory"))
         except Exception as error:
             answer = (False, FetusmapError(f"internal error: {type(error).__name__}: {error}"))
-        connection.send(answer)
+        try:
+            connection.send(answer)
+        except OSError:  # the owner was killed meanwhile
+            return

@@ -1,5 +1,7 @@
 """The pages of the server: the application of the browser, and plain pages without any script.
 
+The application is `app.html` of the bundle; it is sent at `/`, and its other files at `/static/`.
+
 The plain pages are shown as long as the application is not built, and at `/plain` in any case. They
 offer every correction but dragging, with forms, for browsers without WebGL2 and for screen readers.
 """
