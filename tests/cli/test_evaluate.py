@@ -248,7 +248,7 @@ def test_bad_input_is_one_line(fetusmap, dataset, truth, tmp_path):
     strangers = tmp_path / "strangers"
     write_pose(strangers, skeleton_of("top", "L"), [[0, 0, 0], [1, 1, 1]])
     for words, said in (
-        ((str(tmp_path / "nowhere"),), "found no such folder"),
+        ((str(tmp_path / "nowhere"),), "found no folder"),
         ((str(others),), "expected predictions of the annotated cases, such as a, found others"),
         ((str(found), str(found)), "expected folders that differ in their names"),
         ((str(found), "--split", "val"), "val"),

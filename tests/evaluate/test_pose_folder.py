@@ -76,11 +76,10 @@ def test_a_file_that_is_no_pose_is_refused_by_name(tmp_path):
 def test_where_nothing_is_nothing_is_found(tmp_path):
     with pytest.raises(BadInput, match="found none; give the folder"):
         find_poses(tmp_path)
-    with pytest.raises(BadInput, match="found no such folder"):
-        find_poses(tmp_path / "nowhere")
     save_pose(reference_pose(50.0), tmp_path / "a.json")
-    with pytest.raises(BadInput, match="found no such folder"):
-        find_poses(tmp_path / "a.json")
+    for name in ("nowhere", "a.json", "a" * 5000):
+        with pytest.raises(BadInput, match="found no folder"):
+            find_poses(tmp_path / name)
 
 
 def test_what_a_killed_process_left_is_no_pose(tmp_path):

@@ -19,7 +19,7 @@ from fetusmap.evaluate import (
     match_names,
     pair_poses,
 )
-from fetusmap.files import write_rows
+from fetusmap.files import is_folder, write_rows
 
 UNMATCHED_FILE = "unmatched.csv"
 
@@ -91,7 +91,7 @@ def load_annotations(place: Path, split: str | None, skeleton: Skeleton | None) 
     Raises:
         BadInput: there are none, or a split is named of something that has no splits.
     """
-    if not is_dataset(place):
+    if not (is_folder(place) and is_dataset(place)):
         if split is not None:
             raise BadInput(
                 "--split",

@@ -43,7 +43,7 @@ def find_poses(place: Path, skeleton: Skeleton | None = None) -> dict[str, Pose]
     Raises:
         BadInput: there is no pose, two poses of one case, or a file that is not a pose.
     """
-    if is_dataset(place):
+    if is_folder(place) and is_dataset(place):
         cases = load_dataset(place).cases
         return {case.name: case.load_pose() for case in cases if case.is_annotated}
     if suffix_of(place, TABLE_SUFFIXES) and not is_folder(place):
@@ -68,7 +68,7 @@ def find_poses(place: Path, skeleton: Skeleton | None = None) -> dict[str, Pose]
             place,
             expected=f"poses: <case>/{POSE_FILE} as predict writes them, or <case> with "
             f"{', '.join(POSE_SUFFIXES)}",
-            found="none" if is_folder(place) else "no such folder",
+            found="none" if is_folder(place) else "no folder",
             remedy="give the folder of a prediction, pose files, a table of landmarks or a dataset",
         )
     return {case: found[case][1] for case in sorted(found)}

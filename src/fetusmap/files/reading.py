@@ -141,6 +141,8 @@ def visible_files(folder: Path, pattern: str) -> list[Path]:
     Hidden are the files that an operating system adds (`._scan.nii.gz`), and what an atomic write
     that was killed left behind.
     """
+    if not is_folder(folder):  # glob() raises for a name that is too long
+        return []
     return sorted(path for path in folder.glob(pattern) if not path.name.startswith("."))
 
 
