@@ -38,7 +38,7 @@ def test_urgent_work_goes_before_what_waits(work):
         work.call(partial(time.sleep, seconds), timeout_s=60, urgent=urgent)
         order.append(name)
 
-    calls = [("first", 0.4, False), ("second", 0.0, False), ("question", 0.0, True)]
+    calls = [("first", 1.2, False), ("second", 0.0, False), ("question", 0.0, True)]
     threads = [threading.Thread(target=call, args=each) for each in calls]
     for thread in threads:
         thread.start()
