@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from fetusmap.errors import UnreadableFile
-from fetusmap.io import load_volume
+from fetusmap.errors import BadInput, UnreadableFile
+from fetusmap.io import Conversion, load_volume
 
 DIRECTION = Rotation.from_euler("xyz", [20, -35, 50], degrees=True).as_matrix()
 SPACING = (0.5, 0.8, 1.3)
@@ -226,10 +226,13 @@ def test_a_missing_orientation_is_refused_until_the_caller_decides(put, craft, r
     path = put(craft.metaimage({"TransformMatrix": None}))
     with refused("no TransformMatrix", "--spacing"):
         load_volume(path)
-    loaded = load_volume(path, spacing_mm=(1, 2, 3))
+    with refused("the file states, 1 x 1 x 1 mm", "--force-spacing", error=BadInput):
+        load_volume(path, spacing_mm=(1, 2, 3))
+    forced = Conversion(force_spacing=True)
+    loaded = load_volume(path, spacing_mm=(1, 2, 3), conversion=forced)
     np.testing.assert_array_equal(loaded.grid.affine, np.diag([1.0, 2.0, 3.0, 1.0]))
     assert loaded.warnings == (
-        "spacing 1 x 2 x 3 mm given by the caller",
+        "spacing 1 x 2 x 3 mm given by the caller, where the file states 1 x 1 x 1 mm",
         "no usable orientation in the file: axes taken as left, posterior, superior",
         "not used: no TransformMatrix",
     )

@@ -429,6 +429,8 @@ def test_a_file_without_any_orientation_is_refused_until_the_caller_decides(
     path.write_bytes(craft.nifti(codes=(0, 0), pixdim=(1, 0.5, 0.5, 0.5, 0, 0, 0, 0)))
     with refused("neither qform nor sform", "(0.5, 0.5, 0.5)", "--spacing"):
         load_volume(path)
+    with refused("the file states, 0.5 x 0.5 x 0.5 mm", "--force-spacing", error=BadInput):
+        load_volume(path, spacing_mm=(1, 1, 1))
     loaded = load_volume(path, spacing_mm=(0.5, 0.5, 0.5))
     np.testing.assert_array_equal(loaded.grid.affine, np.diag([0.5, 0.5, 0.5, 1.0]))
     assert loaded.warnings == (

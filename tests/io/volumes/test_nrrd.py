@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from fetusmap.errors import BadInput
 from fetusmap.io import load_volume
 
 DIRECTION = Rotation.from_euler("xyz", [20, -35, 50], degrees=True).as_matrix()
@@ -99,6 +100,8 @@ def test_spacings_without_directions_are_refused_until_the_caller_decides(put, c
     path = put(craft.nrrd(fields))
     with refused("1 1 2", "--spacing"):
         load_volume(path)
+    with refused("the file states, 1 x 1 x 2 mm", "--force-spacing", error=BadInput):
+        load_volume(path, spacing_mm=(1, 1, 1))
     np.testing.assert_array_equal(
         load_volume(path, spacing_mm=(1, 1, 2)).grid.spacing_mm, [1, 1, 2]
     )

@@ -20,7 +20,7 @@ from fetusmap.files.reading import is_link
 from fetusmap.io.volumes.frame_plan import FramePlan
 from fetusmap.io.volumes.interleaving import Interleaving
 from fetusmap.io.volumes.limits import ReadLimits
-from fetusmap.types import Affine, Shape3
+from fetusmap.types import Affine, Shape3, Triple
 from fetusmap.volume.beams import BeamLattice
 
 Compression = Literal["none", "gzip", "gzip twice", "zlib", "deflate", "bzip2", "dicom"]
@@ -36,6 +36,7 @@ class VolumeHeader:
         dtype: type on disk, with byte order.
         affine: (4, 4) world_from_index in LPS mm, or None when the file gives no orientation.
         data_path: the file with the voxels.
+        spacing_mm: spacing that a file without an orientation states, or None.
         doubt: why the affine is not used unless the caller gives a spacing, or "".
         conflict: what is wrong with the affine and cannot be corrected by a spacing, or "".
         skip_file: bytes of the data file before the (compressed) voxels; with `voxels_at_end`, the
@@ -83,6 +84,7 @@ class VolumeHeader:
     sides_assumed: str = ""
     plan: FramePlan | None = None
     interleaved: Interleaving | None = None
+    spacing_mm: Triple | None = None
 
     @property
     def data_bytes(self) -> int:

@@ -20,8 +20,14 @@ from fetusmap.io.volumes.encode import LEVEL, voxel_pieces
 from fetusmap.io.volumes.header import VolumeHeader, detached_data, real_dtype
 from fetusmap.io.volumes.length_units import mm_per_unit
 from fetusmap.io.volumes.limits import ReadLimits
-from fetusmap.io.volumes.textheader import MAX_INTEGER, integers, numbers, read_lines
-from fetusmap.types import Affine, FloatArray
+from fetusmap.io.volumes.textheader import (
+    MAX_INTEGER,
+    integers,
+    numbers,
+    read_lines,
+    spacing_in,
+)
+from fetusmap.types import Affine, FloatArray, Triple
 from fetusmap.volume import Volume
 
 NAME = "MetaImage"
@@ -92,6 +98,7 @@ def read_header(file: BinaryIO, path: Path, limits: ReadLimits) -> VolumeHeader:
         dtype=dtype.newbyteorder(order),
         affine=affine,
         data_path=data_path,
+        spacing_mm=_spacing(fields) if affine is None else None,
         doubt=doubt,
         conflict=_conflict(fields),
         skip_file=skip,
@@ -119,6 +126,12 @@ def _fields(path: Path, lines: list[str]) -> dict[str, str]:
             )
         fields[key.strip()] = value.strip()
     return fields
+
+
+def _spacing(fields: dict[str, str]) -> Triple | None:
+    """Return the spacing of a file that states no directions."""
+    unit = mm_per_unit(fields.get("DistanceUnits", "mm"))
+    return spacing_in(fields.get("ElementSpacing", fields.get("ElementSize", "")), unit)
 
 
 def _conflict(fields: dict[str, str]) -> str:

@@ -133,6 +133,7 @@ def read_header(file: BinaryIO, path: Path, limits: ReadLimits) -> VolumeHeader:
     if unit not in MM_PER_UNIT:
         found = "no unit in the file" if unit == 0 else f"unknown unit code {unit}"
         warnings.append(f"{found}: taken as millimetres")
+    steps = [float(step) * MM_PER_UNIT.get(unit, 1.0) for step in fields(layout.pixdim)[1:4]]
     if affine is not None:
         affine = LPS_FROM_RAS @ affine
         affine[:3] *= MM_PER_UNIT.get(unit, 1.0)
@@ -158,6 +159,7 @@ def read_header(file: BinaryIO, path: Path, limits: ReadLimits) -> VolumeHeader:
         dtype=dtype,
         affine=affine,
         data_path=path,
+        spacing_mm=(steps[0], steps[1], steps[2]) if affine is None else None,
         doubt=doubt,
         conflict=conflict,
         skip_stream=int(offset),

@@ -24,7 +24,7 @@ from fetusmap.io.volumes.header import (
 )
 from fetusmap.io.volumes.interleaving import Interleaving
 from fetusmap.io.volumes.limits import ReadLimits
-from fetusmap.io.volumes.nrrd_orientation import orientation_of
+from fetusmap.io.volumes.nrrd_orientation import orientation_of, stated_spacing
 from fetusmap.io.volumes.textheader import integers, read_lines
 from fetusmap.types import FloatArray
 from fetusmap.volume import Volume
@@ -121,6 +121,7 @@ def read_header(file: BinaryIO, path: Path, limits: ReadLimits) -> VolumeHeader:
         shape=(shape[0], shape[1], shape[2]),
         dtype=dtype,
         affine=affine,
+        spacing_mm=stated_spacing(fields, list_axis) if affine is None else None,
         frames=frames,
         interleaved=_interleaving(sizes, list_axis, dtype),
         data_path=data_path,

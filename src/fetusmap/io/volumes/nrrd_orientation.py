@@ -10,8 +10,8 @@ import numpy as np
 from fetusmap.errors import UnreadableFile
 from fetusmap.geometry import affine_from
 from fetusmap.io.volumes.length_units import mm_per_unit
-from fetusmap.io.volumes.textheader import numbers
-from fetusmap.types import Affine, FloatArray
+from fetusmap.io.volumes.textheader import numbers, spacing_in
+from fetusmap.types import Affine, FloatArray, Triple
 
 # Signs that convert the file's world axes into left, posterior, superior.
 SPACES = {
@@ -63,6 +63,16 @@ def orientation_of(
     flips = np.array(signs or (1, 1, 1), dtype=np.float64)
     affine = affine_from(columns.T * flips[:, None] * (mm or 1.0), origin * flips * (mm or 1.0))
     return affine, space or "space directions", doubt, warnings
+
+
+def stated_spacing(fields: dict[str, str], list_axis: int | None) -> Triple | None:
+    """Return the spacing of a file that states no directions."""
+    words = fields.get("spacings", "").split()
+    if list_axis is not None and len(words) == 4:
+        del words[list_axis]
+    units = set(re.findall(r'"([^"]+)"', fields.get("units", ""))) or {"mm"}
+    unit = mm_per_unit(units.pop()) if len(units) == 1 else None
+    return spacing_in(" ".join(words), unit)
 
 
 def _contradiction(spacings: str, directions: FloatArray, list_axis: int | None) -> str:

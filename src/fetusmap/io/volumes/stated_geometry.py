@@ -120,10 +120,16 @@ def _checked_spacing(spacing_mm: Triple) -> Triple:
 
 
 def _stated_spacing(header: VolumeHeader, limits: ReadLimits) -> FloatArray | None:
-    """Return the spacing that the file states without a doubt, if it is a plausible one."""
-    if header.affine is None or header.doubt or not np.isfinite(header.affine).all():
+    """Return the spacing that the file states without a doubt, if it is a plausible one.
+
+    A file may state a spacing without an orientation.
+    """
+    if header.affine is None:
+        spacing = np.array(header.spacing_mm or (np.nan,) * 3, dtype=np.float64)
+    elif header.doubt or not np.isfinite(header.affine).all():
         return None
-    spacing = spacing_of(header.affine)
+    else:
+        spacing = spacing_of(header.affine)
     low, high = limits.spacing_mm
     return spacing if ((spacing >= low) & (spacing <= high)).all() else None
 
@@ -140,7 +146,7 @@ def _check_agreement(spacing_mm: Triple, stated_mm: FloatArray, path: Path) -> N
             path,
             expected=f"the spacing that the file states, {_text(stated_mm)} mm, or no other",
             found=f"{_text(spacing_mm)} mm given",
-            remedy="leave --spacing out, or add --force-spacing if the file is wrong",
+            remedy="correct or leave out --spacing, or add --force-spacing if the file is wrong",
         )
 
 
@@ -149,7 +155,7 @@ def _override_spacing(
 ) -> tuple[Affine, tuple[str, ...]]:
     """Return the affine with the caller's spacing along the file's directions, or along L, P, S."""
     given = f"spacing {_text(spacing_mm)} mm given by the caller"
-    if stated_mm is not None:
+    if stated_mm is not None and not spacings_agree(spacing_mm, stated_mm):
         given += f", where the file states {_text(stated_mm)} mm"
     spacing = np.array(spacing_mm, dtype=np.float64)
     if affine is not None and np.isfinite(affine).all() and spacing_of(affine).all():

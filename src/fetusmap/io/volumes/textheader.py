@@ -12,7 +12,7 @@ import numpy as np
 from fetusmap.errors import UnreadableFile
 from fetusmap.files.reading import first_bytes
 from fetusmap.io.volumes.limits import ReadLimits
-from fetusmap.types import FloatArray
+from fetusmap.types import FloatArray, Triple
 
 MAX_INTEGER = 2**31 - 1
 
@@ -62,6 +62,18 @@ def numbers(path: Path, key: str, text: str, count: int) -> FloatArray:
             remedy="write the file again",
         )
     return values
+
+
+def spacing_in(text: str, mm_per_unit: float | None) -> Triple | None:
+    """Return three numbers as a spacing in mm; None if the text or the unit is not known."""
+    try:
+        steps = [float(word) for word in text.split()]
+    except ValueError:
+        return None
+    if len(steps) != 3 or mm_per_unit is None:
+        return None
+    first, second, third = (step * mm_per_unit for step in steps)
+    return first, second, third
 
 
 def integers(
