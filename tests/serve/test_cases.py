@@ -128,13 +128,15 @@ def test_a_dataset_is_served_as_it_is(serve, tmp_path):
     root = tmp_path / "dataset"
     pose = prediction()
     with DatasetWriter(root, name="set", licence="none", skeleton=pose.skeleton) as writer:
-        writer.add(Volume(noise().array, GRID, name="one"), pose)
+        writer.add(Volume(noise().array, GRID, name="one"), pose, to_check=("odd arm",))
         writer.add(Volume(noise().array, GRID, name="two"), None)
     client = serve(root)
     status = client.get("/api/status").json()
     assert (status["kind"], status["can_predict"], status["cases"]) == ("dataset", False, 2)
     states = {case["name"]: case["state"] for case in client.get("/api/cases").json()["cases"]}
     assert states == {"one": "todo", "two": "new"}
+    assert client.get("/api/cases").json()["cases"][0]["reasons"] == "odd arm"
+    assert client.get("/api/cases/one").json()["reasons"] == ["odd arm"]
     moved = {"author": "Anna", "action": "move", "landmarks": ["head"], "position": [1, 2, 3]}
     detail = client.post("/api/cases/two/corrections", json=moved).json()
     assert {mark["review"] for mark in detail["pose"]} == {"placed", "machine"}

@@ -5,11 +5,13 @@ cases.csv                 case, subject, gestational_age_days, any further facts
 splits.json               named, disjoint splits; no subject is in two of them
 volumes/<case>.nii.gz     or .vol, as scanners store it
 landmarks/<case>.json     pose files; a case without one is not annotated
+corrections/<case>.jsonl  what people corrected in them; they are never rewritten
 dataset.partial.json      takes the place of dataset.json until the dataset is finished
 """
 
 from __future__ import annotations
 
+import hashlib
 import unicodedata
 from collections.abc import Mapping
 from contextlib import suppress
@@ -19,6 +21,7 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from fetusmap.anatomy import Pose, Skeleton, skeleton_from_entry
+from fetusmap.corrections import CORRECTIONS_FOLDER, corrected_pose, read_log
 from fetusmap.dataset.documents import (
     CASES_FILE,
     DATASET_FILE,
@@ -36,6 +39,7 @@ from fetusmap.files import (
     read_json,
     read_rows,
     safe_name,
+    sha256_of,
 )
 from fetusmap.geometry import Grid
 from fetusmap.io import DEFAULT_LIMITS, ReadLimits, load_grid, load_pose, load_volume
@@ -71,7 +75,7 @@ class Case:
         facts: further columns of the table; stored as a mapping that cannot be changed.
         volume_suffix: format of the volume, ".nii.gz" or ".vol".
         to_check: what is doubtful about the annotation, a sentence each. `train` leaves out such
-            cases, until a person has emptied the cell of the table.
+            cases, until a person has emptied the cell of the table or accepted the case.
     """
 
     name: str
@@ -98,9 +102,23 @@ class Case:
         return self.folder / "landmarks" / f"{self.name}.json"
 
     @property
+    def corrections_path(self) -> Path:
+        """Path of the corrections; the file exists only if somebody corrected the case."""
+        return self.folder / CORRECTIONS_FOLDER / f"{self.name}.jsonl"
+
+    @property
     def is_annotated(self) -> bool:
-        """Whether the case has a pose."""
-        return self.landmarks_path.is_file()
+        """Whether the case has a pose that a person did not report as impossible to annotate."""
+        status = read_log(self.corrections_path).status
+        return status != "problem" and (self.landmarks_path.is_file() or status == "done")
+
+    def annotation_sha256(self) -> str:
+        """Return the hash of the files of the pose and of its corrections."""
+        paths = [p for p in (self.landmarks_path, self.corrections_path) if p.is_file()]
+        hashes = [sha256_of(path) for path in paths]
+        if paths == [self.landmarks_path]:
+            return hashes[0]
+        return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
 
     def load_volume(self, limits: ReadLimits = DEFAULT_LIMITS) -> Volume:
         """Read the volume."""
@@ -111,8 +129,14 @@ class Case:
         return load_grid(self.volume_path)
 
     def load_pose(self) -> Pose:
-        """Read the pose."""
-        return load_pose(self.landmarks_path, self.skeleton)
+        """Read the pose, with what people corrected in it.
+
+        A case that had no pose, and whose landmarks a person placed, has the placed ones.
+        """
+        log = read_log(self.corrections_path)
+        if log.entries and not self.landmarks_path.is_file():
+            return corrected_pose(Pose.from_positions({}, self.skeleton), log)
+        return corrected_pose(load_pose(self.landmarks_path, self.skeleton), log)
 
 
 @dataclass(frozen=True)
@@ -231,6 +255,8 @@ def _read_cases(folder: Path, skeleton: Skeleton) -> tuple[Case, ...]:
             facts,
             to_check=tuple(filter(None, doubts)),
         )
+        if case.to_check and read_log(case.corrections_path).status == "done":
+            case = replace(case, to_check=())
         versions = (replace(case, volume_suffix=suffix) for suffix in VOLUME_FORMATS)
         cases[name] = next((there for there in versions if there.volume_path.is_file()), case)
         if not cases[name].volume_path.is_file():

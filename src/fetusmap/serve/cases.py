@@ -129,7 +129,7 @@ def case_detail(case: ServedCase, author: str = "") -> CaseDetail:
         quality=quality.score,
         fetus=quality.fetus,
         sides=quality.sides,
-        reasons=[*quality.reasons],
+        reasons=[*case.doubts, *quality.reasons],
         warnings=[*provenance.warnings],
         changes=[*provenance.changes],
         skeleton=_skeleton(prediction.skeleton),
@@ -241,7 +241,9 @@ def _state(has_pose: bool, error: str, log: CorrectionLog) -> CaseState:
 
 
 def _doubt(row: CaseRow) -> float:
-    return -1.0 if row.quality is None else row.quality
+    if row.quality is None:
+        return -1.0 if row.reasons else 0.0
+    return row.quality
 
 
 def _history(prediction: Pose, log: CorrectionLog, author: str) -> History:

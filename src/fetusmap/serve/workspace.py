@@ -83,6 +83,7 @@ class ServedCase:
         skeleton: skeleton of a case without a pose; None takes that of the model.
         reading: its volume; None if it is not known.
         error: why the prediction failed; "" if it did not.
+        doubts: what is to be checked about an annotation.
     """
 
     name: str
@@ -91,6 +92,7 @@ class ServedCase:
     skeleton: Skeleton | None = None
     reading: Reading | None = None
     error: str = ""
+    doubts: tuple[str, ...] = ()
 
     @property
     def has_pose(self) -> bool:
@@ -183,9 +185,15 @@ class Workspace:
             found = self._cases_of_dataset.get(name)
             if found is None:
                 raise NoSuchCase(f"no case {name!r}")
-            log_path = self.root / CORRECTIONS_FOLDER / f"{name}.jsonl"
             reading = Reading(Source(found.volume_path))
-            return ServedCase(name, found.landmarks_path, log_path, found.skeleton, reading)
+            return ServedCase(
+                name,
+                found.landmarks_path,
+                found.corrections_path,
+                found.skeleton,
+                reading,
+                doubts=found.to_check,
+            )
         folder = self.root / name
         if name not in self._inputs and not self._is_case(folder):
             raise NoSuchCase(f"no case {name!r}")
@@ -256,8 +264,9 @@ class Workspace:
         if pose is None:
             return CaseRow(name, "new", None, "", "")
         quality = pose.quality
+        reasons = "; ".join((*case.doubts, *quality.reasons))
         warnings = "; ".join(pose.provenance.warnings)
-        return CaseRow(name, "predicted", quality.score, "; ".join(quality.reasons), warnings)
+        return CaseRow(name, "predicted", quality.score, reasons, warnings)
 
     def _table(self) -> dict[str, dict[str, str]]:
         """Return the rows of the table of the results; none if it is missing or damaged."""

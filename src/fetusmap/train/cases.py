@@ -271,7 +271,7 @@ def pool_of_dataset(
 ) -> CasePool:
     """Return annotated cases of a dataset, cached in a folder that no other dataset uses."""
     # The folder is named by hashes of the files, because another dataset may have the same path.
-    files = [(c.name, sha256_of(c.volume_path), sha256_of(c.landmarks_path)) for c in annotated]
+    files = [(c.name, sha256_of(c.volume_path), c.annotation_sha256()) for c in annotated]
     skeleton = annotated[0].skeleton
     key = _key((__version__, spacing_mm, plain_from_skeleton(skeleton), files))
     return CasePool(
