@@ -137,6 +137,27 @@ def test_doubtful_annotations_are_named_and_imported(
     assert "case a is to be checked: left and right" in fetusmap("info", tmp_path / "d").err
 
 
+def test_points_with_default_names_are_named_by_their_order(
+    fetusmap: Callable, volume: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "placed"
+    folder.mkdir()
+    fm.save_volume(fm.load_volume(volume), folder / "scan.nrrd")
+    lines = ["# Markups fiducial file version = 4.11", "# CoordinateSystem = RAS"]
+    lines += ["# columns = id,x,y,z,label", "0,1,2,3,F-1", "1,4,5,6,F-2"]
+    (folder / "F.fcsv").write_text("\n".join(lines))
+    outcome = fetusmap("convert", folder / "F.fcsv", tmp_path / "pose.json")
+    assert outcome.code == 2
+    assert "--landmarks NAME,NAME" in outcome.err
+    words = ("--landmarks", "head, Left Knee")
+    assert fetusmap("convert", folder / "F.fcsv", tmp_path / "pose.json", *words).code == 0
+    assert fm.load_pose(tmp_path / "pose.json")["left_knee"].position_mm.tolist() == [-4, -5, 6]
+    assert fetusmap("convert", folder, tmp_path / "d", *words).code == 0
+    (case,) = fm.load_dataset(tmp_path / "d").cases
+    assert case.name == "scan"
+    assert case.load_pose()["head"].position_mm.tolist() == [-1, -2, 3]
+
+
 def test_a_dataset_becomes_nnlandmark_files_and_back(
     fetusmap: Callable, annotated: Path, tmp_path: Path
 ) -> None:

@@ -94,3 +94,17 @@ def test_a_negative_number_of_workers_is_refused_for_a_single_volume_too(scans, 
     words = ["predict", str(scans / "scan.nii.gz"), "-o", str(tmp_path / "out")]
     assert run([*words, "--workers", "-1"]) == 2
     assert "workers: expected 0 or more" in capsys.readouterr().err
+
+
+def test_raw_voxels_are_described_whole_or_not_at_all(fetusmap, volume, tmp_path):
+    (tmp_path / "bare.bin").write_bytes(bytes(20 * 20 * 20))
+    half = fetusmap("predict", tmp_path / "bare.bin", "-o", tmp_path / "out", "--dtype", "uint8")
+    assert half.code == 2
+    assert "expected --shape with --dtype or --order" in half.err
+    words = ("--shape", 20, 20, 20)
+    needless = fetusmap("predict", volume, "-o", tmp_path / "out", *words)
+    assert needless.code == 2
+    assert "only files that state their own layout" in needless.err
+    unsized = fetusmap("predict", tmp_path / "bare.bin", "-o", tmp_path / "out", *words)
+    assert unsized.code == 2
+    assert "raw voxels without a spacing" in unsized.err
