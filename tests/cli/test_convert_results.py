@@ -81,6 +81,7 @@ def test_two_corrected_copies_become_one_dataset_with_both_names(results, tmp_pa
     assert cases["two"].facts["annotators"] == "Anna"
     pose = cases["one"].load_pose()
     assert pose["neck"].position_mm.tolist() == [4, 5, 6]
+    assert pose["head"].position_mm.tolist() == [1, 2, 3]  # Bert accepted another place
     assert pose["neck"].review == "moved"
     assert "machine" not in pose.review
     assert pose.provenance.notes["annotators"] == ["Anna", "Bert"]

@@ -122,6 +122,21 @@ def test_the_machine_never_replaces_what_a_person_reviewed():
     assert (both.pose["head"].review, both.pose["head"].confidence) == ("machine", 0.7)
 
 
+def test_who_accepts_a_copy_does_not_replace_what_another_person_set_in_theirs():
+    anna, bert = Person("Anna"), Person("Bert")
+    anna.moves("left_wrist")
+    anna.does("absent", mark_absent(anna.pose, ["head"]))
+    bert.does("accept_case", accept(bert.pose))
+    both = Person(log=merge_logs([anna.log, bert.log]))
+    assert both.pose["left_wrist"].position_mm.tolist() == [1, 2, 3]
+    assert (both.pose["head"].review, both.pose["neck"].review) == ("absent", "accepted")
+    assert len(disagreements(PREDICTION, both.log)) == 2
+    # In one log the later one of two positions counts.
+    bert.moves("left_wrist", (4, 5, 6))
+    both = Person(log=merge_logs([anna.log, bert.log]))
+    assert both.pose["left_wrist"].position_mm.tolist() == [4, 5, 6]
+
+
 def test_a_new_prediction_changes_only_what_nobody_touched():
     anna = Person()
     anna.moves("left_wrist")

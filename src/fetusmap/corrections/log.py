@@ -21,6 +21,10 @@ CASE_STATUS: dict[str, CaseStatus] = {
     "reopen": "todo",
 }
 
+YIELDING = ("ask", "accept", "accept_case")
+"""Actions that change only landmarks that no person has reviewed. In one log they never name
+others; in the merged logs of two copies they may."""
+
 MAX_AGREEMENT_MM = 2.0
 """Two people disagree about a landmark if their positions are farther apart."""
 
@@ -104,8 +108,9 @@ def corrected_pose(prediction: Pose, log: CorrectionLog) -> Pose:
     """Return the predicted pose with the corrections of a log.
 
     Each line of the log holds landmarks as they are after it, so the order of the lines decides.
-    Positions that the machine found when it was asked again never replace those of a person, also
-    if the lines come from two copies of the log. Landmarks that the skeleton lacks are passed over.
+    Positions that the machine found when it was asked again never replace those of a person, and
+    who accepts a position does not replace one that somebody else has set, also if the lines come
+    from two copies of the log. Landmarks that the skeleton lacks are passed over.
 
     Args:
         prediction: the pose that a model predicted.
@@ -121,7 +126,7 @@ def corrected_pose(prediction: Pose, log: CorrectionLog) -> Pose:
     for entry in log.effective:
         for name, state in entry.landmarks.items():
             row = rows.get(name)
-            if row is None or (entry.action == "ask" and review[row] != "machine"):
+            if row is None or (entry.action in YIELDING and review[row] != "machine"):
                 continue
             positions[row] = np.nan if state.position is None else state.position
             confidence[row], review[row] = state.confidence, state.review
