@@ -11,7 +11,8 @@ await rm(output, { recursive: true, force: true })
 await mkdir(output, { recursive: true })
 const result = await build({
   absWorkingDir: here,
-  entryPoints: ['src/case.ts', 'src/cohort.ts', 'src/page.css'],
+  entryPoints: ['src/app.ts', 'src/app.css', 'src/app.html', 'src/case.ts', 'src/cohort.ts', 'src/page.css'],
+  loader: { '.html': 'copy' },
   outdir: output,
   bundle: true,
   minify: true,

@@ -5,9 +5,10 @@ import { confidenceColor, rgbOf, type Rgb } from './colors.ts'
 import type { CaseData, Position } from './data.ts'
 import { flipFrame, graphOf, SELECTED_VALUE } from './skeleton.ts'
 
-const NODE_RADIUS_MM = 1.3
-const EDGE_RADIUS_MM = 0.45
-const SLAB_MM = 4
+const NODE_RADIUS_MM = 1.7
+const EDGE_RADIUS_MM = 0.75
+/** Slices show the skeleton as far as this from them. */
+export const SLAB_MM = 4
 const NODE_STEPS = 32
 
 export type Layout = 'all' | 'slices' | '3d'
@@ -50,55 +51,9 @@ export async function openViewer(
   pose: Pick<CaseData, 'landmarks' | 'segments' | 'colors'>,
   onMove: (point: Position) => void,
 ): Promise<Viewer> {
-  const nv = new Niivue({
-    backColor: [0.07, 0.086, 0.114, 1],
-    crosshairColor: [1, 0.82, 0.4, 0.7],
-    crosshairWidth: 0.6,
-    crosshairGap: 6,
-    show3Dcrosshair: false,
-    multiplanarLayout: MULTIPLANAR_TYPE.GRID,
-    multiplanarShowRender: SHOW_RENDER.ALWAYS,
-    multiplanarEqualSize: true,
-    meshThicknessOn2D: SLAB_MM,
-    meshXRay: 0.35,
-    isColorbar: false,
-    showLegend: false,
-    isOrientationTextVisible: true,
-    dragAndDropEnabled: false,
-    scrollRequiresFocus: true,
-    loadingText: '',
-    logLevel: 'silent',
-  })
-  await nv.attachToCanvas(canvas)
-  addColormaps(nv, pose.colors)
-  await nv.loadFromArrayBuffer(nifti, 'volume.nii.gz')
-  for (const volume of nv.volumes) [volume.cal_min, volume.cal_max] = [0, 255]
-  nv.updateGLVolume()
-  nv.setSliceType(SLICE_TYPE.MULTIPLANAR)
-
-  const draw = (selected: number | null) => {
-    const graph = graphOf(pose.landmarks, pose.segments, selected)
-    for (const mesh of nv.meshes.slice()) nv.removeMesh(mesh)
-    if (graph.nodes.length === 0) return
-    nv.addMesh(
-      nv.loadConnectomeAsMesh({
-        name: 'pose',
-        nodeColormap: 'fetusmap-nodes',
-        nodeColormapNegative: 'fetusmap-nodes',
-        nodeMinColor: 1,
-        nodeMaxColor: SELECTED_VALUE,
-        nodeScale: NODE_RADIUS_MM,
-        edgeColormap: 'fetusmap-sides',
-        edgeColormapNegative: 'fetusmap-sides',
-        edgeMin: 1,
-        edgeMax: 1.02,
-        edgeScale: EDGE_RADIUS_MM,
-        legendLineThickness: 0,
-        showLegend: false,
-        ...graph,
-      }),
-    )
-  }
+  const nv = await startNiivue(canvas, pose.colors)
+  await showVolume(nv, nifti)
+  const draw = (selected: number | null) => drawPose(nv, pose, selected)
   draw(null)
   nv.onLocationChange = (location) => {
     const [x, y, z] = (location as { mm: number[] }).mm
@@ -111,16 +66,96 @@ export async function openViewer(
       nv.drawScene()
     },
     select: draw,
-    arrange(layout) {
-      const [type, render] = LAYOUTS[layout]
-      nv.opts.multiplanarShowRender = render
-      nv.setSliceType(type)
-    },
+    arrange: (layout) => arrangeViews(nv, layout),
     showVolumeIn3d(visible) {
       nv.opts.meshXRay = visible ? 0.35 : 1
       nv.drawScene()
     },
   }
+}
+
+/** Start NiiVue in a canvas, with the look of all pages. */
+export async function startNiivue(
+  canvas: HTMLCanvasElement,
+  colors: CaseData['colors'],
+): Promise<Niivue> {
+  const nv = new Niivue({
+    backColor: [0.07, 0.086, 0.114, 1],
+    crosshairColor: [1, 0.82, 0.4, 0.7],
+    crosshairWidth: 0.6,
+    crosshairGap: 6,
+    show3Dcrosshair: false,
+    sliceType: SLICE_TYPE.MULTIPLANAR,
+    multiplanarLayout: MULTIPLANAR_TYPE.GRID,
+    multiplanarShowRender: SHOW_RENDER.ALWAYS,
+    multiplanarPadPixels: 6,
+    tileMargin: 4,
+    fontMinPx: 16,
+    meshThicknessOn2D: SLAB_MM,
+    meshXRay: 0.35,
+    isColorbar: false,
+    showLegend: false,
+    isOrientationTextVisible: true,
+    dragAndDropEnabled: false,
+    scrollRequiresFocus: true,
+    loadingText: '',
+    logLevel: 'silent',
+  })
+  await nv.attachToCanvas(canvas)
+  addColormaps(nv, colors)
+  return nv
+}
+
+/** Show a volume, a `.nii.gz` file, in place of the one before. */
+export async function showVolume(nv: Niivue, nifti: ArrayBuffer): Promise<void> {
+  for (const volume of nv.volumes.slice()) nv.removeVolume(volume)
+  await nv.loadFromArrayBuffer(nifti, 'volume.nii.gz')
+  for (const volume of nv.volumes) [volume.cal_min, volume.cal_max] = [0, 255]
+  nv.updateGLVolume()
+}
+
+/** Draw a pose, whose selected landmark is larger, in place of the one before. */
+export function drawPose(
+  nv: Niivue,
+  pose: Pick<CaseData, 'landmarks' | 'segments'>,
+  selected: number | null,
+): void {
+  const graph = graphOf(pose.landmarks, pose.segments, selected)
+  const [mesh] = nv.meshes
+  if (mesh !== undefined && graph.nodes.length > 0) {
+    // Adding a mesh would transfer the volume to the graphics card again.
+    Object.assign(mesh, graph)
+    mesh.updateMesh(nv.gl)
+    nv.drawScene()
+    return
+  }
+  for (const old of nv.meshes.slice()) nv.removeMesh(old)
+  if (graph.nodes.length === 0) return
+  nv.addMesh(
+    nv.loadConnectomeAsMesh({
+      name: 'pose',
+      nodeColormap: 'fetusmap-nodes',
+      nodeColormapNegative: 'fetusmap-nodes',
+      nodeMinColor: 1,
+      nodeMaxColor: SELECTED_VALUE,
+      nodeScale: NODE_RADIUS_MM,
+      edgeColormap: 'fetusmap-sides',
+      edgeColormapNegative: 'fetusmap-sides',
+      edgeMin: 1,
+      edgeMax: 1.02,
+      edgeScale: EDGE_RADIUS_MM,
+      legendLineThickness: 0,
+      showLegend: false,
+      ...graph,
+    }),
+  )
+}
+
+/** Show slices, the 3D view, or both. */
+export function arrangeViews(nv: Niivue, layout: Layout): void {
+  const [type, render] = LAYOUTS[layout]
+  nv.opts.multiplanarShowRender = render
+  nv.setSliceType(type)
 }
 
 function addColormaps(nv: Niivue, colors: CaseData['colors']): void {
