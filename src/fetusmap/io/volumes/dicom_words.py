@@ -41,8 +41,9 @@ SYNTAXES = {
 """Transfer syntaxes that are read, and how they compress."""
 
 MODALITIES = frozenset(
-    "US MR CT PT NM XA RF CR DX MG IVUS OCT ES OT SC SR KO PR SEG REG DOC ECG FID RTSTRUCT".split()
-)
+    ["US", "MR", "CT", "PT", "NM", "XA", "RF", "CR", "DX", "MG", "IVUS", "OCT", "ES", "OT", "SC",
+     "SR", "KO", "PR", "SEG", "REG", "DOC", "ECG", "FID", "RTSTRUCT"]
+)  # fmt: skip
 MEANINGS = frozenset(
     ["MONOCHROME1", "MONOCHROME2", "PALETTE COLOR", "RGB", "HSV", "ARGB", "CMYK", "YBR_FULL",
      "YBR_FULL_422", "YBR_PARTIAL_422", "YBR_PARTIAL_420", "YBR_ICT", "YBR_RCT", "XYB"]
