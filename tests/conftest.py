@@ -3,6 +3,7 @@
 `st.from_type(Grid)`, `st.from_type(Pose)` and `st.from_type(Rotation)` draw from them.
 """
 
+import multiprocessing
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -72,6 +73,23 @@ def _one_thread_of_torch() -> None:
     With more threads than cores the threads wait for each other: a training of 13 s took 150 s.
     """
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quick_processes() -> Iterator[None]:
+    """Processes of pools are copies of one that has loaded the networks, which takes seconds.
+
+    As those that are started anew, they inherit nothing from this process. Tests that run the
+    program itself start its processes as users do.
+    """
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        yield
+        return
+    loaded = ["fetusmap.train", "fetusmap.scale", "fetusmap.experiment.training"]
+    multiprocessing.get_context("forkserver").set_forkserver_preload(loaded)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("fetusmap.workers.START_METHOD", "forkserver")
+        yield
 
 
 @pytest.fixture(scope="session")

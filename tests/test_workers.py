@@ -163,7 +163,7 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="needs two processor cores")
+@pytest.mark.skipif(available_processors() < 2, reason="needs two processor cores")
 def test_every_thread_renders_the_same_bytes_with_one_thread_of_blas():
     """In a process of its own, where nothing else has limited them; afterwards all are back."""
     threads = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "2")

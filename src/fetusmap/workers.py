@@ -25,6 +25,9 @@ from fetusmap.errors import BadInput, ResourceError
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
 
+START_METHOD = "spawn"
+"""How processes are started: each anew, so that none inherits threads or locks of this one."""
+
 AHEAD = 2
 """Number of results per worker that may wait for the caller."""
 
@@ -110,7 +113,7 @@ def process_executor(
         shared: function that `_call_shared` calls; it is sent to each process only once, because
             it may carry thousands of cases or poses.
     """
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context(START_METHOD)
     stop = context.Event()
     pool = ProcessPoolExecutor(workers, context, initializer=_begin_worker, initargs=(stop, shared))
     try:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from fetusmap.cli.main import run
+import fetusmap.workers
 from fetusmap.errors import BadInput
 from fetusmap.io import save_volume
 from fetusmap.scale import (
@@ -25,7 +25,7 @@ from fetusmap.scale import (
 from fetusmap.simulate import SimulationSettings, simulate_case
 
 MODULE = """
-import os, signal
+import os, signal, sys
 from pathlib import Path
 
 def work(item):
@@ -38,6 +38,13 @@ def work(item):
         (Path(folder) / f"{number}-{marks}").touch()
         os.kill(os.getpid(), signal.SIGKILL)
     return 2 * number
+
+def kill_on(name):
+    '''Kills this process as soon as it opens a file of this name.'''
+    def watch(event, arguments):
+        if event == "open" and str(arguments[0]).endswith(name):
+            os.kill(os.getpid(), signal.SIGKILL)
+    sys.addaudithook(watch)
 """
 
 
@@ -116,18 +123,6 @@ def scans(tmp_path_factory):
     return folder
 
 
-KILLING_SITECUSTOMIZE = """
-import os, signal, sys
-if os.environ.get("KILL_ON_CASE"):
-    def watch(event, arguments):
-        if event == "open" and str(arguments[0]).endswith(os.environ["KILL_ON_CASE"]):
-            import multiprocessing
-            if multiprocessing.parent_process() is not None:
-                os.kill(os.getpid(), signal.SIGKILL)
-    sys.addaudithook(watch)
-"""
-
-
 def statuses(out: Path) -> dict[str, str]:
     with (out / "summary.csv").open() as file:
         return {row["case"]: row["status"] for row in csv.DictReader(file)}
@@ -135,32 +130,27 @@ def statuses(out: Path) -> dict[str, str]:
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
 def test_a_volume_that_kills_every_process_is_named_and_the_others_are_done(
-    scans, small, tmp_path, monkeypatch, capsys
+    scans, small, work, tmp_path
 ):
     """As the out-of-memory killer does; the next run, in one process, survives it as well."""
-    hooks = tmp_path / "hooks"
-    hooks.mkdir()
-    (hooks / "sitecustomize.py").write_text(KILLING_SITECUSTOMIZE)
-    monkeypatch.setenv("PYTHONPATH", str(hooks))
-    monkeypatch.setenv("KILL_ON_CASE", "b.nii.gz")
-    out = tmp_path / "out"
-    words = [
-        "predict",
-        str(scans),
-        "-o",
-        str(out),
-        "--no-previews",
-        "--no-pages",
-        "--model",
-        str(small / "model"),
-    ]
-    for workers in ("2", "1"):
-        assert run([*words, "--workers", workers]) == 1
-        captured = capsys.readouterr()
-        assert "b: the process that worked on it was killed 2 times" in captured.err
-        assert "2 of 3 cases predicted" in captured.out
-        assert statuses(out) == {"a": "done", "b": "failed", "c": "done"}
-        assert (out / "b" / "started.json").is_file()  # so that the next run tries it alone
+    from killing_cases import kill_on
+
+    def dying(workers):
+        context = multiprocessing.get_context(fetusmap.workers.START_METHOD)
+        return ProcessPoolExecutor(workers, context, initializer=kill_on, initargs=("b.nii.gz",))
+
+    settings = PredictionSettings(model=str(small / "model"), previews=False, pages=False)
+    volumes = [VolumeFile(name, scans / f"{name}.nii.gz") for name in ("a", "b", "c")]
+    for workers in (2, 1):
+        results = {
+            result.case: result
+            for result in predict_cases(volumes, tmp_path, settings, workers, open_executor=dying)
+        }
+        assert "the process that worked on it was killed 2 times" in results["b"].error
+        assert results["a"].pose is not None
+        assert results["c"].pose is not None
+        assert statuses(tmp_path) == {"a": "done", "b": "failed", "c": "done"}
+        assert (tmp_path / "b" / "started.json").is_file()  # so that the next run tries it alone
 
 
 def test_a_case_that_an_earlier_run_left_unfinished_is_worked_on_last(scans, small, tmp_path):

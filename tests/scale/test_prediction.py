@@ -110,7 +110,9 @@ def test_a_broken_case_is_named_and_the_others_are_done(scan, tmp_path):
     assert second["status"] == "done"
 
 
-def test_two_processes_predict_what_one_does(scan, small, tmp_path):
+def test_two_processes_predict_what_one_does(scan, small, tmp_path, monkeypatch):
+    """They are started anew, as users' are."""
+    monkeypatch.setattr("fetusmap.workers.START_METHOD", "spawn")
     volumes = [VolumeFile("a", scan), VolumeFile("b", scan)]
     settings = refined(small, refine="none", library=None)
     alone = list(predict_cases(volumes, tmp_path / "one", settings))
