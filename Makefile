@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+BUNDLE := src/fetusmap/report/bundle/sources.sha256
+WEB := $(wildcard web/*.* web/src/* web/src/*/*)
+NO_BROWSER := left out: tests of the pages in a browser. To run them: apt-get install chromium && make test
 
 .PHONY: setup demo test test-all lint docs bench clean
 
@@ -14,13 +17,19 @@ $(READY): pyproject.toml constraints.txt
 	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	touch $(READY)
 
-demo: $(READY)
+# The pages for browsers are built with the package, and again when their sources change.
+$(BUNDLE): $(WEB) | $(READY)
+	$(BIN)/python web/tools.py build
+	@touch $(BUNDLE)
+
+demo: $(READY) $(BUNDLE)
 	$(BIN)/python examples/demo.py --output demo
 
-test: $(READY)
+test: $(READY) $(BUNDLE)
 	$(BIN)/python -m pytest -n 2
+	@command -v chromium > /dev/null || echo "$(NO_BROWSER)"
 
-test-all: $(READY)
+test-all: $(READY) $(BUNDLE)
 	$(BIN)/python -m pytest -n 2 -m "slow or not slow"
 
 lint: $(READY)
@@ -28,6 +37,7 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python web/tools.py lint test
 
 docs: $(READY)
 	$(BIN)/sphinx-build --fail-on-warning --keep-going -q -b html docs docs/_build/html

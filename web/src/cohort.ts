@@ -141,7 +141,7 @@ function drawHistogram(id: string, column: 'quality' | 'crown_rump_length_mm', b
     bar.disabled = bin.count === 0
     bar.dataset['column'] = column
     bar.dataset['bin'] = `${bin.low}|${bin.high}`
-    bar.title = `${bin.count} cases, ${inWords(bin, digits)}`
+    bar.title = `${bin.count} case${bin.count === 1 ? '' : 's'}, ${inWords(bin, digits)}`
     bar.setAttribute('aria-label', bar.title)
     const fill = document.createElement('span')
     fill.style.height = `${(100 * bin.count) / largest}%`

@@ -74,16 +74,17 @@ export function histogram(
   high: number,
   count: number,
 ): Bin[] {
-  const width = (high - low) / count
+  // Multiplied before divided, so that a value on an edge such as 0.95 lies above it.
+  const edge = (bin: number) => low + (bin * (high - low)) / count
   const counts = Array.from({ length: count }, () => 0)
   for (const value of values) {
     if (value === null) continue
-    const bin = Math.min(Math.max(Math.floor((value - low) / width), 0), count - 1)
+    const bin = Math.min(Math.max(Math.floor(((value - low) * count) / (high - low)), 0), count - 1)
     counts[bin] = (counts[bin] ?? 0) + 1
   }
   return counts.map((number, bin) => ({
-    low: bin === 0 ? -Infinity : low + bin * width,
-    high: bin === count - 1 ? Infinity : low + (bin + 1) * width,
+    low: bin === 0 ? -Infinity : edge(bin),
+    high: bin === count - 1 ? Infinity : edge(bin + 1),
     count: number,
   }))
 }

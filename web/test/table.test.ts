@@ -38,3 +38,11 @@ test('the bins hold every known value once, also those beyond the ends', () => {
   const range = { column: 'quality', low: bins[3]!.low, high: bins[3]!.high } as const
   assert.deepEqual(cases(filtered(rows, { ...all, range })), ['scan-10', 'scan-1'])
 })
+
+test('a value on an edge lies in the bin that begins there', () => {
+  for (let n = 1; n < 20; n++) {
+    const bins = histogram([n / 20], 0, 1, 20)
+    assert.equal(bins.findIndex((bin) => bin.count === 1), n)
+    assert.ok((bins[n] as { low: number }).low <= n / 20)
+  }
+})
