@@ -124,8 +124,8 @@ def test_where_no_fetus_was_found_a_wrong_size_of_the_volume_is_told():
     told = no_fetus_pose(skeleton, cube(40), FACTS).quality.reasons
     assert told == (NO_FETUS, *doubts_about_volume(cube(40), FACTS))
     assert told[1] == (
-        "the volume shows only 40 x 40 x 40 mm, little room for a fetus of 10 to 14 weeks: check the "
-        "voxel size of the file (0.5 x 0.5 x 0.75 mm)"
+        "the volume shows only 40 x 40 x 40 mm, little room for a fetus of 10 to 14 weeks: check "
+        "the voxel size of the file (0.5 x 0.5 x 0.75 mm)"
     )
     # A pose that is nowhere: neither its limbs nor its size are spoken of.
     found = assessed(body(140, left_wrist=[-40, 0, 0]), cube(300), score=0.05).quality
