@@ -63,3 +63,12 @@ def test_the_file_reads_back_with_the_same_grid_and_has_no_name(tmp_path):
     back, small = load_volume(tmp_path / "view.nii.gz"), viewing_volume(volume, max_bytes=16_000)
     np.testing.assert_array_equal(back.array, small.array)
     np.testing.assert_allclose(back.grid.affine, small.grid.affine, atol=1e-5)
+
+
+def test_a_few_bright_voxels_in_an_even_volume_stay_visible():
+    array = np.full((40, 40, 40), 10, np.int16)
+    array[21, 21, 21] = 110
+    grid = Grid.centered((40, 40, 40), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0))
+    shown = viewing_volume(Volume(array, grid)).array
+    assert (shown[21, 21, 21], shown[0, 0, 0], np.count_nonzero(shown)) == (255, 0, 1)
+    assert not viewing_volume(Volume(np.full_like(array, 10), grid)).array.any()

@@ -36,14 +36,17 @@ def viewing_volume(volume: Volume, *, max_bytes: int = MAX_VIEWING_BYTES) -> Vol
             coarser voxels, first along the axes whose voxels are finest.
 
     Returns:
-        A volume of unsigned bytes: its darkest 0.5 % are 0 and its brightest 0.1 % are 255.
+        A volume of unsigned bytes: its darkest 0.5 % are 0 and its brightest 0.1 % are 255, or its
+        extremes if these are equal.
     """
     grid = _grid_within(volume.grid, max_bytes)
     if grid is not volume.grid:
         volume = resample(volume, grid)
     step = SAMPLED_VOXELS_APART
     low, high = np.percentile(volume.array[::step, ::step, ::step], GREY_PERCENTILES)
-    scale = 255.0 / (high - low) if high > low else 0.0
+    if not high > low:  # nearly all voxels have one value; what differs must not become black
+        low, high = volume.array.min(), volume.array.max()
+    scale = 255.0 / (float(high) - float(low)) if high > low else 0.0
     grey = np.clip((volume.array.astype(np.float32) - np.float32(low)) * scale, 0, 255)
     return replace(volume, array=np.rint(grey).astype(np.uint8), grid=grid)
 
