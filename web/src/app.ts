@@ -10,7 +10,7 @@ import { caseInFragment } from './app/state.ts'
 import { Uploads } from './app/uploads.ts'
 import { Viewport } from './app/viewport.ts'
 import { WorkList } from './app/work_list.ts'
-import { requireElement } from './data.ts'
+import { type Position, requireElement } from './data.ts'
 import { canDraw, type Layout } from './viewer.ts'
 
 const POLL_MS = 4000
@@ -35,6 +35,7 @@ async function start(): Promise<void> {
   connectControls()
   fillHelp()
   document.addEventListener('keydown', press, { capture: true })
+  document.addEventListener('click', releaseFocus, { capture: true })
   find('main', 'case').hidden = false // the viewer needs its size
   if (canDraw()) await startViewport()
   else refuseViewport('This browser has no WebGL 2, so still pictures are shown.')
@@ -71,8 +72,8 @@ async function startViewport(): Promise<void> {
       drop: (row, position) => void session.move(position, row),
       place: (position) => void session.move(position),
     })
-    // For tests and for the console: where a landmark is on the screen.
-    Object.assign(window, { fetusmap: { placesOf: (row: number) => session.viewport?.placesOf(row) } })
+    // For tests and for the console: where a point is on the screen.
+    Object.assign(window, { fetusmap: { pixelsOf: (point: Position) => session.viewport?.pixelsOf(point) } })
   } catch (error) {
     refuseViewport(`The volume cannot be drawn here (${String(error)}), so still pictures are shown.`)
   }
@@ -173,6 +174,13 @@ function press(event: KeyboardEvent): void {
   stop(event)
   if (isField) target.blur()
   run(command)
+}
+
+/** After a click with a pointer, Enter means the case again and not the button. */
+function releaseFocus(event: MouseEvent): void {
+  const isPointer = event instanceof PointerEvent && event.pointerType !== ''
+  const its = (event.target as HTMLElement).closest<HTMLElement>('#panel button, #cases button, .controls button')
+  if (isPointer) its?.blur()
 }
 
 function stop(event: Event): void {

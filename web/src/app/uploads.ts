@@ -13,7 +13,9 @@ export class Uploads {
   private sending: string[] = []
   private refused: string[] = []
   private isPolling = false
-  private running = new Set<string>()
+  private isAskedAgain = false
+  /** Jobs whose end is known; null before the first answer, which is no news. */
+  private ended: Set<string> | null = null
 
   /**
    * Connect the button and the page, on which files can be dropped.
@@ -80,16 +82,19 @@ export class Uploads {
   }
 
   private async poll(): Promise<void> {
+    this.isAskedAgain = true
     if (this.isPolling) return
     this.isPolling = true
     try {
-      let jobs: Job[]
-      do {
-        jobs = (await getJobs()).jobs
+      let isRunning = false
+      while (isRunning || this.isAskedAgain) {
+        this.isAskedAgain = false
+        const { jobs } = await getJobs()
         this.show(jobs)
         this.report(jobs)
-        if (this.running.size > 0) await new Promise((resolve) => setTimeout(resolve, POLL_MS))
-      } while (this.running.size > 0)
+        isRunning = jobs.some((job) => !isOver(job))
+        if (isRunning) await new Promise((resolve) => setTimeout(resolve, POLL_MS))
+      }
     } catch {
       setTimeout(() => void this.poll(), 5 * POLL_MS) // the server is away
     } finally {
@@ -97,17 +102,15 @@ export class Uploads {
     }
   }
 
+  /** Tell which jobs have ended since the last time. */
   private report(jobs: readonly Job[]): void {
-    for (const job of jobs) {
-      const isOver = job.state !== 'waiting' && job.state !== 'running'
-      if (!isOver) this.running.add(job.id)
-      else if (this.running.delete(job.id)) {
-        say(`${job.case}: ${STATES[job.state]}.`)
-        this.changed(job.case)
-      }
+    const ended = jobs.filter(isOver)
+    for (const job of this.ended === null ? [] : ended) {
+      if (this.ended?.has(job.id)) continue
+      say(`${job.case}: ${STATES[job.state]}.`)
+      this.changed(job.case)
     }
-    const known = new Set(jobs.map((job) => job.id))
-    for (const id of this.running) if (!known.has(id)) this.running.delete(id)
+    this.ended = new Set(ended.map((job) => job.id))
   }
 
   private show(jobs: readonly Job[]): void {
@@ -130,4 +133,8 @@ export class Uploads {
     }
     return element
   }
+}
+
+function isOver(job: Job): boolean {
+  return job.state !== 'waiting' && job.state !== 'running'
 }

@@ -12,7 +12,7 @@ const GRAB_PX = { mouse: 12, touch: 24 }
 const MAX_ZOOM = 8
 const FULL_RANGE = 255
 /** Where a drawing takes longer, only the rings follow a pointer at once, and the rest when it rests. */
-const SLOW_MS = 30
+const SLOW_MS = 60
 const REST_MS = 150
 
 export interface Scene extends Pick<CaseData, 'landmarks' | 'segments'> {
@@ -76,10 +76,9 @@ export class Viewport {
     const drawScene = nv.drawScene.bind(nv)
     nv.drawScene = () => {
       if (viewport.isHeld) return
-      const start = performance.now()
       drawScene()
-      viewport.drawingMs = performance.now() - start
       viewport.drawOverlay()
+      viewport.measure()
     }
     viewport.listen()
     return viewport
@@ -114,7 +113,7 @@ export class Viewport {
       drawPose(this.nv, scene, scene.selected)
     }
     if (this.drawingMs <= SLOW_MS) draw()
-    else this.resting = window.setTimeout(draw, REST_MS)
+    else this.resting = window.setTimeout(draw, Math.max(REST_MS, 2 * this.drawingMs))
   }
 
   /** Move the crosshair to a point (LPS mm); an enlarged view follows. */
@@ -149,16 +148,23 @@ export class Viewport {
     this.nv.updateGLVolume()
   }
 
-  /** Where a landmark is on the screen, in pixels of the page, in each view that shows it. */
-  placesOf(row: number): { kind: Tile['kind']; x: number; y: number }[] {
-    const point = this.scene.landmarks[row]?.position_mm ?? null
-    if (point === null) return []
+  /** Where each view shows a point (LPS mm), in pixels of the page, and how far it lies from it. */
+  pixelsOf(point: Position): { kind: Tile['kind']; x: number; y: number; depthMm: number }[] {
     const { left, top } = this.box.getBoundingClientRect()
-    return this.tiles().flatMap((tile) => {
+    return this.tiles().map((tile) => {
       const { x, y, depthMm } = placeOf(tile, point)
-      const isShown = tile.kind === '3d' || Math.abs(depthMm) <= SLAB_MM
-      return isShown ? [{ kind: tile.kind, x: x + left, y: y + top }] : []
+      return { kind: tile.kind, x: x + left, y: y + top, depthMm }
     })
+  }
+
+  /** Measure how long a drawing takes: the graphics card is done with it two frames later. */
+  private measure(): void {
+    const start = performance.now()
+    requestAnimationFrame(() =>
+      requestAnimationFrame(() => {
+        this.drawingMs = performance.now() - start
+      }),
+    )
   }
 
   private applyZoom(): void {
