@@ -51,7 +51,16 @@ function renderLandmarks(shown: Shown, marks: readonly Mark[], select: (row: num
   body.replaceChildren(...marks.map((_, row) => landmarkRow(shown, row, select)))
   if (hadFocus) body.querySelector<HTMLElement>('[aria-pressed=true]')?.focus()
   const selected = body.children[shown.selected ?? -1]
-  selected?.scrollIntoView({ block: 'nearest' })
+  if (selected instanceof HTMLElement) reveal(selected)
+}
+
+/** Scroll the list to a row; the page itself stays where it is, so that the slices stay in sight. */
+function reveal(row: HTMLElement): void {
+  const list = row.closest<HTMLElement>('.landmark-scroll')
+  if (list === null) return
+  const head = row.offsetHeight // the heading covers the first row
+  const low = row.offsetTop + row.offsetHeight - list.clientHeight
+  list.scrollTop = Math.min(Math.max(list.scrollTop, low), row.offsetTop - head)
 }
 
 function landmarkRow({ detail, marks, selected }: Shown, row: number, select: (row: number) => void): HTMLElement {
