@@ -3,8 +3,8 @@
 import type { Position } from '../data.ts'
 import { placeOf, type Tile } from './tiles.ts'
 
-const RING_PX = 9
-const SELECTED_RING_PX = 13
+const RING_PX = 6
+const SELECTED_RING_PX = 12
 const COLORS = { ring: '#e8ecf1', selected: '#ffd166', shade: '#12161d' }
 
 interface Handles {
@@ -63,7 +63,7 @@ function drawPredicted(
 }
 
 function stroke(context: CanvasRenderingContext2D, color: string, path: () => void): void {
-  for (const [style, width] of [[COLORS.shade, 4], [color, 2]] as const) {
+  for (const [style, width] of [[COLORS.shade, 3], [color, 1.5]] as const) {
     context.beginPath()
     path()
     context.strokeStyle = style

@@ -10,6 +10,8 @@ import { hitRow, placeOf, pointAt, projectionTile, sliceTile, type Tile, tileAt 
 /** Pixels around a landmark in which a pointer grabs it; fingers need more. */
 const GRAB_PX = { mouse: 12, touch: 24 }
 const MAX_ZOOM = 8
+/** An enlarged view follows the crosshair into this share of its sides. */
+const EDGE = 0.15
 const FULL_RANGE = 255
 /** Where a drawing takes longer, only the rings follow a pointer at once, and the rest when it rests. */
 const SLOW_MS = 60
@@ -116,10 +118,20 @@ export class Viewport {
     else this.resting = window.setTimeout(draw, Math.max(REST_MS, 2 * this.drawingMs))
   }
 
-  /** Move the crosshair to a point (LPS mm); an enlarged view follows. */
+  /** Move the crosshair to a point (LPS mm); an enlarged view follows where it must. */
   lookAt(point: Position): void {
     this.nv.scene.crosshairPos = this.nv.mm2frac(flipFrame(point), 0, true)
-    this.applyZoom()
+    if (this.zoom === 1 || this.drag !== null || this.isInSight(point)) this.nv.drawScene()
+    else this.applyZoom()
+  }
+
+  private isInSight(point: Position): boolean {
+    return this.tiles().every((tile) => {
+      const { x, y } = placeOf(tile, point)
+      const isInside = (at: number, from: number, size: number) =>
+        at > from + EDGE * size && at < from + (1 - EDGE) * size
+      return tile.kind === '3d' || (isInside(x, tile.left, tile.width) && isInside(y, tile.top, tile.height))
+    })
   }
 
   /** The point under the crosshair, LPS mm. */
