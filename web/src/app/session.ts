@@ -207,11 +207,12 @@ export class Session {
     if (this.viewport !== null) void this.move(this.viewport.crosshair())
   }
 
-  /** Predict the case that is open; returns its name. */
+  /** Name of the case that is open, or null. */
   get name(): string | null {
     return this.detail?.name ?? null
   }
 
+  /** What a person wrote about its problem. */
   get note(): string {
     return this.detail?.note ?? ''
   }
