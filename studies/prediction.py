@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -89,7 +89,7 @@ def _of_usual_shape(volume: Volume) -> Volume:
 
 
 def _one_volume(
-    estimator: PoseEstimator, cascade: Cascade, files: list[VolumeFile], place: Path
+    estimator: PoseEstimator, cascade: Cascade, files: Sequence[VolumeFile], place: Path
 ) -> dict[str, object]:
     path = files[0].path
     volume = load_volume(path)
@@ -211,12 +211,12 @@ def _cold_process(path: Path, place: Path) -> float:
     return round(statistics.median(times), 2)
 
 
-def _workers(files: list[VolumeFile], place: Path) -> dict[str, object]:
+def _workers(files: Sequence[VolumeFile], place: Path) -> dict[str, object]:
     """Cases per second of one and of two processes over a cohort, both started warm and cold."""
     rates = {}
     for workers in (1, 2):
         settings = PredictionSettings(previews=True)
-        cohort = files * 3
+        cohort = [*files] * 3
         renamed = [VolumeFile(f"{n}-{f.case}", f.path) for n, f in enumerate(cohort)]
         ends = [
             time.perf_counter()
