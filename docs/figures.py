@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
 from fetusmap.anatomy import CHARTS, DATING, crown_rump_length_at, reference_pose
-from fetusmap.report import draw_joint_angles, draw_library, draw_pose
+from fetusmap.report import draw_joint_angles, draw_library
 from fetusmap.report.theme import MUTED, PANEL, TEXT, new_figure
 from fetusmap.simulate import draw_poses
 
@@ -22,7 +22,6 @@ def write_figures(folder: Path) -> None:
     """Write every figure as PNG."""
     folder.mkdir(parents=True, exist_ok=True)
     figures = {
-        "pose": draw_pose(reference_pose(60.0), "fetus-16: landmarks, segments and sides"),
         "joint-angles": draw_joint_angles(reference_pose(60.0)),
         "growth": draw_growth(),
         "library": draw_library(draw_poses(3000, seed=0), "Simulated"),
