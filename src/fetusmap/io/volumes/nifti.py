@@ -138,21 +138,9 @@ def read_header(file: BinaryIO, path: Path, limits: ReadLimits) -> VolumeHeader:
         affine = LPS_FROM_RAS @ affine
         affine[:3] *= MM_PER_UNIT.get(unit, 1.0)
 
-    slope, intercept = fields(layout.scaling)
-    if not np.isfinite(slope) or slope == 0:
-        slope, intercept = 1.0, 0.0  # the standard's "no scaling"
-    elif not np.isfinite(intercept):
-        warnings.append(f"intercept {intercept} in the file: taken as 0")
-        intercept = 0.0
-    # Some programs leave the offset at 0, which readers take as "right after the header".
-    offset = fields(layout.vox_offset)[0] or layout.size + 4
-    if not layout.size <= offset <= layout.size + limits.max_header_bytes:
-        raise UnreadableFile(
-            path,
-            expected=f"voxels soon after the {layout.size}-byte header",
-            found=f"an offset of {offset:g}",
-            remedy="write the file again",
-        )
+    slope, intercept, doubts = _scaling_of(*fields(layout.scaling))
+    warnings += doubts
+    offset = _offset_of(path, layout, fields(layout.vox_offset)[0], limits)
     return VolumeHeader(
         format=layout.name + (f" ({COMPRESSIONS[times]})" if times else ""),
         shape=shape,
@@ -162,11 +150,11 @@ def read_header(file: BinaryIO, path: Path, limits: ReadLimits) -> VolumeHeader:
         spacing_mm=(steps[0], steps[1], steps[2]) if affine is None else None,
         doubt=doubt,
         conflict=conflict,
-        skip_stream=int(offset),
+        skip_stream=offset,
         frames=frames,
         compression=COMPRESSIONS[times],
-        slope=float(slope),
-        intercept=float(intercept),
+        slope=slope,
+        intercept=intercept,
         facts={
             "orientation from": how,
             "unit": UNIT_NAMES.get(unit, f"unknown code {unit}, taken as millimetre"),
@@ -176,6 +164,31 @@ def read_header(file: BinaryIO, path: Path, limits: ReadLimits) -> VolumeHeader:
         },
         warnings=tuple(warnings),
     )
+
+
+def _scaling_of(slope: float, intercept: float) -> tuple[float, float, list[str]]:
+    """Return the slope and intercept to apply, and what was wrong with those of the file."""
+    if not np.isfinite(slope) or slope == 0:
+        return 1.0, 0.0, []  # the standard's "no scaling"
+    if not np.isfinite(intercept):
+        return float(slope), 0.0, [f"intercept {intercept} in the file: taken as 0"]
+    return float(slope), float(intercept), []
+
+
+def _offset_of(path: Path, layout: _Layout, stated: float, limits: ReadLimits) -> int:
+    """Return where the voxels begin.
+
+    Some programs leave the offset at 0, which readers take as "right after the header".
+    """
+    offset = stated or layout.size + 4
+    if not layout.size <= offset <= layout.size + limits.max_header_bytes:
+        raise UnreadableFile(
+            path,
+            expected=f"voxels soon after the {layout.size}-byte header",
+            found=f"an offset of {offset:g}",
+            remedy="write the file again",
+        )
+    return int(offset)
 
 
 def _unpacked(head: bytes) -> tuple[bytes, int]:
