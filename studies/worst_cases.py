@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ IMAGES = Path(__file__).parents[1] / "docs" / "images"
 
 PER_COHORT = 2
 MISJUDGED = 8
+MAX_REMARK_CHARACTERS = 30
 
 
 def main() -> None:
@@ -69,7 +71,8 @@ def _draw(
     for name, volume, truth, error, score in rows:
         found = estimator(volume).pose
         remarks = [str(reason) for reason in found.quality.reasons] or ["no remarks"]
-        remark = remarks[0].partition(":")[0] + " ..." * (len(remarks) > 1)
+        first = shorten(remarks[0].partition(":")[0], MAX_REMARK_CHARACTERS, placeholder=" ...")
+        remark = first + " ..." * (len(remarks) > 1 and not first.endswith("..."))
         pictures += [preview_picture(volume, pose, size=240) for pose in (truth, found)]
         titles += [
             f"{name}: truth",
