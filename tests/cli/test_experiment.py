@@ -20,11 +20,12 @@ def test_all_tasks_are_listed_and_nothing_is_done(fetusmap, tmp_path):
 
 def test_bad_usage_is_one_line(fetusmap, tmp_path):
     run = str(tmp_path / "run")
+    stages = "cohort, train, tune, predict, refine, evaluate, draw)"
     Path(run).mkdir()
     Path(run, "experiment.json").write_text(PROFILES["cpu"].model_dump_json())
     for words, said in (
         (("--profile", "huge"), "expected paper or cpu or mini, found 'huge'"),
-        (("--only", "train/Land"), "expected a stage (cohort, train, tune, predict, refine"),
+        (("--only", "train/Land"), f"expected a stage ({stages}"),
         (("--only", "evaluate"), "expected the predictions of at least one row, found none"),
         (("--only", "train/Land-R4"), "expected the task cohort to be done before"),
         (("--profile", "mini"), "found one of the profile cpu that differs in name, cases"),
